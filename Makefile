@@ -1,0 +1,54 @@
+# One list of commands; README, CONTRIBUTING and .ci/run call these.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := .venv-peers
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-peers lint types imports format bench evidence lock clean check
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## make .venv and install the project with its tools into it
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PEERS)/.installed: requirements/peers.txt pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --require-hashes -r requirements/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+run: install  ## optimise the momentum strategy on twenty years of NASDAQ data
+	$(BIN)/strategy-optimizer demo
+
+test: install  ## run all tests that need no other backtesting package
+	$(BIN)/python -m pytest
+
+test-peers: $(PEERS)/.installed  ## compare with vectorbt, backtesting.py, quantstats, empyrical
+	$(PEERS)/bin/python -m pytest tests/peers
+
+lint: install  ## format check and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: install  ## format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: install  ## strict type check
+	$(BIN)/mypy
+
+imports: install  ## check that each layer imports only those above it
+	$(BIN)/lint-imports
+
+check: lint types imports test  ## everything CI runs, except the peers
+
+clean:  ## remove environments and caches
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

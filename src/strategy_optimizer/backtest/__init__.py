@@ -1,0 +1,30 @@
+"""Backtests: strategies, costs, the compiled kernel and the slow reference simulator."""
+
+from strategy_optimizer.backtest.costs import Costs
+from strategy_optimizer.backtest.evaluate import PopulationEvaluator, evaluate_population
+from strategy_optimizer.backtest.metrics import METRIC_DEFINITIONS, METRICS
+from strategy_optimizer.backtest.plan import Rules
+from strategy_optimizer.backtest.result import BacktestResult, MetricsTable, Trade
+from strategy_optimizer.backtest.signals import FixedNotional, Signals, VolatilityTarget
+from strategy_optimizer.backtest.simulate import backtest, simulate_signals
+from strategy_optimizer.backtest.strategy import CompiledStrategy, Parameters, Strategy
+
+__all__ = [
+    "METRICS",
+    "METRIC_DEFINITIONS",
+    "BacktestResult",
+    "CompiledStrategy",
+    "Costs",
+    "FixedNotional",
+    "MetricsTable",
+    "Parameters",
+    "PopulationEvaluator",
+    "Rules",
+    "Signals",
+    "Strategy",
+    "Trade",
+    "VolatilityTarget",
+    "backtest",
+    "evaluate_population",
+    "simulate_signals",
+]

@@ -1,0 +1,184 @@
+"""Loads kernels whose machine code is cached between processes, keyed by the content of all they are made from.
+
+Numba does not cache a closure over a compiled function, and its cache looks at the time stamp of one file only:
+an edit in a function that is called from another file goes unseen. So a kernel is a file of its own, named by
+the digest of the kernel's text, the strategy's function and every function and constant that can be reached from
+it, and the versions of the compiler. Changed source means another file, and old machine code is never found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from strategy_optimizer.errors import StrategyError
+
+SIMULATORS = Path(__file__).with_name("kernel.py")
+STRATEGY_RUNNER = Path(__file__).with_name("strategy_kernel.py")
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels; ``STRATEGY_OPTIMIZER_CACHE`` moves it."""
+    base = os.environ.get("STRATEGY_OPTIMIZER_CACHE")
+    if base is None:
+        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        base = str(Path(home) / "strategy-optimizer")
+    folder = Path(base) / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:  # a read-only home: compile in each process, but do not fail
+        return _process_folder()
+
+
+@cache
+def _process_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="strategy-optimizer-"))
+
+
+def function_digest(function: Callable[..., Any]) -> str:
+    """Return the SHA-256 of a function's code and of every function and constant it can reach.
+
+    Comments and line numbers do not count; a changed constant in another file does. Compiled (Numba) functions
+    are looked into.
+    """
+    digest = hashlib.sha256()
+    _feed_function(digest, function, set())
+    return digest.hexdigest()
+
+
+def _feed_function(digest: Any, function: Any, seen: set[int]) -> None:
+    function = getattr(function, "py_func", function)  # a Numba dispatcher wraps it
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    digest.update(f"def {function.__qualname__}{function.__defaults__}{function.__kwdefaults__}".encode())
+    _feed_code(digest, function.__code__)
+    for cell in function.__closure__ or ():
+        _feed_value(digest, cell.cell_contents, seen)
+    for name in sorted(_global_names(function.__code__)):
+        if name in function.__globals__:
+            digest.update(name.encode())
+            _feed_value(digest, function.__globals__[name], seen, _global_names(function.__code__))
+
+
+def _feed_code(digest: Any, code: types.CodeType) -> None:
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _feed_code(digest, constant)
+        else:
+            digest.update(repr(constant).encode())
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    """Return the names of globals and attributes that the code and the functions inside it use."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _global_names(constant)
+    return names
+
+
+def _feed_value(digest: Any, value: Any, seen: set[int], attributes: set[str] = frozenset()) -> None:  # type: ignore[assignment]  # an immutable default
+    """Feed what a function reaches by name: other functions, members of modules, and constants."""
+    if isinstance(getattr(value, "py_func", value), types.FunctionType):
+        if not _is_library(getattr(value, "py_func", value).__module__):
+            _feed_function(digest, value, seen)
+    elif isinstance(value, types.ModuleType):
+        digest.update(value.__name__.encode())
+        if not _is_library(value.__name__):
+            for name in sorted(attributes & set(vars(value))):
+                _feed_value(digest, vars(value)[name], seen, attributes)
+    elif isinstance(value, np.ndarray):
+        digest.update(value.tobytes() + str((value.shape, value.dtype)).encode())
+    elif isinstance(value, type):
+        digest.update(f"{value.__module__}.{value.__qualname__}{getattr(value, '_fields', '')}".encode())
+    else:
+        digest.update(repr(value).encode())
+
+
+def _is_library(module: str | None) -> bool:
+    """Return whether a module belongs to what the versions in the key stand for."""
+    return (module or "").split(".")[0] in {"numpy", "numba", "math", "builtins", "llvmlite"}
+
+
+def load_kernel(
+    template: Path,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    generated: str = "",
+    constants: Mapping[str, Any] | None = None,
+) -> types.ModuleType:
+    """Return a kernel module made from a template file of this folder.
+
+    Parameters
+    ----------
+    template
+        `SIMULATORS`, or `STRATEGY_RUNNER`.
+    functions
+        Plain Python functions to compile, by the name that the template calls them.
+    generated
+        Source text to add to the template.
+    constants
+        Values of the template's constants, such as ``HAS_SHORT``.
+    """
+    functions = functions or {}
+    assignments = "".join(f"{name} = {value!r}\n" for name, value in (constants or {}).items())
+    source = "\n\n".join([template.read_text(encoding="utf-8"), generated, assignments])
+    digests = [f"{name}={function_digest(function)}" for name, function in functions.items()]
+    key = hashlib.sha256("\0".join([source, *digests, *_versions()]).encode()).hexdigest()[:32]
+    name = f"strategy_optimizer_kernel_{key}"
+    if name not in sys.modules:
+        module = _import_file(_write_once(cache_folder() / f"{name}.py", source), name)
+        for slot, function in functions.items():
+            setattr(module, slot, _jit(function))
+    return sys.modules[name]
+
+
+def _jit(function: Callable[..., Any]) -> Any:
+    import numba  # costs 0.4 s: loaded with the first kernel
+
+    return numba.njit(getattr(function, "py_func", function), error_model="numpy")
+
+
+def _versions() -> list[str]:
+    import importlib.metadata
+
+    return [sys.version, *(importlib.metadata.version(p) for p in ("numba", "llvmlite", "numpy"))]
+
+
+def _write_once(path: Path, source: str) -> Path:
+    """Write the file unless it is there: Numba forgets its machine code when the time stamp changes."""
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(_with_caching(source))
+        Path(temporary).replace(path)
+    return path
+
+
+def _with_caching(source: str) -> str:
+    """Switch Numba's cache on for the functions that Python calls (those that release the interpreter lock)."""
+    return source.replace("@njit(nogil=True,", "@njit(cache=True, nogil=True,")
+
+
+def _import_file(path: Path, name: str) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise StrategyError(f"the compiled kernel cannot be loaded from {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Numba's cache finds the kernel's types by the module's name
+    spec.loader.exec_module(module)
+    return module

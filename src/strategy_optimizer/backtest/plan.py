@@ -1,0 +1,208 @@
+"""Turns bars, signals and rules into the arrays that both simulators read.
+
+Inside the engine arrays are (symbols, bars), so that one symbol's prices lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest.costs import Costs
+from strategy_optimizer.backtest.signals import (
+    BoolArray,
+    FixedNotional,
+    FloatArray,
+    Signals,
+    VolatilityTarget,
+    as_flags,
+    as_level,
+    volatility_sizes,
+)
+from strategy_optimizer.errors import BacktestError
+from strategy_optimizer.market import Bars
+
+FILLS = ("next_open", "close")
+REENTRIES = ("while_true", "fresh_signal")
+NANOSECONDS_A_YEAR = 365.25 * 86_400 * 1e9
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a backtest is run: everything that is neither prices nor signals.
+
+    Parameters
+    ----------
+    costs : Costs
+    cash : float
+        Starting cash.
+    fill : {"next_open", "close"}
+        Whether a decision at bar t fills at the open of t + 1 or at the close of t.
+    reentry : {"while_true", "fresh_signal"}
+        Whether an entry signal that is still true after a stop or target opens again, or has to go away first.
+    window : (start, stop), optional
+        Bars to trade on; the run starts flat. Signals may look further back. Default: all bars.
+    n_blocks : int
+        Parts of the window for the block sums.
+    periods_per_year : float, optional
+        Overrides what the timestamps say.
+    """
+
+    costs: Costs = Costs()
+    cash: float = 100_000.0
+    fill: str = "next_open"
+    reentry: str = "while_true"
+    window: tuple[int, int] | None = None
+    n_blocks: int = 16
+    periods_per_year: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.fill not in FILLS:
+            raise BacktestError(f"fill is {self.fill!r}; expected one of {', '.join(FILLS)}")
+        if self.reentry not in REENTRIES:
+            raise BacktestError(f"reentry is {self.reentry!r}; expected one of {', '.join(REENTRIES)}")
+        if not 0 < self.cash < float("inf"):
+            raise BacktestError(f"cash is {self.cash!r}; expected a number above 0")
+        if self.n_blocks < 1:
+            raise BacktestError(f"n_blocks is {self.n_blocks!r}; expected at least 1")
+
+    def window_of(self, bars: Bars) -> tuple[int, int]:
+        """Return the window as bar indices, checked against the bars."""
+        start, stop = self.window if self.window is not None else (0, bars.n_bars)
+        if not 0 <= start < stop <= bars.n_bars:
+            raise BacktestError(f"the window {start}:{stop} is empty or outside the {bars.n_bars} bars")
+        return start, stop
+
+
+class AccountValues(NamedTuple):
+    """The scalars that the kernel reads, in its order."""
+
+    cash: float
+    commission: float
+    fixed_fee: float
+    slippage: float
+    borrow_per_bar: float
+    years: float
+    periods_per_year: float
+    start: int
+    stop: int
+    fill_at_close: bool
+    fresh_signal: bool
+    size_is_notional: bool
+
+
+def account_values(rules: Rules, bars: Bars, size_is_notional: bool) -> AccountValues:
+    """Return the kernel's scalars. One bar has no length in years: its yearly metrics are NaN."""
+    start, stop = rules.window_of(bars)
+    years = float(bars.timestamp[stop - 1] - bars.timestamp[start]) / NANOSECONDS_A_YEAR
+    if rules.periods_per_year is not None:
+        years = (stop - start - 1) / rules.periods_per_year
+    years = years if years > 0 else float("nan")
+    periods = (stop - start - 1) / years
+    borrow = rules.costs.borrow / periods if rules.costs.borrow else 0.0
+    return AccountValues(
+        float(rules.cash),
+        float(rules.costs.commission),
+        float(rules.costs.fixed_fee),
+        float(rules.costs.slippage),
+        borrow,
+        years,
+        periods,
+        start,
+        stop,
+        rules.fill == "close",
+        rules.reentry == "fresh_signal",
+        size_is_notional,
+    )
+
+
+@dataclass(frozen=True)
+class BarRows:
+    """The prices as (symbols, bars)."""
+
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+
+
+def bar_rows(bars: Bars) -> BarRows:
+    """Return the prices as contiguous (symbols, bars) arrays; one symbol is not copied."""
+    arrays = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+    return BarRows(*(_rows(array) for array in arrays))
+
+
+def _rows(array: NDArray[Any]) -> NDArray[Any]:
+    return array[np.newaxis] if array.ndim == 1 else np.ascontiguousarray(array.T)
+
+
+@dataclass(frozen=True)
+class SignalRows:
+    """The signals of one candidate as (symbols, bars); order values (symbols, 1) or (symbols, bars)."""
+
+    entries: BoolArray
+    exits: BoolArray
+    short_entries: BoolArray
+    short_exits: BoolArray
+    size: FloatArray
+    stop: FloatArray
+    target: FloatArray
+    trail: FloatArray
+    warmup: int = 0
+    size_is_notional: bool = False
+
+    @property
+    def levels(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """The order values in the kernel's order."""
+        return self.size, self.stop, self.target, self.trail
+
+
+def signal_rows(signals: Signals, bars: Bars, warmup: int = 0) -> SignalRows:
+    """Check a strategy's signals against the bars and bring them into the engine's form."""
+    shape = bars.close.shape
+    flags = [
+        _rows(as_flags(values, shape, name))
+        if values is not None
+        else np.zeros((bars.n_symbols, bars.n_bars), np.bool_)
+        for name, values in (
+            ("entries", signals.entries),
+            ("exits", signals.exits),
+            ("short_entries", signals.short_entries),
+            ("short_exits", signals.short_exits),
+        )
+    ]
+    size, is_notional = _size_values(signals, bars)
+    levels = [
+        _level_rows(as_level(values, shape, name), bars.n_symbols)
+        for name, values in (
+            ("size", size),
+            ("stop_loss", signals.stop_loss),
+            ("take_profit", signals.take_profit),
+            ("trailing_stop", signals.trailing_stop),
+        )
+    ]
+    return SignalRows(*flags, *levels, warmup=warmup, size_is_notional=is_notional)
+
+
+def _size_values(signals: Signals, bars: Bars) -> tuple[Any, bool]:
+    if isinstance(signals.size, FixedNotional):
+        return signals.size.cash, True
+    if isinstance(signals.size, VolatilityTarget):
+        return volatility_sizes(signals.size, bars.close, bars.periods_per_year), False
+    return signals.size, False
+
+
+def _level_rows(level: FloatArray, n_symbols: int) -> FloatArray:
+    if level.shape == (1,):
+        return np.repeat(level[np.newaxis], n_symbols, axis=0)
+    return np.asarray(_rows(level))
+
+
+def level_masks(levels: Sequence[FloatArray]) -> tuple[int, ...]:
+    """Return -1 for order values with one entry a bar, 0 for those with one entry for all bars."""
+    return tuple(-1 if level.shape[-1] > 1 else 0 for level in levels)

@@ -1,0 +1,100 @@
+"""Reads what was typed: durations, ``NAME=VALUE`` pairs, JSON files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from strategy_optimizer.errors import SpaceError, StrategyOptimizerError, nearest_name
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+
+
+class UsageError(StrategyOptimizerError, ValueError):
+    """The command line cannot be understood."""
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds.
+
+    >>> parse_duration("90"), parse_duration("1.5m"), parse_duration("1h30m")
+    (90.0, 90.0, 5400.0)
+    """
+    compact = text.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        seconds = float(compact)
+    elif _DURATION.fullmatch(compact):
+        seconds = sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", compact))
+    else:
+        raise UsageError(f"the time '{text}' cannot be read; expected something like 30s, 5m or 1h30m")
+    if seconds <= 0:
+        raise UsageError(f"the time '{text}' is zero; expected something like 30s, 5m or 1h30m")
+    return seconds
+
+
+def parse_fixed(pairs: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of ``NAME=VALUE`` texts, each of the type that its parameter has."""
+    fixed: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or not name or not text:
+            raise UsageError(f"--param '{pair}' cannot be read; expected NAME=VALUE, such as threshold=0.02")
+        if name not in parameters:
+            known = ", ".join(parameters)
+            hint = nearest_name(name, parameters)
+            raise SpaceError(
+                f"--param: there is no parameter '{name}'{hint} (known: {known})", parameter=name
+            )
+        if name in fixed:
+            raise UsageError(f"--param gives '{name}' twice")
+        fixed[name] = _value(text, parameters[name])
+    return fixed
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return the values of ``NAME=VALUE`` texts: JSON where it is, else text.
+
+    >>> parse_settings(["mutation_rate=0.2", "crossover=sbx"])
+    {'mutation_rate': 0.2, 'crossover': 'sbx'}
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or not name or not text:
+            raise UsageError(f"--setting '{pair}' cannot be read; expected NAME=VALUE, such as adapt=false")
+        try:
+            settings[name] = json.loads(text)
+        except json.JSONDecodeError:
+            settings[name] = text
+    return settings
+
+
+def _value(text: str, parameter: Any) -> Any:
+    """Return the choice that reads like `text`, or a number; the text itself where it is neither."""
+    for choice in getattr(parameter, "choices", ()):
+        if str(choice) == text or (isinstance(choice, bool) and str(choice).lower() == text.lower()):
+            return choice
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """Return the object in a JSON file, or raise a `UsageError` that says what is wrong with it."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"the {what} {path} cannot be read: {reason}") from error
+    except json.JSONDecodeError as error:
+        raise UsageError(f"the {what} {path} is not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"the {what} {path} holds a {type(data).__name__}; expected an object {{...}}")
+    return data

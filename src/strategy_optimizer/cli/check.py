@@ -1,0 +1,97 @@
+"""The command `check`: whether the data are sound, and whether the strategy looks into the future."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from strategy_optimizer.cli.arguments import parse_fixed
+from strategy_optimizer.cli.data import check_period, data_source, load_named_bars
+from strategy_optimizer.cli.terminal import console, note
+from strategy_optimizer.market import Bars, DataReport, check_bars
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.strategies import get_strategy
+from strategy_optimizer.validation import LookaheadReport, check_lookahead
+
+NO_STRATEGY = "-"
+
+
+def run_check(
+    strategy: str,
+    data: Sequence[str],
+    start: str | None,
+    end: str | None,
+    repair: Sequence[str],
+    fixed: Sequence[str],
+    candidates: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Print both reports; return 1 when there is something to mend."""
+    check_period(start, end)
+    cls = None if strategy == NO_STRATEGY else get_strategy(strategy)
+    params = {} if cls is None else parse_fixed(fixed, cls.parameters)
+    name = None if len(data) == 1 else "+".join(data_source(data))
+    data_report = check_bars(data_source(data), name=name, start=start, end=end, repair=tuple(repair))
+    reports: list[LookaheadReport] = []
+    if cls is not None and data_report.ok:
+        bars = load_named_bars(data, start, end, repair)
+        reports = _lookahead(cls, bars, cls.space().fix(params) if params else cls.space(), candidates, seed)
+    ok = data_report.ok and all(report.ok for report in reports)
+    if as_json:
+        document = {"ok": ok, "data": data_report.to_dict(), "lookahead": [r.to_dict() for r in reports]}
+        print(json.dumps(document, indent=2))  # noqa: T201
+    else:
+        _print(data_report, reports, tested=cls is not None)
+    return 0 if ok else 1
+
+
+def _lookahead(
+    cls: Any, bars: Bars, space: ParameterSpace, candidates: int, seed: int
+) -> list[LookaheadReport]:
+    """Test the defaults and some random candidates: a choice may lead to a branch that looks ahead."""
+    rng = np.random.default_rng(seed)
+    points = [space.defaults()]
+    if candidates > 1:
+        points += space.to_dicts(space.distinct(space.sample(candidates - 1, rng)))
+    note(f"look-ahead test of {len(points)} parameter sets on {bars.n_bars:,} bars ...")
+    reports = []
+    for point in points:
+        reports.append(check_lookahead(cls, point, bars, seed=seed))
+        if reports[-1].found:
+            break
+    return reports
+
+
+def _print(data_report: DataReport, reports: Sequence[LookaheadReport], *, tested: bool) -> None:
+    out = console()
+    out.print("data", style="bold")
+    out.print(str(data_report), soft_wrap=True)
+    if not tested:
+        return
+    out.print("\nlook-ahead", style="bold")
+    if not reports:
+        out.print("not tested: mend the data first")
+        return
+    worst = next((r for r in reports if not r.ok), None)
+    if worst is not None:
+        out.print(f"{worst}\nwith {_as_text(worst.params)}", soft_wrap=True, style="red")
+        return
+    signals, cuts = sum(r.n_events for r in reports), sum(len(r.cuts) for r in reports)
+    out.print(
+        f"none found: the signals of {len(reports)} parameter sets stayed the same on {cuts} shortened runs "
+        f"({signals:,} signals compared)",
+        soft_wrap=True,
+    )
+    if not signals:
+        out.print("but no signal came at all, so this says little: try other parameters or more bars")
+    short = [failure for report in reports for failure in report.failures]
+    if short:
+        out.print(f"note: within the warm-up, on {short[0].cut} bars: {short[0].message}", soft_wrap=True)
+
+
+def _as_text(params: Any) -> str:
+    return ", ".join(f"{name}={value}" for name, value in params.items())

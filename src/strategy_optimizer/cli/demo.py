@@ -1,0 +1,87 @@
+"""The command `demo`: one search that needs nothing but this package, and its outcome in plain words."""
+
+from __future__ import annotations
+
+import math
+
+from strategy_optimizer.cli.progress import SearchProgress
+from strategy_optimizer.cli.result_view import print_result
+from strategy_optimizer.cli.terminal import console, note, wrapped
+from strategy_optimizer.tasks import Result, make_task
+
+EVALUATIONS = 5_000
+REQUIRED = "trades >= 30"
+NEXT = (
+    "strategy-optimizer optimize ma_cross --data nasdaq --evaluations 5000",
+    "strategy-optimizer strategies",
+    "strategy-optimizer check my_strategy.py --data my_prices.csv",
+)
+
+
+def run_demo(seed: int) -> int:
+    """Search, print the result and what it means."""
+    note("Optimising the momentum strategy on twenty years of the NASDAQ Composite (sample data).")
+    with SearchProgress() as progress:
+        task = make_task(
+            "momentum",
+            "nasdaq",
+            outcome_constraints=[REQUIRED],
+            evaluations=EVALUATIONS,
+            seed=seed,
+            progress=progress,
+        )
+        result = task.run()
+    print_result(result)
+    out = console()
+    out.print("\nIn plain words", style="bold")
+    for sentence in plain_words(result):
+        out.print(wrapped(sentence, out))
+    out.print("\nNext", style="bold")
+    for line in NEXT:
+        out.print(f"  {line}", soft_wrap=True)
+    return 0
+
+
+def plain_words(result: Result) -> list[str]:
+    """Return what the numbers say, for someone who does not read tables."""
+    seen, unseen = result.best.in_sample, result.best.held_out or {}
+    held = result.buy_and_hold.held_out or {}
+    years = result.data.in_sample_dates[0][:4], result.data.in_sample_dates[1][:4]
+    chosen = (
+        f"Of {result.counts.trials:,} parameter sets, the best one made {_percent(seen)} a year on the bars "
+        f"it was chosen on ({years[0]} to {years[1]}), the defaults {_percent(result.defaults.in_sample)}."
+    )
+    later = (
+        f"On the bars after that, which the search never saw, it made {_percent(unseen)} a year; simply "
+        f"holding the index made {_percent(held)}."
+    )
+    return [chosen, later, _verdict(result)]
+
+
+def _verdict(result: Result) -> str:
+    mine, held = result.best.held_out or {}, result.buy_and_hold.held_out or {}
+    ahead = [_above(mine, held, name) for name in ("annual_return", "sharpe_ratio")]
+    if all(ahead):
+        return (
+            "It beat holding there, in return and for its risk. One period and one winner of many are not "
+            "proof, but a reason to look further."
+        )
+    if any(ahead):
+        return (
+            "Against holding it is a draw: ahead in one of return and return for risk, behind in the other. "
+            "That is no edge."
+        )
+    return (
+        "That is the usual fate of a winner among thousands: what looked like skill was mostly a good fit to "
+        "the past. No edge was found here, and it is better to know."
+    )
+
+
+def _above(mine: dict[str, float], held: dict[str, float], name: str) -> bool:
+    a, b = mine.get(name, math.nan), held.get(name, math.nan)
+    return a > b
+
+
+def _percent(metrics: dict[str, float]) -> str:
+    value = metrics.get("annual_return", math.nan)
+    return f"{value:+.1%}" if math.isfinite(value) else "nothing"

@@ -1,0 +1,142 @@
+"""Shows a running search: a live line on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from strategy_optimizer.cli.numbers import duration_text, rate_text, score_text
+from strategy_optimizer.cli.terminal import console
+from strategy_optimizer.records import Event, Finished, Progress, Started
+
+PLAIN_INTERVAL = 5.0
+BAR_WIDTH = 24
+RATE_WINDOW = 3.0  # seconds; the first trials wait for the compiler and would spoil a longer mean
+
+
+class SearchProgress:
+    """Receives the events of a search and shows them on stderr; a context manager.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    clock : callable
+        Seconds; for tests.
+    """
+
+    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console(stderr=True)
+        self._quiet = quiet
+        self._clock = clock
+        self._last_line = clock()
+        self._live: Live | None = None
+        self._pace = Pace()
+
+    def __enter__(self) -> SearchProgress:
+        if not self._quiet and self._console.is_terminal and not self._console.is_dumb_terminal:
+            waiting = Text("preparing ...", style="dim")
+            self._live = Live(waiting, console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if self._quiet:
+            return
+        if isinstance(event, Started):
+            self._pace = Pace(event.seconds)
+            self._say(_started_text(event))
+        elif isinstance(event, Progress):
+            self._show(self._pace.recent(event))
+        elif isinstance(event, Finished) and self._live is not None:
+            self._live.update(Text("checking the winner ...", style="dim"))
+
+    def _show(self, event: Progress) -> None:
+        if self._live is not None:
+            self._live.update(_live_line(event, self._console))
+        elif self._clock() - self._last_line >= PLAIN_INTERVAL:
+            self._last_line = self._clock()
+            self._say(progress_text(event))
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, style="dim")
+
+
+class Pace:
+    """The rate of the last seconds, and what it says about the time that is left."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def recent(self, event: Progress) -> Progress:
+        """Return the event with the recent rate instead of the mean of the session."""
+        self._seen.append((event.elapsed, event.trials))
+        while self._seen[-1][0] - self._seen[0][0] > RATE_WINDOW and len(self._seen) > 2:
+            self._seen.popleft()
+        elapsed, trials = self._seen[0]
+        if event.elapsed <= elapsed or event.trials <= trials:
+            return event
+        rate = (event.trials - trials) / (event.elapsed - elapsed)
+        left = [] if self._seconds is None else [max(0.0, self._seconds - event.elapsed)]
+        if event.evaluations is not None:
+            left.append((event.evaluations - event.trials) / rate)
+        return replace(event, trials_per_second=rate, seconds_left=min(left, default=None))
+
+
+def progress_text(event: Progress) -> str:
+    """Return the plain line.
+
+    >>> progress_text(Progress(500, 3, 0, 2000, 0.8123, {}, 0.5, 1000.0, 1.5, 0.25))
+    '500 of 2,000 trials (25%), best 0.8123, 1,000/s, 1.5 s left, 3 failed'
+    """
+    total = f" of {event.evaluations:,}" if event.evaluations is not None else ""
+    share = f" ({event.fraction:.0%})" if event.fraction is not None else ""
+    parts = [f"{event.trials:,}{total} trials{share}", *_figures(event)]
+    if event.failed:
+        parts.append(f"{event.failed:,} failed")
+    return ", ".join(parts)
+
+
+def _figures(event: Progress) -> list[str]:
+    figures = [f"best {score_text(event.best_score)}", rate_text(event.trials_per_second)]
+    if event.seconds_left is not None:
+        figures.append(f"{duration_text(event.seconds_left)} left")
+    return figures
+
+
+def _started_text(event: Started) -> str:
+    earlier = f"continuing after {event.trials:,} trials; " if event.trials else ""
+    reason = f" ({event.optimizer_reason})" if event.optimizer_reason else ""
+    return f"{earlier}searching with {event.optimizer}{reason}"
+
+
+def _live_line(event: Progress, target: Console) -> Table:
+    """Return the bar and the figures; the bar goes first when the terminal is narrow."""
+    line = Table.grid(padding=(0, 1))
+    total = f"/{event.evaluations:,}" if event.evaluations is not None else ""
+    figures = f"{event.trials:,}{total} trials  " + "  ".join(_figures(event))
+    room = target.width - len(figures) - 8
+    if event.fraction is None or room < 8:
+        line.add_row(Text(figures, overflow="ellipsis", no_wrap=True))
+        return line
+    bar = ProgressBar(total=1.0, completed=event.fraction, width=min(BAR_WIDTH, room))
+    line.add_row(bar, f"{event.fraction:4.0%}", Text(figures, no_wrap=True))
+    return line

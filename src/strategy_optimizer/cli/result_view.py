@@ -1,0 +1,117 @@
+"""Prints a result: what was searched, the winner beside what it has to beat, its parameters, the catch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text, value_text
+from strategy_optimizer.cli.terminal import console, plain_table, wrapped
+from strategy_optimizer.records import STOP_REASONS
+from strategy_optimizer.tasks import Result
+
+SCORE = "composite_score"
+SHOWN = (
+    "total_return",
+    "annual_return",
+    "sharpe_ratio",
+    "calmar_ratio",
+    "max_drawdown",
+    "win_rate",
+    "profit_factor",
+    "trades",
+    "exposure",
+)
+
+
+def print_result(result: Result, call: Sequence[str] = ()) -> None:
+    """Print a result for people to stdout; `call` is what was typed."""
+    out = console()
+    out.print(f"\n{result.strategy_name} on {result.data.name}", style="bold")
+    for label, text in heading(result):
+        out.print(f"{label:<10} {text}", soft_wrap=True)
+    for table in (numbers_table(result), parameters_table(result)):
+        out.print()
+        out.print(table)
+    out.print()
+    for text in (*result.notes, f"the winner was run again by another engine, the {result.reproduced_by}"):
+        out.print("- " + wrapped(text, out).lstrip())
+    if call:
+        again = shlex.join(argument for argument in call if argument != "--resume")
+        out.print(f"\nThe same again: strategy-optimizer {again}", soft_wrap=True)
+
+
+def heading(result: Result) -> list[tuple[str, str]]:
+    """Return what was searched, for what, at which costs, how long, and why it ended."""
+    data, counts = result.data, result.counts
+    lines = [("searched", _period(data.in_sample, data.in_sample_dates))]
+    if data.held_out is not None and data.held_out_dates is not None:
+        lines.append(("held out", _period(data.held_out, data.held_out_dates)))
+    lines.append(("score", _score(result.objective)))
+    lines.append(("costs", _costs(result.costs)))
+    earlier = f" ({counts.resumed:,} of them before it was continued)" if counts.resumed else ""
+    pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
+    reason = STOP_REASONS[result.stop_reason]
+    name, seed = result.optimizer["name"], result.seed
+    lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}; {reason}"))
+    return lines
+
+
+def _score(objective: Mapping[str, Any]) -> str:
+    required = [str(text).removesuffix(".0") for text in objective.get("constraints", ())]
+    return str(objective["text"]) + (f", with {' and '.join(required)}" if required else "")
+
+
+def _costs(costs: Mapping[str, float]) -> str:
+    parts = [f"{name.replace('_', ' ')} {value:g}" for name, value in costs.items() if value]
+    return ", ".join(parts) or "none"
+
+
+def _period(bars: tuple[int, int], dates: tuple[str, str]) -> str:
+    return f"{bars[1] - bars[0]:,} bars, {dates[0]} to {dates[1]}"
+
+
+def numbers_table(result: Result) -> Table:
+    """Return the metrics of the winner, the defaults and buy-and-hold, in sample and held out."""
+    rivals = {"winner": result.best, "defaults": result.defaults, "buy&hold": result.buy_and_hold}
+    columns: list[Mapping[str, float]] = [rival.in_sample for rival in rivals.values()]
+    headings = [f"{'in sample' if i == 0 else ''}\n{name}" for i, name in enumerate(rivals)]
+    if result.data.held_out is not None:
+        columns += [rival.held_out or {} for rival in rivals.values()]
+        headings += [f"{'held out' if i == 0 else ''}\n{name}" for i, name in enumerate(rivals)]
+    table = plain_table("", *headings)
+    table.padding = (0, 1, 0, 0)
+    for name in (SCORE, *shown_metrics(result)):
+        label = "score" if name == SCORE else name.replace("_", " ")
+        table.add_row(label, *(_cell(name, column.get(name)) for column in columns))
+    return table
+
+
+def shown_metrics(result: Result) -> tuple[str, ...]:
+    """Return the usual metrics, and those of the objective."""
+    weights: Mapping[str, float] = result.objective.get("weights", {})
+    return (*SHOWN, *(name for name in weights if name not in SHOWN))
+
+
+def _cell(name: str, value: float | None) -> str:
+    return score_text(value) if name == SCORE else metric_text(name, value)
+
+
+def parameters_table(result: Result) -> Table:
+    """Return the winner's parameters beside the defaults and what was searched."""
+    table = plain_table("parameter", "winner", "default", "searched")
+    for name, entry in result.space["parameter_space"].items():
+        winner, default = result.best_parameters.get(name), result.default_parameters.get(name)
+        table.add_row(name, value_text(winner), value_text(default), _searched(entry))
+    return table
+
+
+def _searched(entry: Mapping[str, Any]) -> str:
+    """Return the bounds or choices of a parameter in its JSON form."""
+    if "choices" in entry:
+        return " | ".join(map(str, entry["choices"]))
+    low, high = (value_text(bound) for bound in entry["bounds"])
+    return low if low == high else f"{low} .. {high}"

@@ -1,0 +1,144 @@
+"""The command `optimize`: from what was typed to a task, its run, and what is printed and written."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from strategy_optimizer.backtest import Costs
+from strategy_optimizer.cli import runs
+from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_settings
+from strategy_optimizer.cli.data import load_named_bars, narrowed_space
+from strategy_optimizer.cli.exits import DONE, INTERRUPTED
+from strategy_optimizer.cli.options import OptimizeOptions
+from strategy_optimizer.cli.progress import SearchProgress
+from strategy_optimizer.cli.result_view import print_result
+from strategy_optimizer.cli.terminal import note
+from strategy_optimizer.objective import parse_objective
+from strategy_optimizer.strategies import get_strategy
+from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
+
+DEFAULT_OBJECTIVE = "sharpe_ratio"
+
+
+def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
+    """Run the search that was asked for and return the exit code.
+
+    Parameters
+    ----------
+    options : OptimizeOptions
+    call : sequence of str
+        The arguments as they were typed, to say how the search is continued.
+    """
+    for path in options.export:
+        _check_writable(path)
+    with SearchProgress(quiet=options.quiet) as progress:
+        task = prepare(options, progress)
+        result = task.run()
+    try:
+        _export(result, options.export)
+    finally:  # a full disk must not cost the sight of the result; its checkpoint is still there
+        _show(result, options, call)
+    if result.stop_reason == "interrupted":
+        _say_how_to_resume(result, task, call)
+        return INTERRUPTED
+    if options.checkpoint is None:
+        runs.forget(_folder(task))
+    return DONE
+
+
+def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationTask:
+    """Return the task; mistakes in the options are found here, the cheapest first."""
+    strategy = get_strategy(options.strategy)
+    parse_objective(options.objective or DEFAULT_OBJECTIVE, options.require)
+    space = narrowed_space(strategy.space(), options.space, options.constraint, options.param)
+    seconds = parse_duration(options.time) if options.time is not None else None
+    optimizer, settings = _optimizer(options)
+    costs = Costs(options.commission, options.fixed_fee, options.slippage, options.borrow)
+    task = make_task(
+        strategy,
+        load_named_bars(options.data, options.start, options.end, options.repair),
+        optimizer,
+        space=space,
+        objective=options.objective or DEFAULT_OBJECTIVE,
+        outcome_constraints=options.require,
+        evaluations=options.evaluations,
+        seconds=seconds,
+        target=options.target,
+        patience=options.patience,
+        seed=options.seed,
+        costs=costs,
+        fill=options.fill,
+        cash=options.cash,
+        holdout=options.holdout,
+        workers=options.workers,
+        progress=progress,
+        **settings,
+    )
+    kept = replace(task.settings, **_checkpoint(options, task))
+    return OptimizationTask(strategy, task.bars, task.space, task.objective, kept, sink=progress)
+
+
+def _optimizer(options: OptimizeOptions) -> tuple[str, dict[str, Any]]:
+    """Return the optimizer's name and settings; a population asks for the genetic algorithm."""
+    settings = parse_settings(options.setting)
+    for name, value in (("population_size", options.population), ("generations", options.generations)):
+        if value is not None and name in settings:
+            raise UsageError(f"{name} is given twice, by its own option and by --setting")
+        settings |= {} if value is None else {name: value}
+    genetic = {"population_size", "generations"} & set(settings)
+    return ("ga" if genetic and options.optimizer == "auto" else options.optimizer), settings
+
+
+def _checkpoint(options: OptimizeOptions, task: OptimizationTask) -> dict[str, Any]:
+    """Return where the search is kept: in the given folder, or in one that belongs to this very call."""
+    if options.checkpoint is not None:
+        return {"checkpoint": options.checkpoint, "resume": options.resume}
+    folder = runs.run_folder(task.task_id)
+    interrupted = runs.is_interrupted(folder)
+    if options.resume and not interrupted:
+        raise UsageError(
+            f"there is no interrupted search of this call to resume (looked for {folder}). "
+            "All options must be those of the interrupted call, or name its folder with --checkpoint"
+        )
+    if interrupted and not options.resume:
+        note("an earlier run of this call was interrupted: it is continued, which gives the same result")
+    return {"checkpoint": folder, "resume": interrupted}
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse an export that cannot work before the search, not after it."""
+    writer_of(path)
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "is a folder" if path.is_dir() else f"needs the folder {folder}, which "
+        reason += "" if path.is_dir() else "is not writable" if folder.is_dir() else "does not exist"
+        raise UsageError(f"--export {path} {reason}")
+
+
+def _export(result: Result, paths: Sequence[Path]) -> None:
+    for path in paths:
+        result.export(str(path))
+        note(f"wrote {len(result.history):,} trials to {path}")
+
+
+def _show(result: Result, options: OptimizeOptions, call: Sequence[str]) -> None:
+    if options.json:
+        sys.stdout.write(result.to_json(indent=2) + "\n")
+    else:
+        print_result(result, call)
+
+
+def _folder(task: OptimizationTask) -> Path:
+    return Path(str(task.settings.checkpoint))
+
+
+def _say_how_to_resume(result: Result, task: OptimizationTask, call: Sequence[str]) -> None:
+    arguments = [argument for argument in call if argument != "--resume"]
+    note(f"interrupted after {len(result.history):,} trials, all kept in {_folder(task)}")
+    note(f"continue with: strategy-optimizer {shlex.join([*arguments, '--resume'])}")

@@ -1,0 +1,89 @@
+"""The error tree: everything this package raises on purpose.
+
+Three kinds are kept apart. A caller's mistake is one of these exceptions and says what was found, what was
+expected and what to do. An outcome of the work (a failed trial) is a value, never an exception. A failure of
+the world (a full disk) is an exception with its cause chained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class StrategyOptimizerError(Exception):
+    """Something went wrong in strategy-optimizer."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class SpaceError(StrategyOptimizerError, ValueError):
+    """The parameter space, or a point of it, is not valid."""
+
+    def __init__(self, message: str | None = None, *, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class DataError(StrategyOptimizerError, ValueError):
+    """The market data cannot be used as they are."""
+
+    def __init__(self, message: str | None = None, *, rows: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+
+class SearchError(StrategyOptimizerError):
+    """The search cannot go on."""
+
+
+class OptimizerSettingError(SearchError, ValueError):
+    """An optimizer's setting is not valid."""
+
+
+class OptimizerStateError(SearchError):
+    """The state belongs to another space, optimizer or version."""
+
+
+class BacktestError(StrategyOptimizerError):
+    """The backtest cannot be run."""
+
+
+class StrategyError(BacktestError):
+    """The strategy cannot be found, read or run."""
+
+
+class LookaheadError(BacktestError):
+    """The strategy's signals use bars of the future."""
+
+    def __init__(self, message: str | None = None, *, bar: int | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.bar = bar
+        self.column = column
+
+
+class ObjectiveError(StrategyOptimizerError, ValueError):
+    """The objective names something that does not exist or cannot be scored."""
+
+
+class TaskError(StrategyOptimizerError):
+    """The task cannot be run as described."""
+
+
+class CheckpointError(TaskError):
+    """The checkpoint cannot be read, written or continued."""
+
+
+class ReproductionError(TaskError):
+    """The winner's score could not be reproduced by an independent run."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string.
+
+    >>> nearest_name("momentun", ["momentum", "rsi"])
+    "; did you mean 'momentum'?"
+    """
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{match[0]}'?" if match else ""

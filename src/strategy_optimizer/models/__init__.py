@@ -1,0 +1,18 @@
+"""The JSON models of task files and results; the only layer that imports pydantic."""
+
+from strategy_optimizer.models.result import ResultModel, TrialModel
+from strategy_optimizer.models.task import (
+    ObjectiveModel,
+    OptimizationConfigModel,
+    ParameterModel,
+    TaskModel,
+)
+
+__all__ = [
+    "ObjectiveModel",
+    "OptimizationConfigModel",
+    "ParameterModel",
+    "ResultModel",
+    "TaskModel",
+    "TrialModel",
+]

@@ -1,0 +1,33 @@
+"""What all models share: frozen, and JSON without NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+def _finite_or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number: TypeAlias = Annotated[float | None, BeforeValidator(_finite_or_none)]
+"""A number, or null where it is missing or not finite."""
+Value: TypeAlias = bool | int | float | str
+"""A parameter's value; the kinds are kept apart, 1 stays 1 and true stays true."""
+
+
+class Model(BaseModel):
+    """A frozen model; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return JSON text; fields that were not given are left out, NaN and infinities are null."""
+        return self.model_dump_json(indent=indent, exclude_unset=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the model of JSON text; pydantic's ValidationError lists what is wrong."""
+        return cls.model_validate_json(text)

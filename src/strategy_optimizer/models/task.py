@@ -1,0 +1,118 @@
+"""The task file: the fields of the seed, and what may stand beside them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from strategy_optimizer.models.base import Model, Value
+from strategy_optimizer.objective import ObjectiveFunction, parse_objective
+from strategy_optimizer.space import ParameterSpace
+
+OptimizationType = Literal["ga", "bo", "hybrid", "nsga2", "ensemble", "auto", "random", "grid"]
+
+
+class ParameterModel(Model):
+    """One parameter: ``bounds`` for numbers, ``choices`` (or ``bounds``) for categories."""
+
+    type: Literal["continuous", "discrete", "categorical"]
+    bounds: list[Value] | None = None
+    choices: list[Value] | None = None
+    default: Value | None = None
+    step: int | float | None = None
+    log: bool = False
+    condition: str | None = None
+
+
+class ObjectiveModel(Model):
+    """Weights over metrics, or a single metric, with outcome constraints such as ``"trades >= 30"``."""
+
+    type: Literal["multi_objective", "weighted", "metric"] = "multi_objective"
+    weights: dict[str, float] | None = None
+    metric: str | None = None
+    constraints: tuple[str, ...] = ()
+
+    def to_objective(self) -> ObjectiveFunction:
+        """Return the objective; ObjectiveError names what is wrong with it."""
+        return parse_objective(self.model_dump(exclude_unset=True))
+
+
+class OptimizationConfigModel(Model):
+    """How much is tried: population_size x generations (ga), n_calls (others), unless ``budget`` says it."""
+
+    population_size: int | None = Field(default=None, ge=2)
+    generations: int | None = Field(default=None, ge=1)
+    n_calls: int | None = Field(default=None, ge=1)
+    parallel_workers: int | None = Field(default=None, ge=1)
+    budget: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+    target: float | None = None
+    patience: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    holdout: float = Field(default=0.25, ge=0, le=0.9)
+
+    def evaluations(self, optimization_type: str) -> int | None:
+        """Return the planned trials, or None when the file does not say."""
+        if self.budget is not None:
+            return self.budget
+        if optimization_type in ("ga", "nsga2") and self.population_size and self.generations:
+            return self.population_size * self.generations
+        return self.n_calls
+
+
+class TaskModel(Model):
+    """A task. ``status``, ``progress`` and ``created_at`` are taken as they stand in old files, and ignored.
+
+    Examples
+    --------
+    >>> task = TaskModel.from_json('''{"task_id": "opt_1", "strategy_name": "momentum",
+    ...     "optimization_type": "ga",
+    ...     "parameter_space": {"lookback_period": {"type": "discrete", "bounds": [10, 100]}},
+    ...     "objective_function": {"type": "multi_objective", "weights": {"sharpe_ratio": 1.0}},
+    ...     "optimization_config": {"population_size": 50, "generations": 100}}''')
+    >>> task.to_space().names, task.evaluations
+    (('lookback_period',), 5000)
+    """
+
+    task_id: str | None = None
+    strategy_name: str
+    optimization_type: OptimizationType = "auto"
+    parameter_space: dict[str, ParameterModel] = Field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    objective_function: ObjectiveModel = ObjectiveModel()
+    optimization_config: OptimizationConfigModel = OptimizationConfigModel()
+    data: str | None = None
+    costs: dict[str, float] | None = None
+    status: Any = None
+    progress: Any = None
+    created_at: Any = None
+
+    @field_validator("costs")
+    @classmethod
+    def _known_costs(cls, costs: dict[str, float] | None) -> dict[str, float] | None:
+        from strategy_optimizer.backtest import Costs  # checks names and values
+
+        if costs is not None:
+            try:
+                Costs(**costs)
+            except TypeError as error:
+                raise ValueError(str(error)) from error
+        return costs
+
+    @property
+    def evaluations(self) -> int | None:
+        """The planned trials, or None when the file does not say."""
+        return self.optimization_config.evaluations(self.optimization_type)
+
+    def to_space(self) -> ParameterSpace:
+        """Return the parameter space of the file; SpaceError names the parameter that is wrong."""
+        return ParameterSpace.from_json(
+            self.parameter_space_json(), name=self.strategy_name, constraints=self.constraints
+        )
+
+    def parameter_space_json(self) -> dict[str, Any]:
+        """Return the parameters as the file has them."""
+        return {
+            name: parameter.model_dump(exclude_unset=True) for name, parameter in self.parameter_space.items()
+        }

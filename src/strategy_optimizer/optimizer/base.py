@@ -1,0 +1,455 @@
+"""The border every search algorithm shares: ask for points, tell their scores, save and restore the state.
+
+An optimizer proposes and learns; it knows nothing of trading. This module owns all that does not depend on
+the algorithm: the log of trials, pending points, duplicates, failures, exhaustion, the winner and the state.
+An algorithm adds three things: how rows are proposed, what is learnt from told rows, and what it needs to
+save of itself.
+
+Notation
+--------
+point
+    (n_dims,) float64, natural units, categories by index, NaN where inactive ("canonical").
+row
+    A *dense* point (every gene has a value, inactive ones too), followed by the algorithm's own notes about
+    it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from strategy_optimizer.errors import SearchError, SpaceError
+from strategy_optimizer.optimizer import checks
+from strategy_optimizer.optimizer.harvest import Harvest
+from strategy_optimizer.optimizer.history import FloatArray, IntArray, KeyArray, Outcomes, Told, TrialLog
+from strategy_optimizer.optimizer.lattice import Sweep
+from strategy_optimizer.optimizer.ledger import Ledger
+from strategy_optimizer.optimizer.simple_loop import EvaluateFunction, ProgressCallback, spend_budget
+from strategy_optimizer.optimizer.state import decode_array, decode_rng, encode_array, encode_rng
+from strategy_optimizer.space import ParameterSpace
+
+STATE_FORMAT = 1
+_SWEEP_CHUNK = 4096
+_MAX_ROUNDS = 6  # proposals in a row before the remaining points are looked for systematically
+
+
+class Optimizer(ABC):
+    """Ask for candidates, tell their scores.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        Where to search.
+    budget : int
+        Trials that are planned. A hint for choosing populations and grids, not a limit.
+    seed : int
+        The same seed and the same told scores give the same candidates.
+    directions : None, str or sequence of str
+        ``"maximize"`` (default) or ``"minimize"``; scores are told raw.
+    repeats : int
+        How many trials one point may have; 1 for deterministic objectives.
+    settings : mapping
+        The algorithm's own settings, plain JSON values; kept for the state.
+    """
+
+    name: ClassVar[str]
+    n_notes: ClassVar[int] = 0  # columns which the algorithm adds to the dense points in its rows
+
+    def __init__(
+        self,
+        space: ParameterSpace,
+        *,
+        budget: int = 200,
+        seed: int = 0,
+        directions: str | Sequence[str] | None = None,
+        repeats: int = 1,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.space = space
+        self.budget = checks.as_count(budget, "budget")
+        self.seed = checks.as_count(seed, "seed", least=0)
+        self.repeats = checks.as_count(repeats, "repeats")
+        self.settings = dict(settings or {})
+        self.reason = f"{self.name} was asked for"
+        self._sign = checks.as_sign(directions)
+        self._rng = np.random.Generator(np.random.PCG64(self.seed))
+        self._ledger = Ledger(space, space.n_dims + self.n_notes, self.repeats)
+        self._free = _unconditional(space)
+        self._sweep = Sweep(self._free, self.repeats)
+        self._queue = np.empty((0, space.n_dims))  # dense points to be asked before the algorithm's own
+        self._exhausted = False
+
+    # -- what an algorithm adds
+
+    @abstractmethod
+    def _propose(self, n: int, attempt: int) -> FloatArray:
+        """Return up to `n` rows, (m, n_dims + n_notes), within bounds and on steps.
+
+        Rows that were tried or are infeasible are dropped, and the missing ones asked for with `attempt` + 1.
+        """
+
+    @abstractmethod
+    def _learn(self, told: Told) -> None:
+        """Take in told rows; the notes of a point that this algorithm did not propose are NaN."""
+
+    @abstractmethod
+    def _save(self) -> dict[str, Any]:
+        """Return what the algorithm must remember, as JSON values."""
+
+    @abstractmethod
+    def _load(self, data: dict[str, Any]) -> None:
+        """Take back what :meth:`_save` returned."""
+
+    @property
+    def batch_size(self) -> int:
+        """A good number of points to ask for at once when trials are cheap."""
+        return min(256, self.budget)
+
+    # -- asking
+
+    def ask(self, n: int = 1) -> list[dict[str, Any]]:
+        """Return up to `n` new candidates as dicts of plain Python values.
+
+        Fewer, then none, come back when no untried point of the space is left.
+        """
+        return self.space.to_dicts(self.ask_array(n))
+
+    def ask_array(self, n: int) -> FloatArray:
+        """Return up to `n` new candidates as canonical points, (m, n_dims)."""
+        n = checks.as_count(n, "n", least=0)
+        if n == 0:
+            return np.empty((0, self.space.n_dims))
+        rows, points, keys = self._collect(n)
+        self._ledger.issue(rows, keys)
+        self._exhausted = len(rows) < n
+        return points
+
+    def _collect(self, n: int) -> tuple[FloatArray, FloatArray, list[int]]:
+        """Gather `n` rows: queued ones, the algorithm's, fresh samples, then what is left of the space."""
+        harvest = Harvest(self.space, self._ledger.tried, n)
+        if len(self._queue):
+            harvest.offer(self._take_queue(n))
+        for attempt in range(_MAX_ROUNDS):
+            if harvest.missing == 0:
+                break
+            harvest.offer(self._propose(harvest.missing, attempt))
+        if harvest.missing:
+            harvest.offer(self._sample(4 * harvest.missing))
+        self._sweep_into(harvest)
+        return harvest.result()
+
+    def _sweep_into(self, harvest: Harvest) -> None:
+        """Look for untried points of a finite space, one after the other."""
+        while harvest.missing:
+            start = self._sweep.position
+            left = self._sweep.next(_SWEEP_CHUNK)
+            if left is None:
+                return
+            harvest.offer(self._with_notes(left))
+            if harvest.missing == 0:
+                self._sweep.position = start  # there may be more in this chunk
+
+    def _sample(self, n: int, method: str = "uniform") -> FloatArray:
+        """Return `n` fresh feasible rows; inactive genes take random values of their own range."""
+        return self._with_notes(self._densify(self.space.sample(n, self._rng, method), random=True))
+
+    def _take_queue(self, n: int) -> FloatArray:
+        taken, self._queue = self._queue[:n], self._queue[n:]
+        return self._with_notes(taken)
+
+    def _with_notes(self, dense: FloatArray) -> FloatArray:
+        """Append empty notes to dense points."""
+        return np.hstack([dense, np.full((len(dense), self.n_notes), np.nan)]) if self.n_notes else dense
+
+    def _densify(self, points: FloatArray, *, random: bool = False) -> FloatArray:
+        """Give inactive genes a value: a random one, or the default."""
+        inactive = np.isnan(points)
+        if not inactive.any():
+            return points
+        filler = self._free.from_unit(self._rng.random(points.shape)) if random else self.space.default_values
+        return np.where(inactive, filler, points)
+
+    # -- telling
+
+    def tell(
+        self,
+        params_list: Sequence[Mapping[str, Any]],
+        scores: Sequence[float | None] | FloatArray,
+        *,
+        constraints: Any = None,
+        std_errors: Any = None,
+        seconds: Any = None,
+        warm_start: bool = False,
+    ) -> None:
+        """Report the scores of candidates, in any order and grouping, asked before or not.
+
+        Parameters
+        ----------
+        params_list : sequence of dict
+            The candidates. Each is left unchanged.
+        scores : sequence of float or None
+            One per candidate; None, NaN and infinities are failed trials: remembered, never winning.
+        constraints : array-like, optional
+            (n, k) outcome constraints, feasible where >= 0. Their violations are added up, so scale them
+            alike.
+        std_errors, seconds : array-like, optional
+            (n,) standard errors of the scores and durations of the trials; kept in the log.
+        warm_start : bool
+            The candidates come from an earlier task: those outside the space are no error but are left out,
+            with a warning.
+
+        Raises
+        ------
+        SpaceError
+            A candidate lies outside the space and `warm_start` is false. Nothing was taken in.
+        SearchError
+            Lengths or shapes do not match. Nothing was taken in.
+        """
+        params_list = [params_list] if isinstance(params_list, Mapping) else list(params_list)
+        outcomes = self._checked(len(params_list), scores, constraints, std_errors, seconds)
+        if warm_start:
+            params_list, outcomes = self._drop_outside(params_list, outcomes)
+        points = self._points_of(params_list)
+        self._take_in(points, self.space.keys(points), outcomes)
+
+    def tell_array(
+        self,
+        points: FloatArray,
+        scores: Sequence[float | None] | FloatArray,
+        *,
+        constraints: Any = None,
+        std_errors: Any = None,
+        seconds: Any = None,
+        warm_start: bool = False,
+    ) -> None:
+        """Report the scores of points, (n, n_dims); otherwise as :meth:`tell`."""
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != self.space.n_dims:
+            raise SearchError(f"points has shape {points.shape}; expected (n, {self.space.n_dims})")
+        outcomes = self._checked(len(points), scores, constraints, std_errors, seconds)
+        keys = self.space.keys(points)
+        pending = self._ledger.pending
+        foreign = np.flatnonzero([key not in pending for key in keys.tolist()])
+        if len(foreign):
+            points, outcomes = self._check_foreign(points.copy(), foreign, outcomes, warm_start)
+            keys = self.space.keys(points)
+        self._take_in(points, keys, outcomes)
+
+    def _checked(self, n: int, scores: Any, constraints: Any, std_errors: Any, seconds: Any) -> Outcomes:
+        return checks.as_outcomes(
+            scores,
+            constraints,
+            std_errors,
+            seconds,
+            n=n,
+            sign=self._sign,
+            n_constraints=self.log.n_constraints,
+        )
+
+    def _take_in(self, points: FloatArray, keys: KeyArray, outcomes: Outcomes) -> None:
+        """Log checked trials and let the algorithm learn from them."""
+        if len(points) == 0:
+            return
+        told = self._ledger.settle(points, keys, outcomes)
+        unasked = told.tickets < 0
+        if unasked.any():
+            told.rows[unasked, : self.space.n_dims] = self._densify(points[unasked])
+        self._learn(told)
+
+    def _points_of(self, params_list: list[Mapping[str, Any]]) -> FloatArray:
+        """Return canonical points of dicts, or raise the space's own message about the first bad one."""
+        points = self.space.from_dicts(params_list).reshape(-1, self.space.n_dims)
+        for index in np.flatnonzero(~self.space.is_feasible(points)).tolist():
+            self.space.validate(params_list[index])
+        return points
+
+    def _drop_outside(
+        self, params_list: list[Mapping[str, Any]], outcomes: Outcomes
+    ) -> tuple[list[Mapping[str, Any]], Outcomes]:
+        """Keep the candidates which are inside the space and warn about the others."""
+        errors = [self._error_of(params) for params in params_list]
+        keep = np.array([error is None for error in errors], bool)
+        if not keep.all():
+            self._warn_outside(int((~keep).sum()), len(keep), next(error for error in errors if error))
+        inside = [params for params, good in zip(params_list, keep.tolist(), strict=True) if good]
+        return inside, outcomes.take(keep)
+
+    def _error_of(self, params: Mapping[str, Any]) -> SpaceError | None:
+        try:
+            self.space.validate(params)
+        except SpaceError as error:
+            return error
+        return None
+
+    def _check_foreign(
+        self, points: FloatArray, foreign: IntArray, outcomes: Outcomes, warm_start: bool
+    ) -> tuple[FloatArray, Outcomes]:
+        """Make points that were never asked canonical; refuse, or drop, those outside the space."""
+        dense = self._densify(points[foreign])
+        points[foreign] = self.space.deactivate(dense)
+        outside = foreign[~self.space.is_feasible(points[foreign])]
+        if len(outside) == 0:
+            return points, outcomes
+        if not warm_start:
+            raise SpaceError(
+                f"point {int(outside[0])} lies outside the space: {points[outside[0]].tolist()} for "
+                f"{', '.join(self.space.names)}; expected values inside the bounds, on the steps and within "
+                "the constraints (warm_start=True leaves such points out)"
+            )
+        self._warn_outside(len(outside), len(points), None)
+        keep = np.ones(len(points), bool)
+        keep[outside] = False
+        return points[keep], outcomes.take(keep)
+
+    def _warn_outside(self, n_outside: int, n: int, error: SpaceError | None) -> None:
+        cause = f" (first: {error})" if error else ""
+        warnings.warn(
+            f"{n_outside} of {n} warm-start points lie outside the space and were left out{cause}",
+            stacklevel=4,
+        )
+
+    def suggest(self, points: FloatArray) -> None:
+        """Queue points, (n, n_dims), to be asked before the algorithm's own.
+
+        They are moved onto bounds and steps; those that violate a constraint or were tried are passed over.
+        """
+        dense = self.space.snap(self._densify(np.asarray(points, np.float64)))
+        self._queue = np.vstack([self._queue, dense])
+
+    # -- reading
+
+    @property
+    def log(self) -> TrialLog:
+        """Every told trial, scores larger-is-better."""
+        return self._ledger.log
+
+    @property
+    def n_told(self) -> int:
+        """Trials told so far, failed ones included."""
+        return len(self.log)
+
+    @property
+    def n_failed(self) -> int:
+        """Trials told as failed."""
+        return int(np.isnan(self.log.scores).sum())
+
+    @property
+    def n_asked(self) -> int:
+        """Points handed out so far."""
+        return self._ledger.n_asked
+
+    @property
+    def n_pending(self) -> int:
+        """Points handed out and not told yet."""
+        return len(self._ledger.pending)
+
+    @property
+    def finished(self) -> str | None:
+        """``"exhausted"`` when the last ask found no further untried point, else None."""
+        return "exhausted" if self._exhausted else None
+
+    @property
+    def best_point(self) -> FloatArray | None:
+        """The best completed, feasible trial's point, (n_dims,); None before there is one."""
+        row = self._ledger.best_row
+        return None if row is None else self.log.points[row].copy()
+
+    @property
+    def best_params(self) -> dict[str, Any] | None:
+        """The best completed, feasible trial's parameters; None before there is one."""
+        point = self.best_point
+        return None if point is None else dict(self.space.to_dicts(point[None])[0])
+
+    @property
+    def best_score(self) -> float | None:
+        """The best score, in the caller's direction (the mean for a repeated point); None before one."""
+        row = self._ledger.best_row
+        return None if row is None else float(self._sign * self._ledger.competing_scores()[row])
+
+    @property
+    def stagnation(self) -> int:
+        """Trials told since the best one was; all of them when none succeeded."""
+        row = self._ledger.best_row
+        return self.n_told if row is None else self.n_told - 1 - row
+
+    # -- the one-call loop
+
+    def optimize(
+        self,
+        evaluate_func: EvaluateFunction,
+        progress_callback: ProgressCallback | None = None,
+    ) -> tuple[dict[str, Any], float]:
+        """Spend the budget on `evaluate_func` and return the best parameters and their score.
+
+        Parameters
+        ----------
+        evaluate_func : callable
+            Takes parameters, returns a score. An exception, None or a non-finite score is a failed trial.
+        progress_callback : callable, optional
+            Called after each batch with its number (from 1), the best score and the best parameters so far
+            (NaN and ``{}`` before a trial succeeded).
+
+        Raises
+        ------
+        SearchError
+            Every trial failed; the message has the first failure.
+        """
+        return spend_budget(self, evaluate_func, progress_callback)
+
+    # -- state
+
+    def state(self, history: bool = True) -> dict[str, Any]:
+        """Return everything needed to continue with the same candidates, as JSON values.
+
+        Parameters
+        ----------
+        history : bool
+            False leaves the told trials out, which keeps the state small; the caller has them in its own log
+            and passes them to :func:`restore_optimizer`.
+        """
+        return {
+            "format": STATE_FORMAT,
+            "optimizer": self.name,
+            "space": self.space.digest,
+            "settings": self.settings,
+            "common": {
+                "budget": self.budget,
+                "seed": self.seed,
+                "repeats": self.repeats,
+                "directions": "maximize" if self._sign > 0 else "minimize",
+            },
+            "reason": self.reason,
+            "rng": encode_rng(self._rng),
+            "exhausted": self._exhausted,
+            "sweep": self._sweep.position,
+            "queue": encode_array(self._queue),
+            "algorithm": self._save(),
+            "ledger": self._ledger.save(history),
+        }
+
+    def restore(self, state: Mapping[str, Any], history: tuple[Any, ...] | None = None) -> None:
+        """Take over a state that was checked by :func:`restore_optimizer`, which callers use instead."""
+        self._ledger.load(state["ledger"], None if history is None else self._checked_history(history))
+        self._rng = decode_rng(state["rng"])
+        self._exhausted = bool(state["exhausted"])
+        self._sweep.position = int(state["sweep"])
+        self._queue = decode_array(state["queue"])
+        self.reason = str(state["reason"])
+        self._load(state["algorithm"])
+
+    def _checked_history(self, history: tuple[Any, ...]) -> tuple[FloatArray, Outcomes]:
+        points = np.asarray(history[0], np.float64).reshape(-1, self.space.n_dims)
+        constraints = history[2] if len(history) > 2 else None
+        return points, self._checked(len(points), history[1], constraints, None, None)
+
+
+def _unconditional(space: ParameterSpace) -> ParameterSpace:
+    """Return the same parameters, all of them always active, without constraints."""
+    parameters = {name: replace(parameter, condition=None) for name, parameter in space.parameters.items()}
+    return ParameterSpace(space.name, parameters)

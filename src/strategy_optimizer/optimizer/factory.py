@@ -1,0 +1,177 @@
+"""Make optimizers by name, choose one when asked to, and bring saved ones back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SpaceError, nearest_name
+from strategy_optimizer.optimizer import checks
+from strategy_optimizer.optimizer.base import STATE_FORMAT, Optimizer
+from strategy_optimizer.optimizer.ga import GAOptimizer
+from strategy_optimizer.optimizer.grid import GridOptimizer
+from strategy_optimizer.optimizer.random import RandomOptimizer
+from strategy_optimizer.space import ParameterSpace
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    optimizer.name: optimizer for optimizer in (RandomOptimizer, GridOptimizer, GAOptimizer)
+}
+_COMMON = ("budget", "seed", "directions", "repeats")
+DEFAULT_BUDGET = 200
+
+
+def create_optimizer(
+    name: str,
+    space: ParameterSpace,
+    *,
+    budget: int | None = None,
+    seed: int = 0,
+    directions: str | Sequence[str] | None = None,
+    **settings: Any,
+) -> Optimizer:
+    """Return the optimizer called `name` for `space`.
+
+    Parameters
+    ----------
+    name : str
+        ``"random"``, ``"grid"``, ``"ga"``, or ``"auto"`` which enumerates a finite space that fits the budget
+        and uses the genetic algorithm otherwise; ``optimizer.reason`` says why.
+    space : ParameterSpace
+        Where to search.
+    budget : int, optional
+        Planned trials. Default: population_size x generations when both are given, else 200.
+    seed : int
+        The same seed and the same told scores give the same candidates.
+    directions : None, str or sequence of str
+        ``"maximize"`` (default) or ``"minimize"``.
+    **settings
+        The optimizer's own settings, see its class.
+
+    Raises
+    ------
+    OptimizerSettingError
+        Unknown name or setting (with the nearest known one), or a value out of range.
+
+    Examples
+    --------
+    >>> space = ParameterSpace("small").add_parameter("n", "discrete", (1, 9))
+    >>> create_optimizer("auto", space, budget=50).reason
+    'auto chose grid: the space has 9 points at most, which fits the budget of 50 trials'
+    """
+    if not isinstance(space, ParameterSpace):
+        raise SpaceError(f"space is a {type(space).__name__}; expected a ParameterSpace")
+    if budget is None:
+        budget = _planned(settings)
+    checks.as_count(budget, "budget")
+    reason = None
+    if name == "auto":
+        name, reason = _choose(space, budget)
+    optimizer_class = _lookup(name)
+    _check_settings(optimizer_class, settings)
+    optimizer = _build(optimizer_class, space, budget=budget, seed=seed, directions=directions, **settings)
+    optimizer.reason = reason or optimizer.reason
+    return optimizer
+
+
+def restore_optimizer(
+    space: ParameterSpace, state: Mapping[str, Any], history: tuple[Any, ...] | None = None
+) -> Optimizer:
+    """Return the optimizer whose :meth:`~Optimizer.state` this is; it continues with the same candidates.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        The space the state was written for.
+    state : mapping
+        What ``state()`` returned, also after a trip through JSON.
+    history : tuple of array-like, optional
+        ``(points, scores)``, or ``(points, scores, constraints)``, of all trials told before the state was
+        written, raw scores in the order of telling; needed when it was written with ``history=False``.
+
+    Raises
+    ------
+    OptimizerStateError
+        The state is of another space, optimizer or version, or the history is not the one it was written
+        with.
+    """
+    _check_state(space, state)
+    try:
+        common = state["common"]
+        arguments = {name: common[name] for name in _COMMON} | dict(state["settings"])
+        optimizer = _build(OPTIMIZERS[state["optimizer"]], space, **arguments)
+        optimizer.restore(state, history)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OptimizerStateError(
+            f"the state is damaged or was written by another version: {error!r}"
+        ) from error
+    return optimizer
+
+
+def _build(optimizer_class: type[Optimizer], space: ParameterSpace, **arguments: Any) -> Optimizer:
+    if optimizer_class is GAOptimizer:
+        # The class keeps the seed's defaults; made by name, the algorithm chooses by budget what is not
+        # given.
+        arguments = dict.fromkeys(("population_size", "generations", "mutation_rate")) | arguments
+    return optimizer_class(space, **arguments)
+
+
+def _planned(settings: Mapping[str, Any]) -> int:
+    """Return the budget which a population size and a number of generations imply."""
+    sizes = settings.get("population_size"), settings.get("generations")
+    if any(size is None for size in sizes):
+        return DEFAULT_BUDGET
+    return checks.as_count(sizes[0], "population_size") * checks.as_count(sizes[1], "generations")
+
+
+def _choose(space: ParameterSpace, budget: int) -> tuple[str, str]:
+    size = space.cardinality
+    if size is not None and size <= budget:
+        return (
+            "grid",
+            f"auto chose grid: the space has {size} points at most, which fits the budget of {budget} trials",
+        )
+    points = "infinitely many" if size is None else f"{size:,}"
+    return "ga", f"auto chose ga: the space has {points} points, more than the budget of {budget} trials"
+
+
+def _lookup(name: str) -> type[Optimizer]:
+    if name not in OPTIMIZERS:
+        known = ("auto", *OPTIMIZERS)
+        raise OptimizerSettingError(
+            f"unknown optimizer {name!r}; expected one of {', '.join(known)}{nearest_name(str(name), known)}"
+        )
+    return OPTIMIZERS[name]
+
+
+def _check_settings(optimizer_class: type[Optimizer], settings: Mapping[str, Any]) -> None:
+    known = list(inspect.signature(optimizer_class).parameters)[1:]
+    for setting in settings:
+        if setting not in known:
+            own = ", ".join(name for name in known if name not in _COMMON or name == "repeats")
+            raise OptimizerSettingError(
+                f"unknown setting {setting!r} of optimizer {optimizer_class.name!r}; it has {own}"
+                f"{nearest_name(setting, known)}"
+            )
+
+
+def _check_state(space: ParameterSpace, state: Mapping[str, Any]) -> None:
+    if not isinstance(state, Mapping) or "optimizer" not in state:
+        raise OptimizerStateError(
+            "this is not an optimizer's state; expected the mapping that state() returned"
+        )
+    if state.get("format") != STATE_FORMAT:
+        raise OptimizerStateError(
+            f"the state has format {state.get('format')!r}, this version reads {STATE_FORMAT}; "
+            "start the search anew"
+        )
+    if state["optimizer"] not in OPTIMIZERS:
+        raise OptimizerStateError(
+            f"the state belongs to an optimizer {state['optimizer']!r} which this version does not have; "
+            f"it has {', '.join(OPTIMIZERS)}"
+        )
+    if state.get("space") != space.digest:
+        raise OptimizerStateError(
+            f"the state belongs to another parameter space (digest {str(state.get('space'))[:12]}, this one "
+            f"has {space.digest[:12]}); restore it with the space it was written for"
+        )

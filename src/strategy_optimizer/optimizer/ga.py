@@ -1,0 +1,454 @@
+"""A genetic algorithm for mixed, rugged and partly flat landscapes, as backtests make them.
+
+It is steady and asynchronous: `ask(n)` breeds exactly `n` children from everything told before, whatever is
+still out; results may be told in any order. Asked `population_size` at a time it is the classical
+generational algorithm.
+
+Three operators make children and share the work in proportion to what their recent children were worth:
+crossover (SBX, or a classical one), a differential move towards the elite, and a local search around the
+elite. Each child then mutates with a step size that it inherits, varied a little; sizes that make good
+children survive with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from strategy_optimizer.optimizer import checks, variation
+from strategy_optimizer.optimizer.base import Optimizer
+from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
+from strategy_optimizer.optimizer.population import OperatorShares, Population
+from strategy_optimizer.optimizer.state import decode_array, encode_array
+from strategy_optimizer.optimizer.variation import BoolArray
+from strategy_optimizer.space import ParameterSpace
+
+CROSSOVERS = ("adaptive", "sbx", "uniform", "single_point")
+NO_OPERATOR, CROSS, DIFFERENTIAL, LOCAL = -1, 0, 1, 2
+_SHARES = (0.35, 0.30, 0.35)  # to begin with
+
+TOURNAMENT = 2
+ELITE_SHARE = 0.2
+MIN_SCALE, FIRST_SCALE, MAX_SCALE = 1e-4, 0.1, 0.3  # mutation steps, as a share of a parameter's range
+SCALE_LEARNING = 0.3  # standard deviation of the logarithm of a child's step against its parent's
+FIRST_POPULATIONS = 1.0  # size of the first generation and of those after a restart
+RESTART_POPULATIONS, RESTART_PER_DIM = (
+    4,
+    40,
+)  # trials without improvement before a restart: the larger of both
+MIN_SPREAD = 1e-6  # unit-cube standard deviation below which a population has converged to one point
+_REPAIRS = 3
+_BRED_ATTEMPTS = 4  # attempts at new children before neighbours of the best are tried
+_MAX_ARCHIVE = 16
+
+
+class GAOptimizer(Optimizer):
+    """Search with a genetic algorithm.
+
+    Parameters
+    ----------
+    param_space : ParameterSpace
+        Where to search.
+    population_size : int, optional
+        Survivors that breed. None: chosen by the budget, see :func:`default_population`.
+    generations : int, optional
+        The budget is ``population_size x generations`` unless `budget` is given.
+    mutation_rate : float, optional
+        Chance of each gene to mutate after crossover. None: one gene of a child on average.
+    crossover_rate : float
+        Chance that a child has two parents; the others are mutated copies.
+    crossover : str
+        ``"adaptive"``: SBX and differential moves, each as often as it succeeds. ``"sbx"``, ``"uniform"`` or
+        ``"single_point"`` (the classical one): only that.
+    local_share : float, optional
+        Share of children made by local search around the best. None: adapted by success; 0 switches it off.
+    adapt : bool
+        False keeps operator shares and mutation steps as they begin.
+    budget, seed, directions, repeats
+        See :class:`Optimizer`.
+
+    Notes
+    -----
+    Told outcome constraints come first: any feasible trial beats any infeasible one, and those compete by
+    total violation [1]_. Steps adapt as in evolution strategies [2]_. A search that has not improved for
+    long, or whose population has collapsed, restarts from fresh Sobol points; every second restart invites
+    the bests of all earlier runs back in.
+
+    References
+    ----------
+    .. [1] Deb (2000). An efficient constraint handling method for genetic algorithms. CMAME 186.
+    .. [2] Schwefel (1995). Evolution and optimum seeking. (self-adaptation of step sizes by selection)
+
+    Examples
+    --------
+    >>> space = ParameterSpace("parabola").add_parameter("x", "continuous", (-5.0, 5.0))
+    >>> optimizer = GAOptimizer(space, population_size=20, generations=20)
+    >>> params, score = optimizer.optimize(lambda params: -((params["x"] - 1.0) ** 2))
+    >>> round(params["x"], 2)
+    1.0
+    """
+
+    name: ClassVar[str] = "ga"
+    n_notes: ClassVar[int] = 2  # operator, mutation step
+
+    def __init__(
+        self,
+        param_space: ParameterSpace,
+        population_size: int | None = 50,
+        generations: int | None = 100,
+        mutation_rate: float | None = 0.1,
+        crossover_rate: float = 0.8,
+        *,
+        crossover: str = "adaptive",
+        local_share: float | None = None,
+        adapt: bool = True,
+        budget: int | None = None,
+        seed: int = 0,
+        directions: str | Sequence[str] | None = None,
+        repeats: int = 1,
+    ) -> None:
+        settings = {
+            "population_size": population_size,
+            "generations": generations,
+            "mutation_rate": mutation_rate,
+            "crossover_rate": checks.as_share(crossover_rate, "crossover_rate"),
+            "crossover": checks.as_choice(crossover, "crossover", CROSSOVERS),
+            "local_share": local_share,
+            "adapt": adapt,
+        }
+        if budget is None:
+            budget = _planned_budget(population_size, generations)
+        super().__init__(
+            param_space, budget=budget, seed=seed, directions=directions, repeats=repeats, settings=settings
+        )
+        self.population_size = _population_size(population_size, self.budget)
+        d = param_space.n_dims
+        self._width = d + self.n_notes
+        self._rate = 1.0 / d if mutation_rate is None else checks.as_share(mutation_rate, "mutation_rate")
+        self._crossover_rate = float(crossover_rate)
+        self._crossover = crossover
+        self._adapt = bool(adapt)
+        self._shares = _first_shares(crossover, local_share)
+        self._categorical = param_space.kinds == 2
+        self._stepped = np.isfinite(param_space.sizes) & ~self._categorical
+        self._population = Population(Told.empty(self._width))
+        self._unit = np.empty((0, d))  # unit coordinates of the population
+        self._inbox: list[Told] = []  # told since the last ask
+        self._first: FloatArray | None = (
+            None  # rows of the first generation not asked yet; None before the first ask
+        )
+        self._n_first = max(8, min(round(FIRST_POPULATIONS * self.population_size), self.budget // 5))
+        self._run_best = (-math.inf, -math.inf)
+        self._run_start = 0  # ticket of the run's first point
+        self._since_improved = 0
+        self._n_restarts = 0
+        self._archive = Population(Told.empty(self._width))  # the best of each finished run
+
+    @property
+    def batch_size(self) -> int:
+        """One population."""
+        return self.population_size
+
+    @property
+    def n_restarts(self) -> int:
+        """Times the search began anew from fresh points."""
+        return self._n_restarts
+
+    # -- learning
+    # -------------------------------------------------------------------------------------------------
+
+    def _learn(self, told: Told) -> None:
+        # Taken in at the next ask, all at once and in the order of asking: how they are told must not matter.
+        self._inbox.append(told)
+
+    def _integrate(self) -> None:
+        """Let told trials compete with the population."""
+        if not self._inbox:
+            return
+        told = self._sorted_inbox()
+        self._inbox = []
+        n_told = len(told.scores)
+        # Late children of a run that was given up stay out, or they would lead the new run back to its peak.
+        welcome = np.isfinite(told.scores) & ((told.tickets >= self._run_start) | (told.tickets < 0))
+        told = self._averaged(told.take(welcome))
+        unit = np.concatenate([self._unit, self.space.to_unit(told.rows[:, : self.space.n_dims])])
+        survivors, ranks = self._population.merge(told, self.population_size)
+        self._unit = unit[survivors]
+        if self._adapt:
+            gains = np.maximum(0.0, 1.0 - ranks / (0.5 * self.population_size))
+            self._shares.credit(told.rows[:, -2], gains)
+        self._watch(n_told)
+
+    def _sorted_inbox(self) -> Told:
+        """Return the told trials in an order that does not depend on how they were told."""
+        told = Told.join([Told.empty(self._width), *self._inbox])
+        foreign = np.isnan(told.rows[:, -1])  # not made by this algorithm
+        told.rows[foreign, -2:] = (NO_OPERATOR, FIRST_SCALE)
+        # Points that were never asked have no ticket to order them; their own values do.
+        ties: tuple[FloatArray, ...] = (told.scores, *told.rows.T) if (told.tickets < 0).any() else ()
+        return told.take(np.lexsort((*ties, told.tickets)))
+
+    def _averaged(self, told: Told) -> Told:
+        """Where points have several trials, let each compete once and with its mean: luck must not win."""
+        if not self._ledger.tried.any_repeated:
+            return told
+        members = self._population.members
+        n_members = len(members.scores)
+        keys = self.space.keys(self.space.deactivate(Told.join([members, told]).rows[:, : self.space.n_dims]))
+        means = self._ledger.mean_scores(keys)
+        members.scores[:] = means[:n_members]
+        _, first = np.unique(keys, return_index=True)
+        new = np.sort(first[first >= n_members])
+        return told.take(new - n_members)._replace(scores=means[new])
+
+    def _watch(self, n_told: int) -> None:
+        """Count trials without improvement; restart when there were many or the population has collapsed."""
+        if self._population.best > self._run_best:
+            self._run_best = self._population.best
+            self._since_improved = 0
+        else:
+            self._since_improved += n_told
+        patience = max(RESTART_POPULATIONS * self.population_size, RESTART_PER_DIM * self.space.n_dims)
+        collapsed = (
+            len(self._unit) >= self.population_size and float(self._unit.std(axis=0).max()) < MIN_SPREAD
+        )
+        if len(self._population) > 1 and (self._since_improved > patience or collapsed):
+            self._restart()
+
+    def _restart(self) -> None:
+        """Begin anew from fresh points; every second time together with the bests of all runs so far."""
+        self._archive.merge(self._population.members.take(slice(1)), _MAX_ARCHIVE)
+        self._n_restarts += 1
+        self._population = Population(Told.empty(self._width))
+        self._unit = np.empty((0, self.space.n_dims))
+        if self._n_restarts % 2 == 0:
+            self._reunite()
+        self._run_best = (-math.inf, -math.inf)
+        self._run_start = self.n_asked
+        self._since_improved = 0
+        self._first = self._fresh_generation()
+
+    def _reunite(self) -> None:
+        guests = self._archive.members.take(np.arange(len(self._archive)))
+        guests.rows[:, -1] = FIRST_SCALE
+        self._population.merge(guests, self.population_size)
+        self._unit = self.space.to_unit(self._population.rows[:, : self.space.n_dims])
+
+    # -- proposing
+    # ------------------------------------------------------------------------------------------------
+
+    def _propose(self, n: int, attempt: int) -> FloatArray:
+        if self._first is None:
+            self._first = np.concatenate([self._default_row(), self._fresh_generation()])
+        if attempt == 0:
+            self._integrate()
+        rows, self._first = self._first[:n], self._first[n:]
+        if len(rows) == n:
+            return rows
+        return np.concatenate([rows, self._children(n - len(rows), attempt)])
+
+    def _children(self, n: int, attempt: int) -> FloatArray:
+        """Breed; where that made nothing new, look at neighbours of the best."""
+        if len(self._population) < 2:
+            return self._labelled(self._sample(n))
+        if attempt < _BRED_ATTEMPTS:
+            return self._breed(n + n // 4 + 1, attempt)  # some will be known already
+        if attempt == _BRED_ATTEMPTS:
+            return self._neighbours_of_best(n)
+        return np.empty((0, self._width))
+
+    def _default_row(self) -> FloatArray:
+        return self._labelled(self._with_notes(self.space.default_values[None, :]))
+
+    def _fresh_generation(self) -> FloatArray:
+        return self._labelled(self._sample(self._n_first, "sobol"))
+
+    def _labelled(self, rows: FloatArray) -> FloatArray:
+        rows[:, -2:] = (NO_OPERATOR, FIRST_SCALE)
+        return rows
+
+    def _neighbours_of_best(self, n: int) -> FloatArray:
+        """Return rows one step from the best members, the best one's first."""
+        found: list[FloatArray] = []
+        for row in self._population.rows[:8]:
+            if sum(map(len, found)) >= 4 * n:
+                break
+            points = self.space.neighbours(self.space.deactivate(row[None, : self.space.n_dims])[0])
+            found.append(np.where(np.isnan(points), row[: self.space.n_dims], points))
+        return self._labelled(self._with_notes(np.concatenate(found)))
+
+    def _breed(self, n: int, attempt: int) -> FloatArray:
+        """Return `n` children; later attempts take larger steps."""
+        d = self.space.n_dims
+        operators = self._shares.draw(n, self._rng)
+        base = self._choose_bases(operators)
+        parents = self._unit[base]
+        children = self._recombine(parents, operators)
+        steps = self._steps(self._population.rows[base, -1], attempt)
+        dense = self._mutate(children, parents, self._population.rows[base, :d], operators, steps)
+        if self.space.constraints:
+            dense = self._repair(dense, self._population.rows[base, :d])
+        return np.concatenate([dense, operators[:, None], steps[:, None]], axis=1)
+
+    def _choose_bases(self, operators: IntArray) -> IntArray:
+        """Return the first parent of each child: a tournament's winner, for local search one of the elite."""
+        n, m = len(operators), len(self._population)
+        # Members are sorted, so the winner of a tournament is the smallest of some random ranks.
+        winners = (self._rng.random((TOURNAMENT, n)).min(axis=0) * m).astype(np.int64)
+        elite = (self._rng.random(n) ** 2 * self._n_elite).astype(np.int64)
+        return np.where(operators == LOCAL, elite, winners)
+
+    @property
+    def _n_elite(self) -> int:
+        return max(1, round(ELITE_SHARE * len(self._population)))
+
+    def _recombine(self, parents: FloatArray, operators: IntArray) -> FloatArray:
+        """Return children in unit coordinates; local ones are copies so far."""
+        children, rng, m = parents.copy(), self._rng, len(self._population)
+        crossed = np.flatnonzero(operators == CROSS)
+        crossed = crossed[rng.random(len(crossed)) < self._crossover_rate]
+        mates = self._unit[(rng.random((2, len(crossed))).min(axis=0) * m).astype(np.int64)]
+        children[crossed] = self._cross(parents[crossed], mates)
+        moved = np.flatnonzero(operators == DIFFERENTIAL)
+        if len(moved):
+            elite = (rng.random(len(moved)) * self._n_elite).astype(np.int64)
+            others = (rng.random((2, len(moved))) * m).astype(np.int64)
+            children[moved] = variation.differential_move(
+                parents[moved],
+                self._unit[elite],
+                self._unit[others[0]],
+                self._unit[others[1]],
+                self._categorical,
+                rng,
+            )
+        return children
+
+    def _cross(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        if self._crossover == "uniform":
+            return variation.uniform_crossover(first, second, self._rng)
+        if self._crossover == "single_point":
+            return variation.single_point_crossover(first, second, self._rng)
+        return variation.sbx_crossover(first, second, self._categorical, self._rng)
+
+    def _steps(self, inherited: FloatArray, attempt: int) -> FloatArray:
+        """Return the children's mutation steps, (n,)."""
+        if not self._adapt:
+            return inherited * 2.0**attempt
+        steps = inherited * np.exp(SCALE_LEARNING * self._rng.standard_normal(len(inherited))) * 2.0**attempt
+        return np.clip(steps, MIN_SCALE, MAX_SCALE)
+
+    def _mutate(
+        self,
+        children: FloatArray,
+        parents: FloatArray,
+        parent_values: FloatArray,
+        operators: IntArray,
+        steps: FloatArray,
+    ) -> FloatArray:
+        """Return the dense children in natural units after mutation."""
+        n, d = children.shape
+        rates = np.array([self._rate, 0.3 * self._rate, max(self._rate, 1.0 / d)])[operators]
+        unchanged = (children == parents).all(axis=1)
+        chosen = variation.mutation_mask(n, rates, d, self._rng, unchanged | (operators == LOCAL))
+        numeric = chosen & ~self._categorical
+        rows, columns = np.nonzero(numeric)
+        children[rows, columns] = variation.polynomial_step(children[rows, columns], steps[rows], self._rng)
+        # Genes nothing happened to keep their exact value: the way through the unit cube may round.
+        dense = np.where(children == parents, parent_values, self._free.from_unit(children))
+        self._reset_categories(dense, chosen & self._categorical)
+        self._move_at_least_one_step(dense, numeric & self._stepped & (dense == parent_values))
+        return dense
+
+    def _reset_categories(self, dense: FloatArray, chosen: BoolArray) -> None:
+        rows, columns = np.nonzero(chosen)
+        n_choices = self.space.sizes[columns].astype(np.int64)
+        dense[rows, columns] = variation.reset_levels(
+            dense[rows, columns].astype(np.int64), n_choices, self._rng
+        )
+
+    def _move_at_least_one_step(self, dense: FloatArray, stuck: BoolArray) -> None:
+        """Move genes that were to change but fell back onto their level by one step; inwards at a bound."""
+        rows, columns = np.nonzero(stuck)
+        if len(rows) == 0:
+            return
+        space = self.space
+        moves = np.where(self._rng.random(len(rows)) < 0.5, -1.0, 1.0) * space.steps[columns]
+        values = dense[rows, columns]
+        outside = (values + 0.6 * moves < space.lows[columns]) | (values + 0.6 * moves > space.highs[columns])
+        dense[rows, columns] = values + np.where(outside, -moves, moves)
+        dense[rows] = space.snap(dense[rows])
+
+    def _repair(self, dense: FloatArray, parents: FloatArray) -> FloatArray:
+        """Take random genes of infeasible children back from their feasible parent, a few times."""
+        bad = np.arange(len(dense))
+        for _ in range(_REPAIRS):
+            bad = bad[~self.space.is_feasible(dense[bad])]
+            if len(bad) == 0:
+                break
+            back = self._rng.random((len(bad), dense.shape[1])) < 0.5
+            dense[bad] = np.where(back, parents[bad], dense[bad])
+        return dense
+
+    # -- state
+    # ----------------------------------------------------------------------------------------------------
+
+    def _save(self) -> dict[str, Any]:
+        return {
+            "population": self._population.members.encode(),
+            "archive": self._archive.members.encode(),
+            "inbox": self._sorted_inbox().encode(),
+            "first": None if self._first is None else encode_array(self._first),
+            "worth": self._shares.worth.tolist(),
+            "run_best": encode_array(np.array(self._run_best)),
+            "run_start": self._run_start,
+            "since_improved": self._since_improved,
+            "restarts": self._n_restarts,
+        }
+
+    def _load(self, data: dict[str, Any]) -> None:
+        self._population = Population(Told.decode(data["population"]))
+        self._archive = Population(Told.decode(data["archive"]))
+        self._inbox = [Told.decode(data["inbox"])]
+        self._unit = self.space.to_unit(self._population.rows[:, : self.space.n_dims])
+        self._first = None if data["first"] is None else decode_array(data["first"])
+        self._shares.worth = np.array(data["worth"])
+        violation, score = decode_array(data["run_best"]).tolist()
+        self._run_best = (violation, score)
+        self._run_start = int(data["run_start"])
+        self._since_improved = int(data["since_improved"])
+        self._n_restarts = int(data["restarts"])
+
+
+def default_population(budget: int) -> int:
+    """Return the population for a budget: 33 at 200 trials, 63 at 1,000, 159 at 10,000, 400 from 100,000 on.
+
+    Small budgets need quick selection, large ones diversity; large populations also make a trial cheaper to
+    propose.
+    """
+    return int(np.clip(round(4.0 * budget**0.4), 12, 400))
+
+
+def _population_size(population_size: int | None, budget: int) -> int:
+    if population_size is None:
+        return default_population(budget)
+    return checks.as_count(population_size, "population_size", least=4)
+
+
+def _planned_budget(population_size: int | None, generations: int | None) -> int:
+    size = checks.as_count(50 if population_size is None else population_size, "population_size", least=4)
+    return size * checks.as_count(100 if generations is None else generations, "generations")
+
+
+def _first_shares(crossover: str, local_share: float | None) -> OperatorShares:
+    """Return the operators' shares for the settings."""
+    cross, differential, local = _SHARES
+    if crossover != "adaptive":
+        cross, differential = cross + differential, 0.0
+    if local_share is None:
+        return OperatorShares((cross, differential, local))
+    local = checks.as_share(local_share, "local_share")
+    scale = (1.0 - local) / (cross + differential)
+    return OperatorShares((cross * scale, differential * scale, local), held=(LOCAL,))

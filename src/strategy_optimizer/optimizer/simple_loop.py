@@ -1,0 +1,47 @@
+"""The plain loop for scripts: ask, evaluate, tell, until the budget is spent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from strategy_optimizer.errors import SearchError
+
+if TYPE_CHECKING:
+    from strategy_optimizer.optimizer.base import Optimizer
+
+EvaluateFunction = Callable[[dict[str, Any]], float]
+ProgressCallback = Callable[[int, float, dict[str, Any]], None]
+
+
+def spend_budget(
+    optimizer: Optimizer, evaluate_func: EvaluateFunction, progress_callback: ProgressCallback | None
+) -> tuple[dict[str, Any], float]:
+    """Return the best parameters and their score; see :meth:`Optimizer.optimize`."""
+    first_failure: str | None = None
+    iteration = 0
+    while batch := optimizer.ask(min(optimizer.batch_size, max(0, optimizer.budget - optimizer.n_told))):
+        outcomes = [_attempt(evaluate_func, params) for params in batch]
+        optimizer.tell(batch, [score for score, _ in outcomes])
+        first_failure = first_failure or next((text for _, text in outcomes if text), None)
+        iteration += 1
+        if progress_callback is not None:
+            best = optimizer.best_score
+            progress_callback(iteration, math.nan if best is None else best, optimizer.best_params or {})
+    params, score = optimizer.best_params, optimizer.best_score
+    if params is None or score is None:
+        raise SearchError(f"all {optimizer.n_told} trials failed; the first one: {first_failure}")
+    return params, score
+
+
+def _attempt(evaluate_func: EvaluateFunction, params: dict[str, Any]) -> tuple[float, str | None]:
+    """Evaluate a copy of the candidate; return its score (NaN: failed) and why it failed."""
+    try:
+        value: Any = evaluate_func(dict(params))
+        score = math.nan if value is None else float(value)
+    except Exception as error:  # the outcome of a trial, not of the search
+        return math.nan, f"{type(error).__name__}: {error} (parameters {params})"
+    if not math.isfinite(score):
+        return math.nan, f"evaluate_func returned {value!r} (parameters {params})"
+    return score, None

@@ -1,0 +1,129 @@
+"""Frozen values that travel between the layers: one trial, and the events of a running search.
+
+A search tells its events to a sink, any callable that takes one event. It knows neither a terminal nor a
+database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+TrialState: TypeAlias = Literal["completed", "failed", "pruned"]
+TRIAL_STATES: tuple[TrialState, ...] = ("completed", "failed", "pruned")
+
+StopReason: TypeAlias = Literal[
+    "budget", "converged", "target", "deadline", "exhausted", "cancelled", "interrupted"
+]
+STOP_REASONS: Mapping[StopReason, str] = {
+    "budget": "the planned number of trials was made",
+    "converged": "the best score did not improve for `patience` trials",
+    "target": "the target score was reached",
+    "deadline": "the time was up",
+    "exhausted": "the space has no untried point left",
+    "cancelled": "cancel() was called",
+    "interrupted": "Ctrl-C",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluated candidate.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1 in the order of asking.
+    parameters : dict
+        Plain Python values; an inactive parameter is absent.
+    metrics : dict
+        The backtest's metrics; NaN where the trial failed.
+    score : float
+        Larger is better; NaN where the trial failed.
+    state : {"completed", "failed", "pruned"}
+    feasible : bool
+        Whether it completed and the outcome constraints hold; only such a trial can win.
+    seconds : float
+        Wall time of the group that it was evaluated in, divided by the trials of the group.
+    reason : str
+        Why it failed, or which outcome constraint it violates; else empty.
+    """
+
+    number: int
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    score: float
+    state: TrialState
+    feasible: bool
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The search begins, or goes on after `trials` earlier ones."""
+
+    optimizer: str
+    optimizer_reason: str
+    evaluations: int | None
+    seconds: float | None
+    trials: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the search is; at most about ten of them a second.
+
+    Attributes
+    ----------
+    trials, failed, infeasible : int
+        Made so far; those that failed; those that completed but violate an outcome constraint.
+    evaluations : int or None
+        Planned trials.
+    best_score : float or None
+        None before a feasible trial completed.
+    best_parameters : dict or None
+    elapsed : float
+        Seconds spent searching, earlier sessions of a resumed search included.
+    trials_per_second : float
+        Over this session; 0 before the first trial.
+    seconds_left : float or None
+        Estimated until the budget of trials or time is spent; None when neither is set.
+    fraction : float or None
+        Share of the budget that is spent, 0 to 1.
+    """
+
+    trials: int
+    failed: int
+    infeasible: int
+    evaluations: int | None
+    best_score: float | None
+    best_parameters: Mapping[str, Any] | None
+    elapsed: float
+    trials_per_second: float
+    seconds_left: float | None
+    fraction: float | None
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """Everything up to trial `trials` is on disk: `size` bytes in the folder `path`."""
+
+    path: str
+    trials: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The search is over; the winner is checked after this event."""
+
+    stop_reason: StopReason
+    trials: int
+    best_score: float | None
+    elapsed: float
+
+
+Event: TypeAlias = Started | Progress | CheckpointSaved | Finished
+Sink: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,157 @@
+"""Finds a strategy by its name: built in, in a Python file, by a module path, or from an installed package."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from strategy_optimizer.backtest.strategy import CompiledStrategy, Strategy
+from strategy_optimizer.errors import StrategyError, nearest_name
+
+StrategyClass = type[Strategy] | type[CompiledStrategy]
+
+ENTRY_POINT_GROUP = "strategy_optimizer.strategies"
+BUILT_IN = {
+    "momentum": "momentum:Momentum",
+    "ma_cross": "moving_average_cross:MovingAverageCross",
+    "rsi": "rsi_reversion:RsiReversion",
+    "bollinger": "bollinger:Bollinger",
+    "donchian": "donchian:Donchian",
+    "rotation": "rotation:Rotation",
+}
+ALIASES = {"momentum_strategy": "momentum"}
+
+
+def get_strategy(name: str) -> StrategyClass:
+    """Return a strategy class.
+
+    Parameters
+    ----------
+    name : str
+        A built-in name (`list_strategies`); ``file.py`` or ``file.py:ClassName``; ``package.module:ClassName``; or
+        a name that an installed package offers in the entry-point group ``strategy_optimizer.strategies``.
+
+    Raises
+    ------
+    StrategyError
+        When there is no such strategy, or its file cannot be read; the nearest name is given.
+
+    Examples
+    --------
+    >>> get_strategy("momentum").parameters["lookback_period"].high
+    100
+    """
+    known = ALIASES.get(name, name)
+    if known in BUILT_IN:
+        module, class_name = BUILT_IN[known].split(":")
+        return _class_of(importlib.import_module(f"strategy_optimizer.strategies.{module}"), class_name, name)
+    if _looks_like_file(name):
+        return _from_file(name)
+    offered = _offered()
+    if name in offered:
+        return _checked(_load_offered(offered[name]), name)
+    if ":" in name:
+        return _from_module(name)
+    names = [*BUILT_IN, *ALIASES, *offered]
+    raise StrategyError(
+        f"there is no strategy '{name}'{nearest_name(name, names)} "
+        f"(known: {', '.join(sorted(names))}; or name a file: my_strategy.py)"
+    )
+
+
+def list_strategies() -> dict[str, str]:
+    """Return the names of the known strategies and where they come from."""
+    return {name: "built in" for name in BUILT_IN} | {
+        name: f"package {point.dist.name if point.dist else '?'}" for name, point in _offered().items()
+    }
+
+
+def _offered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _load_offered(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:
+        raise StrategyError(f"the strategy '{point.name}' ({point.value}) cannot be loaded: {error}") from error
+
+
+def _looks_like_file(name: str) -> bool:
+    path = name.rsplit(":", 1)[0] if not name.endswith(".py") else name
+    return path.endswith(".py")
+
+
+def _from_file(name: str) -> StrategyClass:
+    path_text, class_name = (name, "") if name.endswith(".py") else name.rsplit(":", 1)
+    path = Path(path_text)
+    if not path.is_file():
+        raise StrategyError(f"the strategy file {path} does not exist")
+    return _class_of(_import_file(path), class_name, path_text)
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Run a strategy file as a module named by its content, with its folder importable for its helpers."""
+    path = path.resolve()
+    digest = hashlib.sha256(path.read_bytes() + str(path).encode()).hexdigest()[:16]
+    module_name = f"user_strategy_{path.stem}_{digest}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise StrategyError(f"{path} cannot be read as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses and Numba look their module up
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        del sys.modules[module_name]
+        raise StrategyError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        del sys.modules[module_name]
+        raise StrategyError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _from_module(name: str) -> StrategyClass:
+    module_name, class_name = name.rsplit(":", 1)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise StrategyError(f"there is no module '{module_name}' for the strategy '{name}': {error}") from error
+    except Exception as error:
+        raise StrategyError(f"{module_name} cannot be loaded: {type(error).__name__}: {error}") from error
+    return _class_of(module, class_name, name)
+
+
+def _class_of(module: ModuleType, class_name: str, source: str) -> StrategyClass:
+    """Return the named strategy class, or the only one that the module defines."""
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, (Strategy, CompiledStrategy)) and value.__module__ == module.__name__
+    }
+    if class_name:
+        if class_name not in vars(module):
+            raise StrategyError(f"{source} has no class '{class_name}'{nearest_name(class_name, found)}")
+        return _checked(vars(module)[class_name], f"{source}:{class_name}")
+    if len(found) == 1:
+        return _checked(next(iter(found.values())), source)
+    if not found:
+        raise StrategyError(f"{source} defines no strategy; expected a subclass of Strategy or CompiledStrategy")
+    raise StrategyError(f"{source} defines {', '.join(found)}; name one of them: {source}:{next(iter(found))}")
+
+
+def _checked(value: object, source: str) -> StrategyClass:
+    if not (isinstance(value, type) and issubclass(value, (Strategy, CompiledStrategy))):
+        raise StrategyError(f"{source} is not a strategy; expected a subclass of Strategy or CompiledStrategy")
+    if not value.parameters:
+        raise StrategyError(f"{source} declares no parameters; there is nothing to optimise")
+    return value

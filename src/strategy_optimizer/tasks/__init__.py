@@ -1,0 +1,34 @@
+"""Tasks: the search loop, its budget, history and checkpoints, and the checked result."""
+
+from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.evaluator import Evaluator
+from strategy_optimizer.tasks.export import export_trials, trial_frame, writer_of
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.one_call import DEFAULT_COSTS, make_task, optimize, search_space
+from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
+from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, Performance, Result
+from strategy_optimizer.tasks.search_loop import SearchLoop
+
+__all__ = [
+    "DEFAULT_COSTS",
+    "DEFAULT_EVALUATIONS",
+    "Budget",
+    "Checkpoint",
+    "Convergence",
+    "Counts",
+    "DataInfo",
+    "Evaluator",
+    "OptimizationTask",
+    "Performance",
+    "Result",
+    "SearchLoop",
+    "TaskSettings",
+    "TrialHistory",
+    "export_trials",
+    "make_task",
+    "optimize",
+    "search_space",
+    "trial_frame",
+    "writer_of",
+]

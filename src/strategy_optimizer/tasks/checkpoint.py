@@ -1,0 +1,227 @@
+"""A search on disk: a folder with an append-only file of trials and a small state that is replaced at once.
+
+The state names how many bytes of the trials belong to it, so the two always agree: trials are written and
+brought to the disk first, then the state replaces the old one in a single step. A killed process loses
+what came after its last save and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from strategy_optimizer.errors import CheckpointError
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.lock import FileLock
+from strategy_optimizer.tasks.trial_file import TrialFile
+
+FORMAT = 1
+INTERVAL = 0.5
+"""Seconds between two saves."""
+STATE, TRIALS, LOCK = "state.json", "trials.bin", "lock"
+
+
+class Checkpoint:
+    """Saves a search into a folder and brings it back.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made when missing. One search each.
+    identity : mapping
+        Everything that must not change between sessions, as JSON values: data, strategy, space,
+        objective, rules, seed, optimizer, version. Nested mappings are compared entry by entry.
+    resume : bool
+        Continue the search in the folder; otherwise the folder must not hold one.
+
+    Raises
+    ------
+    CheckpointError
+        When the folder holds a search already (or none, to resume), the search differs in something of
+        `identity` (each difference is named), another process runs it, or the disk refuses.
+    """
+
+    def __init__(self, folder: str | Path, identity: Mapping[str, Any], *, resume: bool = False) -> None:
+        self.folder = Path(folder)
+        self.identity = json.loads(json.dumps(identity))  # as it will be read back
+        self.n_saved = 0
+        self._trials = TrialFile(self.folder / TRIALS)
+        self._lock = FileLock(self.folder / LOCK)
+        self._last = -float("inf")
+        self._make_folder(resume)
+        self._lock.acquire()
+        try:
+            self._saved = self._open(resume)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file of trials."""
+        return self._trials.size
+
+    def close(self) -> None:
+        """Close the files and give the lock back."""
+        self._trials.close()
+        self._lock.release()
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def load(self, history: TrialHistory) -> dict[str, Any] | None:
+        """Fill `history` and return the state that was saved with it; None when the search is new."""
+        if self._saved is None:
+            return None
+        log = self._saved["log"]
+        self._trials.read_into(history, log["size"])
+        if len(history) != log["trials"]:
+            raise CheckpointError(
+                f"the checkpoint {self.folder} has {len(history)} trials, its state says {log['trials']}; "
+                "it is damaged, start in another folder"
+            )
+        self._trials.reopen(log["size"])
+        self.n_saved = len(history)
+        state: dict[str, Any] = self._saved["search"]
+        return state
+
+    def _make_folder(self, resume: bool) -> None:
+        if resume and not self.folder.is_dir():
+            raise CheckpointError(f"there is no checkpoint {self.folder} to resume")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"the checkpoint's folder {self.folder} cannot be made: {error.strerror or error}"
+            ) from error
+
+    def _open(self, resume: bool) -> dict[str, Any] | None:
+        path = self.folder / STATE
+        if not path.exists():
+            # Killed before its first save: nothing is lost by starting again.
+            self._trials.create()
+            return None
+        state = self._read(path)
+        if not resume:
+            raise CheckpointError(
+                f"the folder {self.folder} holds a search of {state['log']['trials']:,} trials already; "
+                "resume it (resume=True, --resume), or choose another folder"
+            )
+        self._check_identity(state["identity"])
+        return state
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            found = state["format"]
+            if found == FORMAT:
+                _ = state["identity"], state["search"], state["log"]["size"], state["log"]["trials"]
+        except OSError as error:
+            raise CheckpointError(
+                f"the checkpoint {path} cannot be read: {error.strerror or error}"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"the checkpoint {path} is damaged: {error!r}; start in another folder"
+            ) from error
+        if found != FORMAT:
+            raise CheckpointError(
+                f"the checkpoint {path} has the format {found!r}, this version reads {FORMAT}; "
+                "start in another folder"
+            )
+        return dict(state)
+
+    def _check_identity(self, saved: Mapping[str, Any]) -> None:
+        changes = [
+            f"{name}: was {_short(old)}, is {_short(new)}"
+            for name, old, new in _differences(saved, self.identity)
+        ]
+        if changes:
+            raise CheckpointError(
+                f"the checkpoint {self.folder} belongs to another search; {'; '.join(changes)}. "
+                "Give the same values, or start in another folder"
+            )
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def due(self) -> bool:
+        """Return whether the last save is long enough ago."""
+        return time.monotonic() - self._last >= INTERVAL
+
+    def save(self, history: TrialHistory, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Bring new trials and the search's state to the disk.
+
+        Parameters
+        ----------
+        history : TrialHistory
+            Trials that were saved before are not written again.
+        state : callable
+            Returns what `load` gives back, as JSON values.
+
+        Raises
+        ------
+        CheckpointError
+            When the disk refuses; the save before this one is still whole.
+        """
+        before = self._trials.size
+        try:
+            self._trials.append(history, self.n_saved, len(history))
+            self._replace(self._document(history, state()))
+        except BaseException:
+            self._trials.size = before  # the next save writes over what no state names
+            raise
+        self.n_saved = len(history)
+        self._last = time.monotonic()
+
+    def _document(self, history: TrialHistory, state: Mapping[str, Any]) -> str:
+        document = {
+            "format": FORMAT,
+            "identity": self.identity,
+            "log": {"size": self._trials.size, "trials": len(history)},
+            "search": state,
+        }
+        return json.dumps(document, separators=(",", ":"), allow_nan=False)
+
+    def _replace(self, text: str) -> None:
+        path = self.folder / STATE
+        temporary = path.with_suffix(".tmp")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(self.folder)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise CheckpointError(
+                f"the checkpoint {path} cannot be written; what was saved before is whole: "
+                f"{error.strerror or error}"
+            ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a rename to the disk; not every system can open a folder."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+    elif old != new:
+        yield name, old, new
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else json.dumps(value) if not isinstance(value, str) else value
+    return text if len(text) <= 80 else text[:77] + "..."

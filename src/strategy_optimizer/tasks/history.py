@@ -1,0 +1,296 @@
+"""Every trial of a task in columns: parameters, metrics, block sums, score, state, seconds, reason.
+
+Trials lie in pages of fixed size, so that growing never copies what is there. With five parameters a
+trial takes 460 bytes: 100,000 of them 46 MB, most of it the block sums that validation needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest.metrics import METRICS
+from strategy_optimizer.backtest.result import MetricsTable
+from strategy_optimizer.errors import TaskError
+from strategy_optimizer.objective import Scores
+from strategy_optimizer.records import TRIAL_STATES, Trial
+from strategy_optimizer.space import ParameterSpace
+
+FloatArray = NDArray[np.float64]
+PAGE_ROWS = 4096
+COMPLETED, FAILED = 0, 1
+_REASON_LENGTH = 500
+
+
+@dataclass
+class TrialColumns:
+    """The columns of consecutive trials, as arrays of equal length.
+
+    Attributes
+    ----------
+    points : array, shape (n, d)
+        Natural units, categories by index, NaN where inactive.
+    metrics : array, shape (n, len(METRICS))
+    sums : array, shape (n, B, 2)
+        Sum and sum of squares of the returns in each block; their counts are the same for every trial.
+    scores, seconds : array, shape (n,)
+    states : array of int8, shape (n,)
+        Index into `TRIAL_STATES`.
+    feasible : array of bool, shape (n,)
+        Whether the trial completed and the outcome constraints hold.
+    reasons : array of int32, shape (n,)
+        Index into the history's table of texts; 0 is none.
+    """
+
+    points: FloatArray
+    metrics: FloatArray
+    sums: FloatArray
+    scores: FloatArray
+    seconds: FloatArray
+    states: NDArray[np.int8]
+    feasible: NDArray[np.bool_]
+    reasons: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, n: int, n_dims: int, n_blocks: int) -> TrialColumns:
+        """Return uninitialised columns; memory is taken when rows are written."""
+        return cls(
+            np.empty((n, n_dims)),
+            np.empty((n, len(METRICS))),
+            np.empty((n, n_blocks, 2)),
+            np.empty(n),
+            np.empty(n),
+            np.empty(n, np.int8),
+            np.empty(n, np.bool_),
+            np.empty(n, np.int32),
+        )
+
+
+class TrialHistory:
+    """The trials of one task, in the order of asking.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        Gives the columns of the points.
+    n_blocks : int
+        Parts of the window for the block sums.
+
+    Notes
+    -----
+    The array properties (`points`, `scores`, ...) copy the column: take them once, not in a loop.
+    """
+
+    def __init__(self, space: ParameterSpace, n_blocks: int = 16) -> None:
+        self.space = space
+        self.n_blocks = n_blocks
+        self.block_counts = np.zeros(n_blocks)
+        self.n_failed = 0
+        self.n_infeasible = 0
+        self.best: int | None = None
+        self.best_score = -np.inf
+        self._pages: list[TrialColumns] = []
+        self._n = 0
+        self._texts = [""]
+        self._codes = {"": 0}
+
+    def __len__(self) -> int:
+        return self._n
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def append(self, points: FloatArray, table: MetricsTable, scores: Scores, seconds: float) -> None:
+        """Add evaluated trials.
+
+        Parameters
+        ----------
+        points : array, shape (n, d)
+        table : MetricsTable
+        scores : Scores
+        seconds : float
+            Of each of them.
+        """
+        n = len(points)
+        failed = np.isnan(scores.score)
+        feasible = np.asarray((scores.constraints >= 0.0).all(axis=1) & ~failed)
+        reasons = np.zeros(n, np.int32)
+        for row, text in scores.reasons.items():
+            reasons[row] = self._code(text)
+        self._note_counts(table.blocks, failed)
+        self.extend(
+            TrialColumns(
+                points,
+                table.values,
+                table.blocks[:, :, 1:],
+                scores.score,
+                np.full(n, seconds),
+                failed.astype(np.int8),
+                feasible,
+                reasons,
+            )
+        )
+
+    def extend(self, columns: TrialColumns) -> None:
+        """Add rows whose reasons are codes of this history."""
+        self._note_best(columns)
+        n, done = len(columns.scores), 0
+        while done < n:
+            page, offset = self._page()
+            taken = min(PAGE_ROWS - offset, n - done)
+            for name, column in vars(columns).items():
+                getattr(page, name)[offset : offset + taken] = column[done : done + taken]
+            done += taken
+            self._n += taken
+
+    def _page(self) -> tuple[TrialColumns, int]:
+        """Return the page with room, and its first free row."""
+        offset = self._n % PAGE_ROWS
+        if offset == 0:
+            self._pages.append(TrialColumns.empty(PAGE_ROWS, self.space.n_dims, self.n_blocks))
+        return self._pages[-1], offset
+
+    def _note_best(self, columns: TrialColumns) -> None:
+        """Count failures and keep the best feasible trial; the first of equals."""
+        n_failed = int(np.count_nonzero(columns.states == FAILED))
+        n_winning = int(np.count_nonzero(columns.feasible))
+        self.n_failed += n_failed
+        self.n_infeasible += len(columns.states) - n_failed - n_winning
+        if n_winning:
+            scores = np.where(columns.feasible, columns.scores, -np.inf)
+            row = int(np.argmax(scores))
+            if scores[row] > self.best_score:
+                self.best, self.best_score = self._n + row, float(scores[row])
+
+    def _note_counts(self, blocks: FloatArray, failed: NDArray[np.bool_]) -> None:
+        """Keep the returns a block has; they depend on the window only, so one row says it for all."""
+        if not self.block_counts.any() and not failed.all():
+            self.set_counts(blocks[int(np.argmin(failed)), :, 0])
+
+    def set_counts(self, counts: FloatArray) -> None:
+        """Set the number of returns in each block."""
+        self.block_counts = np.array(counts, np.float64)
+
+    def _code(self, text: str) -> int:
+        code = self._codes.get(text)
+        if code is None:
+            kept = text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + "..."
+            code = self._codes[text] = len(self._texts)
+            self._texts.append(kept)
+        return code
+
+    def code_of(self, text: str) -> int:
+        """Return the code of a reason, new or known."""
+        return self._code(text)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    @property
+    def points(self) -> FloatArray:
+        """Canonical points, (n, d)."""
+        return self.column("points")
+
+    @property
+    def metrics(self) -> FloatArray:
+        """Metrics in the order of `METRICS`, (n, metrics); NaN where the trial failed."""
+        return self.column("metrics")
+
+    @property
+    def scores(self) -> FloatArray:
+        """Scores, larger is better, (n,); NaN where the trial failed."""
+        return self.column("scores")
+
+    @property
+    def seconds(self) -> FloatArray:
+        """Seconds a trial took, (n,)."""
+        return self.column("seconds")
+
+    @property
+    def states(self) -> NDArray[np.int8]:
+        """Index into `TRIAL_STATES`, (n,)."""
+        return self.column("states")
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """Whether the trial completed and satisfies the outcome constraints, (n,)."""
+        return self.column("feasible")
+
+    @property
+    def blocks(self) -> FloatArray:
+        """Count, sum and sum of squares of the returns in each block, (n, B, 3)."""
+        blocks = np.empty((self._n, self.n_blocks, 3))
+        blocks[:, :, 0] = self.block_counts
+        blocks[:, :, 1:] = self.column("sums")
+        return blocks
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why each trial failed or is infeasible; empty text for the others."""
+        return [self._texts[code] for code in self.column("reasons").tolist()]
+
+    def column(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return one column's rows from `start` to `stop`, copied together."""
+        stop = self._n if stop is None else stop
+        parts = [getattr(page, name)[rows] for page, rows in self._spans(start, stop)]
+        if not parts:
+            parts = [getattr(TrialColumns.empty(0, self.space.n_dims, self.n_blocks), name)]
+        joined: NDArray[Any] = np.concatenate(parts)
+        return joined
+
+    def rows(self, start: int, stop: int) -> TrialColumns:
+        """Return the trials from `start` to `stop` as columns of their own."""
+        names = TrialColumns.__dataclass_fields__
+        return TrialColumns(**{name: self.column(name, start, stop) for name in names})
+
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[TrialColumns, slice]]:
+        for i in range(start // PAGE_ROWS, -(-stop // PAGE_ROWS)):
+            first = i * PAGE_ROWS
+            yield self._pages[i], slice(max(start - first, 0), min(stop - first, PAGE_ROWS))
+
+    def reason_text(self, code: int) -> str:
+        """Return the text of a reason's code."""
+        return self._texts[code]
+
+    def __getitem__(self, index: int) -> Trial:
+        """Return one trial; negative indices count from the end."""
+        if not -self._n <= index < self._n:
+            raise TaskError(f"there is no trial {index}; the history has {self._n}")
+        at = index % self._n
+        page, row = self._pages[at // PAGE_ROWS], at % PAGE_ROWS
+        return Trial(
+            number=at + 1,
+            parameters=self.space.to_dicts(page.points[row : row + 1])[0],
+            metrics=dict(zip(METRICS, page.metrics[row].tolist(), strict=True)),
+            score=float(page.scores[row]),
+            state=TRIAL_STATES[int(page.states[row])],
+            feasible=bool(page.feasible[row]),
+            seconds=float(page.seconds[row]),
+            reason=self._texts[int(page.reasons[row])],
+        )
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self[i] for i in range(self._n))
+
+    def failures(self) -> Mapping[str, int]:
+        """Return how often each reason of a failure occurred, the most frequent first."""
+        return self._tally(self.states == FAILED)
+
+    def violations(self) -> Mapping[str, int]:
+        """Return how many completed trials violate an outcome constraint, by the first that each violates."""
+        return self._tally((self.states == COMPLETED) & ~self.feasible)
+
+    def _tally(self, chosen: NDArray[np.bool_]) -> Mapping[str, int]:
+        codes, counts = np.unique(self.column("reasons")[chosen], return_counts=True)
+        pairs = zip(codes.tolist(), counts.tolist(), strict=True)
+        return dict(Counter({self._texts[code]: count for code, count in pairs}).most_common())
+
+    def improvements(self) -> list[int]:
+        """Return the indices of the trials that were better than all feasible ones before them."""
+        scores = np.where(self.feasible, self.scores, -np.inf)
+        before = np.maximum.accumulate(np.concatenate([[-np.inf], scores[:-1]]))
+        improved: list[int] = np.flatnonzero(scores > before).tolist()
+        return improved

@@ -1,0 +1,107 @@
+"""What a result has to say beside its numbers, so that nobody reads more into them than they hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from strategy_optimizer.records import STOP_REASONS, StopReason
+from strategy_optimizer.space import Categorical, ParameterSpace
+from strategy_optimizer.tasks.result import Counts, Performance
+
+FEW_TRADES = 30
+_CUT_SHORT = ("deadline", "cancelled", "interrupted")
+_SCORE = "composite_score"
+_NOTHING_HELD_OUT = "no bars were held out: nothing here says how the winner does on new data"
+
+
+def write_notes(
+    space: ParameterSpace,
+    best_parameters: Mapping[str, Any],
+    best: Performance,
+    defaults: Performance,
+    buy_and_hold: Performance,
+    counts: Counts,
+    stop_reason: StopReason,
+) -> tuple[str, ...]:
+    """Return notes on a result, the gravest first; empty when there is nothing to add."""
+    return (
+        *_against_defaults(best, defaults),
+        *_against_market(best, buy_and_hold),
+        *_few_trades(best),
+        *_at_bounds(space, best_parameters),
+        *_search(counts, stop_reason),
+        *([] if best.held_out else [_NOTHING_HELD_OUT]),
+    )
+
+
+def _against_defaults(best: Performance, defaults: Performance) -> Iterator[str]:
+    if best.held_out is not None and defaults.held_out is not None:
+        mine, theirs = best.held_out[_SCORE], defaults.held_out[_SCORE]
+        if not math.isfinite(mine):
+            yield "held out, the winner has no score: no trade, or a metric of the objective is not finite"
+        elif mine < theirs:
+            yield f"held out, the winner scores {mine:.4g}, less than the default parameters' {theirs:.4g}"
+    mine, theirs = best.in_sample[_SCORE], defaults.in_sample[_SCORE]
+    if mine <= theirs:
+        yield f"the search found nothing better than the default parameters (score {theirs:.4g})"
+
+
+def _against_market(best: Performance, buy_and_hold: Performance) -> Iterator[str]:
+    for where, mine, theirs in (
+        ("held out", best.held_out, buy_and_hold.held_out),
+        ("in sample", best.in_sample, buy_and_hold.in_sample),
+    ):
+        if mine is None or theirs is None:
+            continue
+        if mine["total_return"] <= theirs["total_return"]:
+            yield (
+                f"{where}, the winner returned {mine['total_return']:.1%}, buy-and-hold "
+                f"{theirs['total_return']:.1%} (Sharpe ratio {_text(mine['sharpe_ratio'])} and "
+                f"{_text(theirs['sharpe_ratio'])})"
+            )
+
+
+def _few_trades(best: Performance) -> Iterator[str]:
+    for where, metrics in (("in sample", best.in_sample), ("held out", best.held_out)):
+        if metrics is not None and 0 < metrics["trades"] < FEW_TRADES:
+            yield f"{where}, the winner made {metrics['trades']:.0f} trades: too few to tell skill from luck"
+
+
+def _at_bounds(space: ParameterSpace, parameters: Mapping[str, Any]) -> Iterator[str]:
+    places = []
+    for name, value in parameters.items():
+        parameter = space.parameters[name]
+        if isinstance(parameter, Categorical) or parameter.low == parameter.high:
+            continue
+        if value in (parameter.low, parameter.high):
+            places.append(f"{name} = {value:g}")
+    if places:
+        yield f"the winner lies at a bound of the space ({', '.join(places)}): a better one may lie beyond"
+
+
+def _search(counts: Counts, stop_reason: StopReason) -> Iterator[str]:
+    if stop_reason in _CUT_SHORT:
+        yield f"the search was cut short after {counts.trials:,} trials: {STOP_REASONS[stop_reason]}"
+    if counts.failed:
+        yield f"{counts.failed:,} of {counts.trials:,} trials failed: {tally_text(counts.failures)}"
+    if counts.infeasible:
+        yield (
+            f"{counts.infeasible:,} of {counts.trials:,} trials do not satisfy the outcome constraints: "
+            f"{tally_text(counts.violations)}"
+        )
+
+
+def tally_text(tally: Mapping[str, int], most: int = 3) -> str:
+    """Return the most frequent reasons with their counts.
+
+    >>> tally_text({"no_trades": 1200, "sharpe_ratio is not a number": 3})
+    'no_trades (1,200), sharpe_ratio is not a number (3)'
+    """
+    shown = [f"{reason} ({count:,})" for reason, count in list(tally.items())[:most]]
+    return ", ".join(shown) + (f", and {len(tally) - most} other reasons" if len(tally) > most else "")
+
+
+def _text(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "none"

@@ -1,0 +1,196 @@
+"""The one call for scripts and notebooks, `optimize`, and `make_task`, which prepares the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from strategy_optimizer.backtest import Costs, Rules
+from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
+from strategy_optimizer.errors import SpaceError
+from strategy_optimizer.market import load_bars
+from strategy_optimizer.objective import ObjectiveLike, OutcomeConstraint, parse_objective
+from strategy_optimizer.records import Sink
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.strategies import get_strategy
+from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
+from strategy_optimizer.tasks.result import Result
+from strategy_optimizer.tasks.strategy_binding import StrategyClass
+
+P = ParamSpec("P")
+DEFAULT_COSTS = Costs(commission=0.0005, slippage=0.0002)
+"""What a trade costs when nothing is said: also that of the command line."""
+
+
+def make_task(
+    strategy: str | AnyStrategy,
+    data: Any,
+    optimizer: str = "auto",
+    *,
+    space: ParameterSpace | Mapping[str, Any] | str | Path | None = None,
+    constraints: Iterable[Any] = (),
+    objective: ObjectiveLike = "sharpe_ratio",
+    outcome_constraints: Iterable[str | OutcomeConstraint] = (),
+    evaluations: int | None = None,
+    seconds: float | None = None,
+    target: float | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    costs: Costs | None = None,
+    fill: str = "next_open",
+    cash: float = 100_000.0,
+    reentry: str = "while_true",
+    holdout: float = 0.25,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Sink | None = None,
+    **optimizer_settings: Any,
+) -> OptimizationTask:
+    """Prepare a search for the best parameters of a strategy.
+
+    Parameters
+    ----------
+    strategy : str, strategy class or instance
+        As for `get_strategy`: a built-in name, ``file.py``, ``package.module:Class``.
+    data : str, path, frame, dict or Bars
+        As for `load_bars`.
+    optimizer : str
+        ``"auto"``, ``"random"``, ``"grid"`` or ``"ga"``.
+    space : ParameterSpace, mapping or path of a JSON file, optional
+        Other bounds for the strategy's parameters. Those it leaves out keep their default. By default the
+        space that the strategy declares.
+    constraints : iterable of str or callable
+        More constraints between parameters, such as ``"fast < slow"``.
+    objective : str, mapping, path or ObjectiveFunction
+        As for `parse_objective`: what to make large.
+    outcome_constraints : iterable of str
+        What the winner's metrics must satisfy, such as ``"trades >= 30"``.
+    evaluations : int, optional
+        Trials. Default: population_size x generations when both are given; no limit when `seconds` is
+        given; else 2,000.
+    seconds, target, patience
+        As for `Budget`.
+    seed : int
+        The same seed and inputs give the same result, whatever the number of workers.
+    costs : Costs, optional
+        Default: 5 basis points commission and 2 of slippage. ``Costs()`` is none.
+    fill, cash, reentry
+        As in `Rules`.
+    holdout : float
+        Share of the bars, the last ones, that the search never sees. The result shows the winner's
+        numbers there.
+    checkpoint : str or Path, optional
+        Folder that the search is saved in, so that a killed one can be resumed.
+    resume : bool
+        Continue the search in `checkpoint`.
+    workers : int, optional
+        Threads; all cores by default.
+    progress : callable, optional
+        Receives the events of `strategy_optimizer.records`.
+    **optimizer_settings
+        The optimizer's own, such as ``population_size=100``.
+
+    Raises
+    ------
+    StrategyOptimizerError
+        One of its kinds, naming what cannot be used.
+    """
+    chosen = _strategy(strategy)
+    goal = parse_objective(objective, outcome_constraints)
+    budget = Budget(_evaluations(evaluations, seconds, optimizer_settings), seconds, target, patience)
+    settings = TaskSettings(
+        optimizer=optimizer,
+        optimizer_settings=optimizer_settings,
+        budget=budget,
+        seed=seed,
+        rules=Rules(DEFAULT_COSTS if costs is None else costs, cash, fill, reentry),
+        holdout=holdout,
+        workers=workers,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    searched = search_space(chosen, space, constraints)
+    return OptimizationTask(chosen, load_bars(data), searched, goal, settings, sink=progress)
+
+
+def _run(make: Callable[P, OptimizationTask]) -> Callable[P, Result]:
+    @wraps(make)
+    def optimize(*args: P.args, **kwargs: P.kwargs) -> Result:
+        return make(*args, **kwargs).run()
+
+    return optimize
+
+
+optimize = _run(make_task)
+optimize.__name__ = optimize.__qualname__ = "optimize"
+optimize.__doc__ = (make_task.__doc__ or "").replace(
+    "Prepare a search for the best parameters of a strategy.",
+    """Search for the best parameters of a strategy and return the checked result.
+
+    Examples
+    --------
+    >>> result = optimize("momentum", "nasdaq", evaluations=200, seed=1)
+    >>> result.reproduced, result.counts.trials, sorted(result.best_parameters)[0]
+    (True, 200, 'lookback_period')
+""",
+)
+
+
+def search_space(
+    strategy: StrategyClass,
+    space: ParameterSpace | Mapping[str, Any] | str | Path | None = None,
+    constraints: Iterable[Any] = (),
+) -> ParameterSpace:
+    """Return what to search: the strategy's space, or the one given in the strategy's columns.
+
+    Parameters
+    ----------
+    strategy : strategy class
+    space : ParameterSpace, mapping or path of a JSON file, optional
+        Parameters that it leaves out keep only their default.
+    constraints : iterable of str or callable
+        Added to those of the strategy and of the space.
+    """
+    own = strategy.space()
+    more = [constraints] if isinstance(constraints, str) else list(constraints)
+    if space is None:
+        return own.with_constraints(*more) if more else own
+    if isinstance(space, ParameterSpace):
+        return own.override(dict(space.parameters), [*_added(own, space), *more])
+    data = _space_document(Path(space)) if isinstance(space, (str, Path)) else space
+    return own.override(data, more)
+
+
+def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
+    """Return the constraints of `space` that the strategy does not have already."""
+    return [constraint for constraint in space.constraints if constraint not in own.constraints]
+
+
+def _space_document(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceError(f"the parameter file {path} cannot be read: {error}") from error
+    except json.JSONDecodeError as error:
+        raise SpaceError(f"the parameter file {path} is not valid JSON: {error}") from error
+    if not isinstance(data, Mapping):
+        raise SpaceError(f"the parameter file {path} holds {type(data).__name__}; expected an object")
+    return data
+
+
+def _strategy(strategy: str | AnyStrategy) -> StrategyClass:
+    return get_strategy(strategy) if isinstance(strategy, str) else strategy_class(strategy)
+
+
+def _evaluations(given: int | None, seconds: float | None, settings: Mapping[str, Any]) -> int | None:
+    if given is not None:
+        return given
+    size, generations = settings.get("population_size"), settings.get("generations")
+    if isinstance(size, int) and isinstance(generations, int):
+        return size * generations
+    return None if seconds is not None else DEFAULT_EVALUATIONS

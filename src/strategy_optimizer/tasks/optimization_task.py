@@ -1,0 +1,255 @@
+"""One optimisation task: a strategy on bars, searched within a budget, and its checked result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from strategy_optimizer import __version__
+from strategy_optimizer.backtest import PopulationEvaluator, Rules
+from strategy_optimizer.errors import DataError, StrategyError, TaskError
+from strategy_optimizer.market import Bars
+from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.optimizer import Optimizer, create_optimizer
+from strategy_optimizer.records import Sink, StopReason
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.division import divide
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.result import Result
+from strategy_optimizer.tasks.result_aggregator import FinishedSearch, aggregate, rules_json
+from strategy_optimizer.tasks.search_loop import SearchLoop
+from strategy_optimizer.tasks.strategy_binding import StrategyClass, bind_evaluator, bind_strategy
+
+DEFAULT_EVALUATIONS = 2_000
+PLANNED_WITHOUT_LIMIT = 10_000
+"""Trials for which the optimizer plans when only time limits the search."""
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What a task does besides its strategy, bars, space and objective.
+
+    Parameters
+    ----------
+    optimizer : str
+        A name that `create_optimizer` knows.
+    optimizer_settings : mapping
+        Its own settings.
+    budget : Budget
+    seed : int
+    rules : Rules
+        Costs, fills and cash; its window is set by the task.
+    holdout : float
+        Share of the bars, the last ones, that the search does not see; 0 for none.
+    workers : int, optional
+        Threads; all cores by default. The result does not depend on it.
+    checkpoint : str or Path, optional
+        Folder for the checkpoint.
+    resume : bool
+        Continue what the checkpoint holds.
+    """
+
+    optimizer: str = "auto"
+    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget = field(default_factory=lambda: Budget(evaluations=DEFAULT_EVALUATIONS))
+    seed: int = 0
+    rules: Rules = field(default_factory=Rules)
+    holdout: float = 0.25
+    workers: int | None = None
+    checkpoint: str | Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resume and self.checkpoint is None:
+            raise TaskError("resume needs the checkpoint's folder")
+
+
+class OptimizationTask:
+    """A search for the best parameters of one strategy on one set of bars.
+
+    Parameters
+    ----------
+    strategy : strategy class
+    bars : Bars
+    space : ParameterSpace
+        What to search: parameters of the strategy, in its order (`ParameterSpace.override` makes one).
+    objective : ObjectiveFunction
+    settings : TaskSettings
+    sink : callable, optional
+        Receives the events of `strategy_optimizer.records`.
+
+    Attributes
+    ----------
+    history : TrialHistory
+        Every trial so far; also there when `run` raised.
+    result : Result or None
+    stop_reason : str or None
+
+    Raises
+    ------
+    StrategyOptimizerError
+        One of its kinds, when something of it cannot work together.
+    """
+
+    def __init__(
+        self,
+        strategy: StrategyClass,
+        bars: Bars,
+        space: ParameterSpace,
+        objective: ObjectiveFunction,
+        settings: TaskSettings | None = None,
+        *,
+        sink: Sink | None = None,
+    ) -> None:
+        self.settings = settings or TaskSettings()
+        self.strategy = strategy
+        self.bound_strategy = bind_strategy(self.strategy, space)
+        self.bars = bars
+        self.space = space
+        self.objective = objective
+        self.result: Result | None = None
+        self.in_sample, self.held_out = divide(bars, self.settings.holdout)
+        self.rules = replace(self.settings.rules, window=self.in_sample)
+        self.optimizer = self._make_optimizer()
+        self._sink = sink
+        self._loop: SearchLoop | None = None
+        self._cancelled = False
+
+    @property
+    def history(self) -> TrialHistory:
+        """Every trial so far."""
+        return self._loop.history if self._loop else TrialHistory(self.space, self.rules.n_blocks)
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """What ended the search; None before."""
+        return self._loop.stop_reason if self._loop else None
+
+    def cancel(self) -> None:
+        """End the search soon, keeping what is done; may be called from any thread."""
+        self._cancelled = True
+        if self._loop is not None:
+            self._loop.cancel()
+
+    def run(self) -> Result:
+        """Search, check the winner, and return the result.
+
+        Raises
+        ------
+        StrategyError
+            The strategy raises on its default parameters.
+        DataError
+            Too few bars for its default parameters.
+        CheckpointError
+            The checkpoint cannot be continued or written.
+        TaskError
+            No trial could win: all failed, or none satisfies the outcome constraints.
+        ReproductionError
+            The reference simulator does not confirm the winner.
+        """
+        self._check_defaults()
+        checkpoint = self._open_checkpoint()
+        try:
+            loop = self._loop = self._make_loop(checkpoint)
+            if self._cancelled:
+                loop.cancel()
+            stop_reason = loop.run()
+        finally:
+            if checkpoint is not None:
+                checkpoint.close()
+        self.optimizer = loop.optimizer
+        self.result = aggregate(self._finished(loop, stop_reason))
+        return self.result
+
+    def _make_optimizer(self) -> Optimizer:
+        settings = self.settings
+        planned = settings.budget.evaluations or PLANNED_WITHOUT_LIMIT
+        return create_optimizer(
+            settings.optimizer, self.space, budget=planned, seed=settings.seed, **settings.optimizer_settings
+        )
+
+    def _make_loop(self, checkpoint: Checkpoint | None) -> SearchLoop:
+        engine = PopulationEvaluator(
+            self.bound_strategy, self.bars, self.rules, threads=self.settings.workers
+        )
+        return SearchLoop(
+            self.optimizer,
+            bind_evaluator(engine, self.bound_strategy.space(), self.space),
+            self.objective,
+            self.settings.budget,
+            checkpoint=checkpoint,
+            sink=self._sink,
+            n_blocks=self.rules.n_blocks,
+        )
+
+    def _check_defaults(self) -> None:
+        """Run the strategy once on its defaults: what fails there would fail in every trial."""
+        defaults = self.strategy.space().defaults()
+        engine = PopulationEvaluator(self.strategy, self.bars, self.rules, threads=1)
+        failure = engine.evaluate([defaults]).errors.get(0)
+        if failure is not None:
+            raise StrategyError(f"the strategy fails on its default parameters {defaults}: {failure}")
+        warmup, n_bars = engine.signals(defaults).warmup, self.in_sample[1] - self.in_sample[0]
+        if warmup >= n_bars:
+            raise DataError(
+                f"{self.bars.name} has {n_bars} bars to search ({self.bars.n_bars} in all, holdout "
+                f"{self.settings.holdout:g}), but {self.strategy.label()} with its default parameters "
+                f"{defaults} decides nothing before bar {warmup}; expected more bars"
+            )
+
+    def _finished(self, loop: SearchLoop, stop_reason: StopReason) -> FinishedSearch:
+        return FinishedSearch(
+            task_id=self.task_id,
+            strategy=self.strategy,
+            bound_strategy=self.bound_strategy,
+            bars=self.bars,
+            space=self.space,
+            objective=self.objective,
+            optimizer=loop.optimizer,
+            rules=self.rules,
+            held_out=self.held_out,
+            history=loop.history,
+            stop_reason=stop_reason,
+            seconds=loop.elapsed,
+            trials_per_second=(len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
+            n_resumed=loop.n_resumed,
+        )
+
+    # -- identity ------------------------------------------------------------------------------------------
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes this search this one: a checkpoint of another identity is not continued.
+
+        The limits of the budget are no part of it: a search may be continued with more of them.
+        """
+        settings = self.settings
+        return {
+            "version": __version__,
+            "strategy": self.strategy.digest(),
+            "data": self.bars.digest,
+            "in_sample_bars": list(self.in_sample),
+            "space": self.space.digest,
+            "objective": self.objective.to_json(),
+            "costs": asdict(self.rules.costs),
+            "rules": rules_json(self.rules),
+            "seed": settings.seed,
+            "optimizer": {"name": settings.optimizer, **settings.optimizer_settings},
+        }
+
+    @property
+    def task_id(self) -> str:
+        """The strategy's name and a digest of the identity and the budget."""
+        document = json.dumps([self.identity(), asdict(self.settings.budget)], sort_keys=True)
+        return f"{self.strategy.label()}-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
+
+    def _open_checkpoint(self) -> Checkpoint | None:
+        settings = self.settings
+        if settings.checkpoint is None:
+            return None
+        return Checkpoint(settings.checkpoint, self.identity(), resume=settings.resume)

@@ -1,0 +1,210 @@
+"""What a task returns: the winner, its numbers beside those it has to beat, and how to get them again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from strategy_optimizer.records import StopReason
+from strategy_optimizer.tasks.history import TrialHistory
+
+EMBEDDED_TRIALS = 10_000
+"""A JSON result with more trials than this holds only those that were better than all before."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One candidate's numbers on both parts of the data.
+
+    Attributes
+    ----------
+    in_sample : dict
+        Metrics on the bars that were searched, and ``composite_score``, the objective's score (NaN without a
+        trade or with a metric that is not finite).
+    held_out : dict or None
+        The same on the bars that were kept out; None when there were none.
+    """
+
+    in_sample: dict[str, float]
+    held_out: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How the search went.
+
+    Attributes
+    ----------
+    convergence_iteration : int
+        The first trial (from 1) whose best is within 1 % of (final - first) of the final best.
+    final_improvement : float
+        Best score - score of the default parameters; NaN when the defaults have none.
+    exploration_ratio : float
+        Distinct cells of a grid with 10 bins a parameter that were visited / trials.
+    """
+
+    convergence_iteration: int
+    final_improvement: float
+    exploration_ratio: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many trials there were, and why some failed or could not win."""
+
+    trials: int
+    completed: int
+    failed: int
+    infeasible: int
+    resumed: int
+    failures: Mapping[str, int] = field(default_factory=dict)
+    violations: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """Which data, and how they were divided; dates are those of the first and last bar."""
+
+    name: str
+    digest: str
+    bars: int
+    symbols: tuple[str, ...]
+    first: str
+    last: str
+    in_sample: tuple[int, int]
+    held_out: tuple[int, int] | None
+    in_sample_dates: tuple[str, str]
+    held_out_dates: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one task.
+
+    Attributes
+    ----------
+    task_id : str
+        The same search has the same.
+    strategy_name, strategy_digest : str
+    best_parameters : dict
+        The in-sample best: the feasible trial with the highest score, the first of equals.
+    best_score : float
+    best_trial : int
+        Its number, from 1.
+    best, defaults, buy_and_hold : Performance
+        The winner, the strategy's default parameters, and always being long with the same costs (several
+        symbols in equal parts).
+    default_parameters : dict
+    convergence : Convergence
+    counts : Counts
+    stop_reason : str
+    seconds, trials_per_second : float
+        Of the search, earlier sessions included; the rate is of this session.
+    data : DataInfo
+    objective, space, costs, rules, optimizer, versions : dict
+    seed : int
+    reproduced : bool
+        Always true: a winner that cannot be reproduced is an error.
+    reproduced_by : str
+        What re-ran the winner, and how closely every metric agreed.
+    notes : tuple of str
+        What the numbers alone might hide.
+    history : TrialHistory
+        Every trial.
+    """
+
+    task_id: str
+    strategy_name: str
+    strategy_digest: str
+    best_parameters: dict[str, Any]
+    best_score: float
+    best_trial: int
+    best: Performance
+    default_parameters: dict[str, Any]
+    defaults: Performance
+    buy_and_hold: Performance
+    convergence: Convergence
+    counts: Counts
+    stop_reason: StopReason
+    seconds: float
+    trials_per_second: float
+    data: DataInfo
+    objective: dict[str, Any]
+    space: dict[str, Any]
+    costs: dict[str, float]
+    rules: dict[str, Any]
+    optimizer: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+    reproduced: bool
+    reproduced_by: str
+    notes: tuple[str, ...]
+    history: TrialHistory = field(repr=False, compare=False)
+
+    @property
+    def best_performance(self) -> dict[str, float]:
+        """The winner's in-sample metrics and its ``composite_score``."""
+        return self.best.in_sample
+
+    def to_dict(self, *, trials: bool = True) -> dict[str, Any]:
+        """Return the JSON form: plain values, None for what is not finite.
+
+        Parameters
+        ----------
+        trials : bool
+            Whether to embed ``optimization_history``: all trials up to 10,000, beyond that the improvements.
+        """
+        data = {
+            name: asdict(value) if hasattr(value, "__dataclass_fields__") else value
+            for name, value in vars(self).items()
+            if name != "history"
+        }
+        data["best_performance"] = self.best_performance
+        data["convergence_analysis"] = data.pop("convergence")
+        if trials:
+            data["optimization_history"] = self._embedded_trials()
+        plain: dict[str, Any] = _plain(data)
+        return plain
+
+    def to_json(self, *, indent: int | None = None, trials: bool = True) -> str:
+        """Return `to_dict` as JSON text."""
+        return json.dumps(self.to_dict(trials=trials), indent=indent, allow_nan=False)
+
+    def _embedded_trials(self) -> list[dict[str, Any]]:
+        history = self.history
+        chosen = range(len(history)) if len(history) <= EMBEDDED_TRIALS else history.improvements()
+        return [_history_entry(history, i) for i in chosen]
+
+    def export(self, path: str) -> None:
+        """Write all trials to a .csv, .parquet or .json file, see `export_trials`."""
+        from strategy_optimizer.tasks.export import export_trials  # Polars, only when used
+
+        export_trials(self.history, path)
+
+
+def _history_entry(history: TrialHistory, i: int) -> dict[str, Any]:
+    trial = history[i]
+    entry: dict[str, Any] = {
+        "iteration": trial.number,
+        "parameters": trial.parameters,
+        "performance": trial.metrics | {"composite_score": trial.score},
+        "state": trial.state,
+        "seconds": trial.seconds,
+    }
+    if trial.reason:
+        entry["reason"] = trial.reason
+    return entry
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON values: tuples as lists, None for NaN and infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,230 @@
+"""Puts a result together: the winner re-run and checked, and beside it the numbers it has to beat."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from strategy_optimizer import __version__
+from strategy_optimizer.backtest import Rules, backtest, simulate_signals
+from strategy_optimizer.errors import SpaceError, TaskError
+from strategy_optimizer.market import Bars
+from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.optimizer import Optimizer
+from strategy_optimizer.records import STOP_REASONS, StopReason, Trial
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.convergence import analyse_convergence
+from strategy_optimizer.tasks.division import Window
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.notes import tally_text, write_notes
+from strategy_optimizer.tasks.reproduction import reproduce
+from strategy_optimizer.tasks.result import Counts, DataInfo, Performance, Result
+from strategy_optimizer.tasks.strategy_binding import StrategyClass
+
+
+@dataclass(frozen=True)
+class FinishedSearch:
+    """All that a result is made from."""
+
+    task_id: str
+    strategy: StrategyClass
+    bound_strategy: StrategyClass
+    bars: Bars
+    space: ParameterSpace
+    objective: ObjectiveFunction
+    optimizer: Optimizer
+    rules: Rules
+    held_out: Window | None
+    history: TrialHistory
+    stop_reason: StopReason
+    seconds: float
+    trials_per_second: float
+    n_resumed: int
+
+    @property
+    def in_sample(self) -> Window:
+        """The bars that were searched."""
+        return self.rules.window_of(self.bars)
+
+
+def aggregate(search: FinishedSearch) -> Result:
+    """Return the result of a search.
+
+    Raises
+    ------
+    TaskError
+        No trial could win.
+    ReproductionError
+        The reference simulator does not confirm the winner.
+    """
+    trial = _winner(search)
+    proof = reproduce(trial, search.bound_strategy, search.bars, search.rules, search.objective)
+    best = _performance(search, search.bound_strategy, trial.parameters)
+    default_parameters = search.strategy.space().defaults()
+    defaults = _performance(search, search.strategy, default_parameters)
+    market = Performance(*_both(search, lambda rules: _hold(search.bars, rules)))
+    counts = _counts(search)
+    return Result(
+        task_id=search.task_id,
+        strategy_name=search.strategy.label(),
+        strategy_digest=search.strategy.digest(),
+        best_parameters=trial.parameters,
+        best_score=trial.score,
+        best_trial=trial.number,
+        best=replace(best, in_sample=trial.metrics | {"composite_score": trial.score}),
+        default_parameters=default_parameters,
+        defaults=defaults,
+        buy_and_hold=market,
+        convergence=analyse_convergence(search.history, defaults.in_sample["composite_score"]),
+        counts=counts,
+        stop_reason=search.stop_reason,
+        seconds=search.seconds,
+        trials_per_second=search.trials_per_second,
+        data=_data_info(search),
+        objective=search.objective.to_json() | {"text": str(search.objective)},
+        space=_space_json(search.space),
+        costs=asdict(search.rules.costs),
+        rules=rules_json(search.rules),
+        optimizer=_optimizer_json(search.optimizer),
+        seed=search.optimizer.seed,
+        versions=_versions(),
+        reproduced=True,
+        reproduced_by=proof,
+        notes=write_notes(search.space, trial.parameters, best, defaults, market, counts, search.stop_reason),
+        history=search.history,
+    )
+
+
+def rules_json(rules: Rules) -> dict[str, Any]:
+    """Return the rules of the backtests besides costs and window."""
+    names = ("cash", "fill", "reentry", "n_blocks", "periods_per_year")
+    return {name: getattr(rules, name) for name in names}
+
+
+def _winner(search: FinishedSearch) -> Trial:
+    history = search.history
+    if history.best is not None:
+        return history[history.best]
+    if not len(history):
+        raise TaskError(f"the search ended before a trial was finished: {STOP_REASONS[search.stop_reason]}")
+    if history.n_failed == len(history):
+        raise TaskError(f"all {len(history):,} trials failed: {tally_text(history.failures())}")
+    raise TaskError(
+        f"none of {len(history):,} trials satisfies the outcome constraints: "
+        f"{tally_text(history.violations())}; {history.n_failed:,} failed. "
+        "Loosen the constraints, or widen the space"
+    )
+
+
+# -- performance -----------------------------------------------------------------------------------------
+
+
+def _both(search: FinishedSearch, run: Any) -> tuple[dict[str, float], dict[str, float] | None]:
+    """Return metrics and score of a run on the in-sample and on the held-out bars."""
+    held_out = None if search.held_out is None else run(replace(search.rules, window=search.held_out))
+    in_sample = run(search.rules)
+    return _scored(search, in_sample), None if held_out is None else _scored(search, held_out)
+
+
+def _scored(search: FinishedSearch, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {**metrics, "composite_score": search.objective.score(metrics)}
+
+
+def _performance(search: FinishedSearch, strategy: StrategyClass, params: Mapping[str, Any]) -> Performance:
+    def run(rules: Rules) -> dict[str, float]:
+        return backtest(strategy, params, search.bars, rules).metrics
+
+    return Performance(*_both(search, run))
+
+
+def _hold(bars: Bars, rules: Rules) -> dict[str, float]:
+    """Return the metrics of being long from the first bar to the last, symbols in equal parts."""
+    always = np.ones(bars.close.shape, np.bool_)
+    return simulate_signals(
+        bars,
+        always,
+        ~always,
+        size=1.0 / bars.n_symbols,
+        costs=rules.costs,
+        fill=rules.fill,
+        cash=rules.cash,
+        window=rules.window,
+        n_blocks=rules.n_blocks,
+        periods_per_year=rules.periods_per_year,
+    ).metrics
+
+
+# -- facts -----------------------------------------------------------------------------------------------
+
+
+def _counts(search: FinishedSearch) -> Counts:
+    history = search.history
+    n = len(history)
+    return Counts(
+        trials=n,
+        completed=n - history.n_failed,
+        failed=history.n_failed,
+        infeasible=history.n_infeasible,
+        resumed=search.n_resumed,
+        failures=dict(list(history.failures().items())[:20]),
+        violations=dict(history.violations()),
+    )
+
+
+def _data_info(search: FinishedSearch) -> DataInfo:
+    bars = search.bars
+    first, last = _dates(bars, (0, bars.n_bars))
+    return DataInfo(
+        name=bars.name,
+        digest=bars.digest,
+        bars=bars.n_bars,
+        symbols=bars.symbols,
+        first=first,
+        last=last,
+        in_sample=search.in_sample,
+        held_out=search.held_out,
+        in_sample_dates=_dates(bars, search.in_sample),
+        held_out_dates=None if search.held_out is None else _dates(bars, search.held_out),
+    )
+
+
+def _dates(bars: Bars, window: Window) -> tuple[str, str]:
+    """Return the first and last moment of a window: dates for daily bars, with the time otherwise."""
+    ends = bars.timestamp[[window[0], window[1] - 1]].view("M8[ns]")
+    whole_days = bool((bars.timestamp[: window[1]] % 86_400_000_000_000 == 0).all())
+    first, last = np.datetime_as_string(ends, unit="D" if whole_days else "s").tolist()
+    return first, last
+
+
+def _space_json(space: ParameterSpace) -> dict[str, Any]:
+    """Return the space; a constraint in Python is named, not written out."""
+    try:
+        return space.to_json()
+    except SpaceError:
+        text = [c if isinstance(c, str) else f"Python: {c.__qualname__}" for c in space.constraints]
+        entries = {name: parameter.to_json() for name, parameter in space.parameters.items()}
+        return {"parameter_space": entries, "constraints": text}
+
+
+def _optimizer_json(optimizer: Optimizer) -> dict[str, Any]:
+    return {
+        "name": optimizer.name,
+        "reason": optimizer.reason,
+        "budget": optimizer.budget,
+        "settings": dict(optimizer.settings),
+    }
+
+
+def _versions() -> dict[str, str]:
+    import numba  # loaded already by the kernel
+
+    return {
+        "strategy_optimizer": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+    }

@@ -1,0 +1,297 @@
+"""The loop: ask the optimizer for a batch, evaluate it, score it, tell the scores, note everything.
+
+Which candidates are tried depends on the optimizer alone. A batch is as large as the optimizer wants; it
+is evaluated in groups that take about a fifth of a second, between which the loop saves, reports progress
+and looks whether it has to stop. Groups follow the clock, candidates do not: an optimizer learns the same
+from a batch that is told in any grouping.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest.result import MetricsTable
+from strategy_optimizer.errors import CheckpointError, OptimizerStateError, TaskError
+from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.optimizer import Optimizer, restore_optimizer
+from strategy_optimizer.optimizer.state import decode_array, encode_array
+from strategy_optimizer.records import CheckpointSaved, Finished, Progress, Sink, Started, StopReason
+from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.evaluator import Evaluator
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.interrupt import InterruptGuard
+
+FloatArray = NDArray[np.float64]
+MAX_BATCH = 4096
+PROGRESS_INTERVAL = 0.1
+
+
+@dataclass
+class Pace:
+    """How many trials take about `seconds`, learnt from the groups before."""
+
+    seconds: float = 0.2
+    size: int = 32
+
+    def learn(self, n: int, elapsed: float) -> None:
+        """Note that `n` trials took `elapsed` seconds; a group grows at most eightfold."""
+        wanted = int(self.seconds * n / max(elapsed, 1e-9))
+        self.size = max(1, min(wanted, 8 * max(n, self.size)))
+
+
+class SearchLoop:
+    """Runs one search to its end, or to where it is stopped.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        A fresh one; a saved one takes its place when `checkpoint` holds a search.
+    evaluator : Evaluator
+    objective : ObjectiveFunction
+    budget : Budget
+    checkpoint : Checkpoint, optional
+        Opened by the caller, who also closes it.
+    sink : callable, optional
+        Receives `Started`, `Progress` (at most ten a second), `CheckpointSaved` and `Finished`.
+    n_blocks : int
+        Parts of the window in the evaluator's block sums.
+
+    Attributes
+    ----------
+    history : TrialHistory
+    stop_reason : str or None
+        None while running.
+    n_resumed : int
+        Trials that came from the checkpoint.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        evaluator: Evaluator,
+        objective: ObjectiveFunction,
+        budget: Budget,
+        *,
+        checkpoint: Checkpoint | None = None,
+        sink: Sink | None = None,
+        n_blocks: int = 16,
+    ) -> None:
+        self.optimizer = optimizer
+        self.evaluator = evaluator
+        self.objective = objective
+        self.budget = budget
+        self.history = TrialHistory(optimizer.space, n_blocks)
+        self.stop_reason: StopReason | None = None
+        self.n_resumed = 0
+        self._checkpoint = checkpoint
+        self._sink = sink
+        self._in_flight: FloatArray = np.empty((0, optimizer.space.n_dims))  # asked, not told yet
+        self._before = 0.0  # seconds of earlier sessions
+        self._started = self._last_progress = time.perf_counter()
+        self._stopped: float | None = None
+        self._pace = Pace()
+        self._cancelled = False
+        self._guard = InterruptGuard()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent searching, earlier sessions included."""
+        return self._before + self.session_seconds
+
+    @property
+    def session_seconds(self) -> float:
+        """Seconds spent searching since `run` was called."""
+        return (self._stopped or time.perf_counter()) - self._started
+
+    def cancel(self) -> None:
+        """End the search after the group of trials in flight; may be called from any thread."""
+        self._cancelled = True
+
+    def run(self) -> StopReason:
+        """Search until something ends it, and return what it was.
+
+        Raises
+        ------
+        CheckpointError
+            When the checkpoint cannot be read or written. What was saved before stays whole.
+        """
+        self._restore()
+        self._started = time.perf_counter()
+        self._say(self._start_event)
+        with self._guard:
+            reason: StopReason | None = None
+            while reason is None:
+                reason = self._reason_to_stop() or self._step()
+            self._stopped = time.perf_counter()
+            self.stop_reason = reason
+            self._save()
+        self._report(force=True)
+        self._say(lambda: Finished(reason, len(self.history), self._best_score(), self.elapsed))
+        return reason
+
+    # -- one group of trials ---------------------------------------------------------------------------------
+
+    def _step(self) -> StopReason | None:
+        """Evaluate the next group and take its scores in; return why the search ends, if it does."""
+        left = self._trials_left()
+        if left <= 0:
+            return "target" if self._target_reached() else "budget"
+        if len(self._in_flight) == 0:
+            reason = self._ask()
+            if reason is not None:
+                return reason
+        points = self._in_flight[: min(self._pace.size, left)]
+        begin = time.perf_counter()
+        try:
+            with self._guard.interruptible():
+                table = self.evaluator.evaluate(points)
+        except KeyboardInterrupt:
+            return "interrupted"
+        elapsed = time.perf_counter() - begin
+        self._take_in(points, table, elapsed / len(points))
+        self._pace.learn(len(points), elapsed)
+        if self._checkpoint is not None and self._checkpoint.due():
+            self._save()
+        self._report()
+        return None
+
+    def _ask(self) -> StopReason | None:
+        """Get the next batch, whole even when fewer trials are left: a search continued later goes on alike.
+
+        Only here, where no clock decides, target and patience are looked at.
+        """
+        if self._target_reached():
+            return "target"
+        if self.budget.patience is not None and self._stagnation() >= self.budget.patience:
+            return "converged"
+        self._in_flight = self.optimizer.ask_array(min(self.optimizer.batch_size, MAX_BATCH))
+        return None if len(self._in_flight) else "exhausted"
+
+    def _take_in(self, points: FloatArray, table: MetricsTable, seconds: float) -> None:
+        """Score evaluated trials, tell the optimizer, note them."""
+        if len(table) != len(points):
+            raise TaskError(f"the evaluator returned {len(table)} rows for {len(points)} candidates")
+        scores = self.objective.score_table(table)
+        margins = scores.constraints if self.objective.constraints else None
+        # Seconds are not told: candidates must not depend on the clock.
+        self.optimizer.tell_array(points, scores.score, constraints=margins)
+        self.history.append(points, table, scores, seconds)
+        self._in_flight = self._in_flight[len(points) :]
+
+    def _reason_to_stop(self) -> StopReason | None:
+        """Return what ends the search between two groups."""
+        if self._cancelled:
+            return "cancelled"
+        if self._guard.requested:
+            return "interrupted"
+        seconds = self.budget.seconds
+        if seconds is not None and self.elapsed >= seconds and self._trials_left() > 0:
+            return "deadline"
+        return None
+
+    def _trials_left(self) -> int:
+        planned = self.budget.evaluations
+        return MAX_BATCH if planned is None else planned - len(self.history)
+
+    def _target_reached(self) -> bool:
+        target = self.budget.target
+        return target is not None and self.history.best_score >= target
+
+    def _stagnation(self) -> int:
+        best = self.history.best
+        return len(self.history) - (0 if best is None else best + 1)
+
+    # -- checkpoint ------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if self._checkpoint is None:
+            return
+        self._checkpoint.save(self.history, self._state)
+        path, size, n = str(self._checkpoint.folder), self._checkpoint.size, len(self.history)
+        self._say(lambda: CheckpointSaved(path, n, size))
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "optimizer": self.optimizer.state(history=False),
+            "in_flight": encode_array(self._in_flight),
+            "elapsed": self.elapsed,
+            "stop_reason": self.stop_reason,
+        }
+
+    def _restore(self) -> None:
+        """Continue the search that the checkpoint holds, or save the beginning of a new one."""
+        if self._checkpoint is None:
+            return
+        state = self._checkpoint.load(self.history)
+        if state is None:
+            self._save()
+            return
+        self.n_resumed = len(self.history)
+        try:
+            told = (self.history.points, self.history.scores, *self._told_margins())
+            self.optimizer = restore_optimizer(self.optimizer.space, state["optimizer"], told)
+            self._in_flight = decode_array(state["in_flight"])
+            self._before = float(state["elapsed"])
+        except (OptimizerStateError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the search in {self._checkpoint.folder} cannot be continued: {error}"
+            ) from error
+
+    def _told_margins(self) -> tuple[FloatArray, ...]:
+        if not self.objective.constraints or not len(self.history):
+            return ()
+        metrics = self.history.metrics
+        table = MetricsTable(metrics, np.empty((len(metrics), 0, 3)))
+        return (self.objective.score_table(table).constraints,)
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def _say(self, make_event: Callable[[], Any]) -> None:
+        if self._sink is not None:
+            self._sink(make_event())
+
+    def _report(self, *, force: bool = False) -> None:
+        now = time.perf_counter()
+        if self._sink is not None and (force or now - self._last_progress >= PROGRESS_INTERVAL):
+            self._last_progress = now
+            self._sink(self._progress())
+
+    def _start_event(self) -> Started:
+        optimizer, budget = self.optimizer, self.budget
+        return Started(
+            optimizer.name, optimizer.reason, budget.evaluations, budget.seconds, len(self.history)
+        )
+
+    def _progress(self) -> Progress:
+        history, budget = self.history, self.budget
+        session, elapsed = self.session_seconds, self.elapsed
+        rate = (len(history) - self.n_resumed) / session if session > 0 else 0.0
+        shares, left = [], []
+        if budget.evaluations is not None:
+            shares.append(len(history) / budget.evaluations)
+            left += [max(0, budget.evaluations - len(history)) / rate] if rate else []
+        if budget.seconds is not None:
+            shares.append(elapsed / budget.seconds)
+            left.append(max(0.0, budget.seconds - elapsed))
+        return Progress(
+            trials=len(history),
+            failed=history.n_failed,
+            infeasible=history.n_infeasible,
+            evaluations=budget.evaluations,
+            best_score=self._best_score(),
+            best_parameters=None if history.best is None else history[history.best].parameters,
+            elapsed=elapsed,
+            trials_per_second=rate,
+            seconds_left=min(left, default=None),
+            fraction=min(1.0, max(shares)) if shares else None,
+        )
+
+    def _best_score(self) -> float | None:
+        return None if self.history.best is None else self.history.best_score

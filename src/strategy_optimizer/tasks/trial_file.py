@@ -1,0 +1,184 @@
+"""The append-only file of trials in a checkpoint.
+
+Layout: an 8-byte magic, then frames. A frame is a header (payload bytes, CRC-32 of the payload; both
+uint32, little-endian) and a payload: the length of a JSON head (uint32), the head (first trial, rows,
+sizes, texts of the reasons), then the columns one after the other as raw little-endian arrays. Everything
+up to the offset that the state names is whole; what a killed process left behind it is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest.metrics import METRICS
+from strategy_optimizer.errors import CheckpointError
+from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
+
+MAGIC = b"SOTRIAL1"
+_HEADER = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+_MAX_ROWS = 65_536  # keeps a frame far below the 4 GiB of its header
+
+
+class TrialFile:
+    """Appends trials to a file and reads them back.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._descriptor: int | None = None
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """Start an empty file."""
+        self._open(os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self._write(MAGIC)
+
+    def reopen(self, size: int) -> None:
+        """Go on after the first `size` bytes; what follows them is cut off."""
+        self._open(os.O_RDWR)
+        try:
+            os.ftruncate(self._file, size)
+        except OSError as error:
+            raise self._error("cannot be cut to its last whole trial", error) from error
+        self.size = size
+
+    def append(self, history: TrialHistory, start: int, stop: int) -> None:
+        """Write the trials from `start` to `stop` and bring them to the disk.
+
+        Raises
+        ------
+        CheckpointError
+            When the disk is full or not writable; `size` then still names what is whole.
+        """
+        for first in range(start, stop, _MAX_ROWS):
+            rows = history.rows(first, min(first + _MAX_ROWS, stop))
+            payload = _payload(first, rows, history)
+            self._write(_HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise self._error("cannot be brought to the disk", error) from error
+
+    def close(self) -> None:
+        """Close the file; harmless when it is not open."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+    @property
+    def _file(self) -> int:
+        assert self._descriptor is not None
+        return self._descriptor
+
+    def _open(self, flags: int) -> None:
+        self.close()
+        try:
+            self._descriptor = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o644)
+        except OSError as error:
+            raise self._error("cannot be opened", error) from error
+
+    def _write(self, data: bytes) -> None:
+        view, at = memoryview(data), self.size
+        try:
+            os.lseek(self._file, at, os.SEEK_SET)
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise self._error("cannot be written; what was saved before is whole", error) from error
+        self.size = at + len(data)
+
+    def _error(self, what: str, error: OSError) -> CheckpointError:
+        return CheckpointError(f"the checkpoint's trials {self.path} {what}: {error.strerror or error}")
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def read_into(self, history: TrialHistory, size: int) -> None:
+        """Add the trials of the first `size` bytes to `history`.
+
+        Raises
+        ------
+        CheckpointError
+            When the file is shorter, or damaged.
+        """
+        for payload in self._payloads(size):
+            head, columns = _columns(payload)
+            if head["first"] != len(history) or head["dims"] != history.space.n_dims:
+                raise self._damaged(f"trial {len(history) + 1} is missing")
+            codes = np.array([history.code_of(text) for text in head["reasons"]], np.int32)
+            columns.reasons = codes[columns.reasons]
+            history.set_counts(np.array(head["counts"]))
+            history.extend(columns)
+
+    def _payloads(self, size: int) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                if file.read(len(MAGIC)) != MAGIC:
+                    raise self._damaged("it does not start as one")
+                while file.tell() < size:
+                    yield self._payload(file.read(_HEADER.size), file)
+        except OSError as error:
+            raise self._error("cannot be read", error) from error
+
+    def _payload(self, header: bytes, file: Any) -> bytes:
+        if len(header) < _HEADER.size:
+            raise self._damaged("it is shorter than its state says")
+        length, crc = _HEADER.unpack(header)
+        payload: bytes = file.read(length)
+        if len(payload) < length or zlib.crc32(payload) != crc:
+            raise self._damaged(f"the record that ends at byte {file.tell()} is not what was written")
+        return payload
+
+    def _damaged(self, what: str) -> CheckpointError:
+        return CheckpointError(
+            f"the checkpoint's trials {self.path} are damaged: {what}; start in another folder"
+        )
+
+
+def _payload(first: int, rows: TrialColumns, history: TrialHistory) -> bytes:
+    codes, inverse = np.unique(rows.reasons, return_inverse=True)
+    rows.reasons = inverse.astype(np.int32)
+    head = {
+        "first": first,
+        "rows": len(rows.scores),
+        "dims": history.space.n_dims,
+        "blocks": history.n_blocks,
+        "counts": history.block_counts.tolist(),
+        "reasons": [history.reason_text(code) for code in codes.tolist()],
+    }
+    text = json.dumps(head, separators=(",", ":")).encode()
+    arrays = [_little(column).tobytes() for column in vars(rows).values()]
+    return b"".join([_LENGTH.pack(len(text)), text, *arrays])
+
+
+def _columns(payload: bytes) -> tuple[dict[str, Any], TrialColumns]:
+    (length,) = _LENGTH.unpack_from(payload)
+    head = json.loads(payload[_LENGTH.size : _LENGTH.size + length])
+    columns = TrialColumns.empty(head["rows"], head["dims"], head["blocks"])
+    at = _LENGTH.size + length
+    for name, column in vars(columns).items():
+        little = _little(column)
+        values = np.frombuffer(payload, little.dtype, column.size, at).reshape(column.shape)
+        setattr(columns, name, values.astype(column.dtype))
+        at += little.nbytes
+    assert columns.metrics.shape[1] == len(METRICS)
+    return head, columns
+
+
+def _little(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))

@@ -1,0 +1,206 @@
+"""The compiled kernel agrees with the slow reference simulator, trade by trade and metric by metric.
+
+Tolerances: trades' bars, sides and reasons are equal; prices, sizes and equity are equal to 1e-12 relative (the
+same operations in the same order); metrics and block sums to 1e-9 (running sums against exact sums).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markets import bars_of, random_bars, random_signals
+
+from strategy_optimizer.backtest import Costs, FixedNotional, Rules, Signals, VolatilityTarget
+from strategy_optimizer.backtest.plan import signal_rows
+from strategy_optimizer.backtest.simulate import run_plan
+
+
+def both(bars, signals, rules, warmup=0):
+    plan = signal_rows(signals, bars, warmup)
+    return run_plan(bars, plan, rules, "kernel"), run_plan(bars, plan, rules, "reference")
+
+
+def assert_same(fast, slow):
+    assert len(fast.trades) == len(slow.trades)
+    for a, b in zip(fast.trades, slow.trades, strict=True):
+        assert (a.entry_bar, a.exit_bar, a.side, a.exit_reason, a.symbol) == (
+            b.entry_bar, b.exit_bar, b.side, b.exit_reason, b.symbol,
+        )  # fmt: skip
+        assert a.entry_price == pytest.approx(b.entry_price, rel=1e-12)
+        assert a.size == pytest.approx(b.size, rel=1e-12)
+        assert (a.exit_price is None) == (b.exit_price is None)
+        if a.exit_price is not None:
+            assert a.exit_price == pytest.approx(b.exit_price, rel=1e-12)
+        assert a.pnl == pytest.approx(b.pnl, rel=1e-9, abs=1e-6)
+    np.testing.assert_allclose(fast.equity, slow.equity, rtol=1e-12, atol=1e-7)
+    np.testing.assert_allclose(fast.blocks, slow.blocks, rtol=1e-9, atol=1e-12)
+    for name, value in fast.metrics.items():
+        expected = slow.metrics[name]
+        if math.isnan(expected) or math.isnan(value):
+            assert math.isnan(value) == math.isnan(expected), (name, value, expected)
+        else:
+            assert value == pytest.approx(expected, rel=1e-8, abs=1e-9), name
+
+
+costs_of = st.builds(
+    Costs,
+    commission=st.sampled_from([0.0, 0.001, 0.05]),
+    fixed_fee=st.sampled_from([0.0, 1.0, 5_000.0]),
+    slippage=st.sampled_from([0.0, 0.0005, 0.08]),
+    borrow=st.sampled_from([0.0, 0.03, 2.0]),
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_bars=st.integers(1, 80),
+    density=st.sampled_from([0.02, 0.15, 0.5, 0.95]),
+    wild=st.sampled_from([0.0, 0.01, 0.05, 0.4]),
+    short=st.booleans(),
+    per_bar=st.booleans(),
+    costs=costs_of,
+    fill=st.sampled_from(["next_open", "close"]),
+    reentry=st.sampled_from(["while_true", "fresh_signal"]),
+    warmup=st.integers(0, 12),
+    n_blocks=st.integers(1, 20),
+)
+@example(3, 1, 0.95, 0.0, True, True, Costs(), "close", "while_true", 0, 16)
+def test_one_symbol(seed, n_bars, density, wild, short, per_bar, costs, fill, reentry, warmup, n_blocks):
+    bars = random_bars(seed, n_bars, wild=wild)
+    signals = random_signals(seed + 1, bars, density=density, short=short, per_bar=per_bar)
+    rules = Rules(costs=costs, fill=fill, reentry=reentry, n_blocks=n_blocks)
+    assert_same(*both(bars, signals, rules, warmup))
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_bars=st.integers(1, 60),
+    n_symbols=st.integers(2, 5),
+    density=st.sampled_from([0.05, 0.3, 0.9]),
+    wild=st.sampled_from([0.01, 0.05, 0.3]),
+    short=st.booleans(),
+    per_bar=st.booleans(),
+    costs=costs_of,
+    fill=st.sampled_from(["next_open", "close"]),
+    reentry=st.sampled_from(["while_true", "fresh_signal"]),
+)
+def test_several_symbols_share_one_account(
+    seed, n_bars, n_symbols, density, wild, short, per_bar, costs, fill, reentry
+):
+    bars = random_bars(seed, n_bars, n_symbols=n_symbols, wild=wild)
+    signals = random_signals(seed + 1, bars, density=density, short=short, per_bar=per_bar)
+    assert_same(*both(bars, signals, Rules(costs=costs, fill=fill, reentry=reentry)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), start=st.integers(0, 30), length=st.integers(1, 40), fill=st.sampled_from(["next_open", "close"]))
+def test_a_window_starts_flat_and_ends_at_its_last_bar(seed, start, length, fill):
+    bars = random_bars(seed, 80)
+    signals = random_signals(seed + 1, bars, density=0.4)
+    rules = Rules(costs=Costs(commission=0.001), window=(start, start + length), fill=fill)
+    fast, slow = both(bars, signals, rules, warmup=5)
+    assert_same(fast, slow)
+    assert len(fast.equity) == length
+    assert all(start <= trade.entry_bar < start + length for trade in fast.trades)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n_symbols=st.integers(1, 3))
+def test_fixed_notional_and_volatility_target(seed, n_symbols):
+    bars = random_bars(seed, 60, n_symbols=n_symbols)
+    for size in (FixedNotional(30_000.0), VolatilityTarget(0.2, 10)):
+        signals = replace(random_signals(seed + 1, bars), size=size)
+        assert_same(*both(bars, signals, Rules(costs=Costs(commission=0.001, slippage=0.001))))
+
+
+def one_trade(prices, entries, exits, fill="next_open", costs=None, **levels):
+    """Run hand-made bars, given as (open, high, low, close), through both simulators."""
+    bars = bars_of(*zip(*prices, strict=True))
+    flags = [np.isin(np.arange(bars.n_bars), at) for at in (entries, exits)]
+    fast, slow = both(bars, Signals(*flags, **levels), Rules(costs=costs or Costs(), fill=fill))
+    assert_same(fast, slow)
+    return fast
+
+
+def test_a_gap_through_the_stop_fills_at_the_open():
+    result = one_trade([(100, 100, 100, 100), (100, 101, 99, 100), (90, 92, 88, 91)], [0], [], stop_loss=0.05)
+    trade = result.trades[0]
+    assert (trade.exit_bar, trade.exit_price, trade.exit_reason) == (2, 90.0, "stop_loss")
+
+
+def test_a_gap_through_the_target_fills_at_the_better_open_without_slippage():
+    prices = [(100, 100, 100, 100), (100, 101, 99, 100), (120, 122, 118, 121)]
+    trade = one_trade(prices, [0], [], take_profit=0.1, costs=Costs(slippage=0.01)).trades[0]
+    assert (trade.exit_price, trade.exit_reason) == (120.0, "take_profit")
+
+
+def test_of_two_levels_in_one_bar_the_stop_comes_first():
+    trade = one_trade([(100, 100, 100, 100), (100, 115, 90, 100)], [0], [], stop_loss=0.05, take_profit=0.1).trades[0]
+    assert (trade.exit_price, trade.exit_reason) == (95.0, "stop_loss")
+
+
+def test_levels_hold_on_the_fill_bar_at_the_open_but_not_on_the_bar_filled_at_its_close():
+    prices = [(100, 100, 100, 100), (100, 101, 80, 100), (100, 101, 99, 100)]
+    assert one_trade(prices, [0], [], stop_loss=0.05).trades[0].exit_bar == 1
+    assert one_trade(prices, [1], [], fill="close", stop_loss=0.05).trades[0].exit_bar is None
+
+
+def test_the_trailing_stop_rises_only_after_the_bars_check():
+    # The high of 120 on bar 1 raises the level to 108 for bar 2; within bar 1 the low of 101 is not below 90.
+    prices = [(100, 100, 100, 100), (100, 120, 101, 119), (115, 116, 107, 110)]
+    trade = one_trade(prices, [0], [], trailing_stop=0.1).trades[0]
+    assert (trade.exit_bar, trade.exit_price, trade.exit_reason) == (2, 108.0, "trailing_stop")
+
+
+def test_an_entry_fills_at_the_next_open_and_an_exit_beats_an_entry():
+    prices = [(100, 101, 99, 100), (102, 103, 101, 102), (104, 105, 103, 104), (106, 107, 105, 106)]
+    trades = one_trade(prices, [0, 1], [1]).trades
+    assert [(t.entry_bar, t.entry_price, t.exit_bar, t.exit_price) for t in trades] == [(1, 102.0, 2, 104.0)]
+
+
+def test_the_last_bars_signal_never_fills_at_the_next_open():
+    assert one_trade([(100, 101, 99, 100)] * 3, [2], []).trades == ()
+
+
+def test_an_all_nan_indicator_means_no_trade():
+    bars = random_bars(1, 50)
+    indicator = np.full(50, np.nan)
+    fast, slow = both(bars, Signals(indicator > 0, indicator < 0), Rules())
+    assert_same(fast, slow)
+    assert fast.metrics["trades"] == 0
+    assert (fast.equity == 100_000.0).all()
+
+
+def test_fees_larger_than_the_account_open_nothing():
+    bars = random_bars(2, 30)
+    fast, slow = both(bars, random_signals(3, bars), Rules(costs=Costs(fixed_fee=200_000.0)))
+    assert_same(fast, slow)
+    assert fast.trades == ()
+
+
+def test_a_short_that_more_than_doubles_ends_the_run():
+    prices = [(100, 100, 100, 100), (100, 100, 100, 100), (210, 250, 200, 240), (240, 240, 240, 240)]
+    bars = bars_of(*zip(*prices, strict=True))
+    none = np.zeros(4, dtype=bool)
+    signals = Signals(none, none, np.array([True, False, False, False]), none)
+    fast, slow = both(bars, signals, Rules())
+    assert_same(fast, slow)
+    assert fast.trades[0].exit_reason == "bankruptcy"
+    assert fast.metrics["annual_return"] == -1.0
+    assert (fast.equity[2:] == fast.equity[2]).all()
+
+
+def test_an_opposite_entry_reverses_on_one_bar():
+    bars = random_bars(4, 12)
+    long_in, short_in = np.arange(12) == 1, np.arange(12) == 5
+    none = np.zeros(12, dtype=bool)
+    fast, slow = both(bars, Signals(long_in, none, short_in, none), Rules())
+    assert_same(fast, slow)
+    assert [(t.side, t.entry_bar, t.exit_bar) for t in fast.trades] == [("long", 2, 6), ("short", 6, None)]

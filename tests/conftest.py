@@ -1,0 +1,30 @@
+"""What all tests share: a clean environment, a kernel cache of the test run, and the sample markets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# Helpers such as tests/markets.py are imported by name.
+sys.path.insert(0, str(Path(__file__).parent))
+
+for variable in [name for name in os.environ if name.startswith("STRATEGY_OPTIMIZER_")]:
+    if variable != "STRATEGY_OPTIMIZER_CACHE":
+        del os.environ[variable]
+
+
+@pytest.fixture(scope="session")
+def nasdaq():
+    from strategy_optimizer import load_bars
+
+    return load_bars("nasdaq")
+
+
+@pytest.fixture(scope="session")
+def sp500():
+    from strategy_optimizer import load_bars
+
+    return load_bars("sp500")
