@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/bench_loading.py [--bars 1000000] [--repeats 3]
 
 "cold" is a fresh process, timed from after the import of strategy_optimizer.market (and NumPy with it) to
-checked bars, so that the import of the file reader counts; "warm" is a second load in the same process. Best of
-the repeats. "checks" are what load_bars does to arrays in memory.
+checked bars, so that the import of the file reader counts; "warm" is a second load in the same process. Best
+of the repeats. "checks" are what load_bars does to arrays in memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CASES = {
     "load_bars, CSV gzipped": (*OURS, "bars.csv.gz"),
     "load_bars, Parquet": (*OURS, "bars.parquet"),
     "load_bars, arrays in memory (checks)": (
-        "from strategy_optimizer.market import load_bars, synthetic_market; bars = synthetic_market({n}, bar='1m')",
+        "from strategy_optimizer.market import load_bars, synthetic_market\nbars = synthetic_market({n}, bar='1m')",
         "assert load_bars(bars).n_bars == {n}",
     ),
     "import polars alone": ("import numpy", "import polars; {n}"),

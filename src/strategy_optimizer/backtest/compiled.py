@@ -95,3 +95,8 @@ def _order(strategy: type[CompiledStrategy], space: ParameterSpace, field: str) 
     if value is None or field in strategy.per_bar:
         return "np.nan"
     return f"point[{space.names.index(value)}]" if isinstance(value, str) else repr(float(value))
+
+
+def order_masks(strategy: type[CompiledStrategy]) -> tuple[int, ...]:
+    """Return -1 for each order value that the strategy writes bar by bar, 0 for the others."""
+    return tuple(-1 if name in strategy.per_bar else 0 for name in ORDER_FIELDS)

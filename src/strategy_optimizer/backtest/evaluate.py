@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest.compiled import base_kernel, strategy_kernel
+from strategy_optimizer.backtest.compiled import order_masks, simulators, strategy_kernel
 from strategy_optimizer.backtest.costs import Costs
+from strategy_optimizer.backtest.explain import explain_compilation, place_in_user_code
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.backtest.plan import (
     BarRows,
@@ -34,8 +35,8 @@ from strategy_optimizer.errors import BacktestError, StrategyError, StrategyOpti
 from strategy_optimizer.market import Bars
 
 FloatArray = NDArray[np.float64]
-# Signals of vectorised strategies that wait for the kernel, in bytes a chunk.
-SIGNAL_BYTES = 8 * 2**20
+# Signals that wait for the simulator, in bytes a thread: small enough to stay in the processor's caches.
+SIGNAL_BYTES = 2**19
 
 
 def evaluate_population(
@@ -93,7 +94,9 @@ def evaluate_population(
 class PopulationEvaluator:
     """Evaluates populations again and again on the same bars; keeps indicators and prepared bars."""
 
-    def __init__(self, strategy: AnyStrategy, bars: Bars, rules: Rules, *, threads: int | None = None) -> None:
+    def __init__(
+        self, strategy: AnyStrategy, bars: Bars, rules: Rules, *, threads: int | None = None
+    ) -> None:
         if threads is not None and threads < 1:
             raise BacktestError(f"threads is {threads}; expected at least 1")
         self.strategy = strategy_class(strategy)
@@ -101,34 +104,25 @@ class PopulationEvaluator:
         self.bars = bars
         self.rules = rules
         self.threads = threads or available_cores()
+        self.signal_maker = signal_maker(self.strategy, bars)
         self._rows = bar_rows(bars)
-        self._template: Strategy | None = None
-        self._group_extremes: Any = None
-        if issubclass(self.strategy, CompiledStrategy):
-            self._kernel = strategy_kernel(self.strategy)
-        else:
-            self._kernel = base_kernel()
-            self._template = self.strategy()
+        self._extremes: dict[bool, Any] = {}
 
     def evaluate(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> MetricsTable:
         """Return the metrics of the candidates, in their order."""
         points = self._points(candidates)
-        n = len(points)
-        values = np.full((n, len(METRICS)), np.nan)
-        blocks = np.zeros((n, self.rules.n_blocks, 3))
+        values = np.full((len(points), len(METRICS)), np.nan)
+        blocks = np.zeros((len(points), self.rules.n_blocks, 3))
         errors: dict[int, str] = {}
-        if self._template is None:
-            self._run_compiled(points, values, blocks, errors)
+        if isinstance(self.signal_maker, CompiledSignals):
+            self._run_compiled(self.signal_maker, points, values, blocks, errors)
         else:
-            self._run_vectorised(points, values, blocks, errors)
+            self._run_vectorised(self.signal_maker, points, values, blocks, errors)
         return MetricsTable(values, blocks, errors)
 
     def signals(self, params: Mapping[str, Any]) -> SignalRows:
         """Return the signals of one candidate in the engine's form."""
-        canonical = self.space.validate(self.space.defaults() | dict(params))
-        if self._template is None:
-            return self._compiled_signals(self.space.from_dicts([canonical])[0])
-        return self._vectorised_signals(canonical)
+        return self.signal_maker.one(self.space.validate(self.space.defaults() | dict(params)))
 
     def _points(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> FloatArray:
         if isinstance(candidates, np.ndarray):
@@ -141,144 +135,212 @@ class PopulationEvaluator:
         defaults = self.space.defaults()
         return self.space.from_dicts([self.space.validate(defaults | dict(c)) for c in candidates])
 
-    # --- compiled -------------------------------------------------------------------------------------------
-
     def _run_compiled(
-        self, points: FloatArray, values: FloatArray, blocks: FloatArray, errors: dict[int, str]
+        self,
+        maker: CompiledSignals,
+        points: FloatArray,
+        values: FloatArray,
+        blocks: FloatArray,
+        errors: dict[int, str],
     ) -> None:
-        account = self._account(self.strategy.notional)  # type: ignore[union-attr]  # a CompiledStrategy here
-        single = self.bars.n_symbols == 1
-        run = self._kernel.run_compiled if single else self._kernel.run_compiled_portfolio
-        market = (self._bar_arrays(), self._extremes()) if single else (self._bar_arrays(),)
+        """Let each thread turn its part of the points into signals and simulate them, a cache-full at a time."""
+        maker.compile()
+        self._simulator(maker.has_short)
+        at_once = max(1, SIGNAL_BYTES // maker.bytes_each)
 
         def work(part: slice) -> None:
-            try:
-                run(*market, points[part], account, self._scratch(), values[part], blocks[part])
-            except Exception as error:  # the strategy raised for one of them: find out for which
-                if part.stop - part.start == 1:
-                    values[part] = np.nan
-                    errors[part.start] = f"{type(error).__name__}: {error}"
-                else:
-                    for i in range(part.start, part.stop):
-                        work(slice(i, i + 1))
+            room = maker.room(min(at_once, part.stop - part.start))
+            for first in range(part.start, part.stop, at_once):
+                rows = np.arange(first, min(first + at_once, part.stop))
+                signals = {"rows": rows, "room": room}
+                self._fill_and_simulate(maker, points, signals, values, blocks, errors)
 
-        self._compile(run, market, account)
-        parts = chunks(len(points), self.threads)
-        if len(parts) <= 1 or self.threads == 1:
-            for part in parts:
-                work(part)
+        parts = _parts(len(points), self.threads)
+        if len(parts) == 1:
+            work(parts[0])
             return
         with ThreadPoolExecutor(self.threads) as pool:
             for future in [pool.submit(work, part) for part in parts]:
                 future.result()
 
-    def _compile(self, run: Any, market: tuple[Any, ...], account: Any) -> None:
-        """Compile before the threads start; a strategy that Numba cannot compile is the caller's mistake."""
-        if run.signatures:
+    def _fill_and_simulate(
+        self,
+        maker: CompiledSignals,
+        points: FloatArray,
+        signals: dict[str, Any],
+        values: FloatArray,
+        blocks: FloatArray,
+        errors: dict[int, str],
+    ) -> None:
+        rows, room = signals["rows"], signals["room"]
+        try:
+            arrays = maker.fill(points[rows], room)
+        except Exception as error:  # the strategy raised for one of them: find out for which
+            if len(rows) == 1:
+                errors[int(rows[0])] = f"{type(error).__name__}: {error}"
+                return
+            for row in rows:
+                self._fill_and_simulate(
+                    maker, points, {"rows": np.array([row]), "room": room}, values, blocks, errors
+                )
             return
-        nobody = np.empty((0, self.space.n_dims)), account, self._scratch(), np.empty((0, len(METRICS)))
-        try:
-            run(*market, *nobody, np.empty((0, self.rules.n_blocks, 3)))
-        except Exception as error:
-            raise StrategyError(_explain_compilation(self.strategy, error)) from error
-
-    def _compiled_signals(self, point: FloatArray) -> SignalRows:
-        scratch = self._scratch()
-        try:
-            warmup = self._kernel.compiled_signals(self._bar_arrays(), point, scratch)
-        except Exception as error:
-            raise StrategyError(_explain_compilation(self.strategy, error)) from error
-        shape = scratch.entries.shape
-        flags = [a if a.shape == shape else np.zeros(shape, np.bool_) for a in scratch[:4]]
-        notional = self.strategy.notional  # type: ignore[union-attr]  # a CompiledStrategy here
-        return SignalRows(*flags, *scratch[4:8], warmup=warmup, size_is_notional=notional)
-
-    def _scratch(self) -> Any:
-        """Return room for the signals of one candidate; a strategy without shorts needs none for them."""
-        kernel, (n_symbols, n_bars) = self._kernel, self._rows.close.shape
-        short = n_bars if kernel.HAS_SHORT or n_symbols > 1 else 1
-        flags = [np.zeros((n_symbols, n), np.bool_) for n in (n_bars, n_bars, short, short)]
-        levels = [np.empty((n_symbols, n_bars if mask else 1)) for mask in kernel.ORDER_MASKS]
-        return kernel.Scratch(*flags, *levels, np.empty(kernel.TALLY))
-
-    # --- vectorised -----------------------------------------------------------------------------------------
+        self._simulate(arrays, maker.notional, maker.has_short, rows, values, blocks)
 
     def _run_vectorised(
-        self, points: FloatArray, values: FloatArray, blocks: FloatArray, errors: dict[int, str]
+        self,
+        maker: VectorisedSignals,
+        points: FloatArray,
+        values: FloatArray,
+        blocks: FloatArray,
+        errors: dict[int, str],
     ) -> None:
-        """Compute signals chunk by chunk while the kernel works on the chunk before."""
-        rows_a_chunk = max(1, SIGNAL_BYTES // (4 * self.bars.close.size))
+        """Compute signals in this thread while the others simulate those of the chunk before."""
+        at_once = max(1, 8 * SIGNAL_BYTES // (4 * self.bars.close.size))
         dicts = self.space.to_dicts(points)
         with ThreadPoolExecutor(self.threads) as pool:
             running: list[Future[None]] = []
-            for first in range(0, len(points), rows_a_chunk):
+            for first in range(0, len(points), at_once):
                 plans: dict[int, SignalRows] = {}
-                for i in range(first, min(first + rows_a_chunk, len(points))):
+                for i in range(first, min(first + at_once, len(points))):
                     try:
-                        plans[i] = self._vectorised_signals(dicts[i])
-                    except Exception as error:
+                        plans[i] = maker.one(dicts[i])
+                    except StrategyError as error:
                         errors[i] = str(error)
                 for future in running:
                     future.result()
-                running = [pool.submit(self._simulate, part, values, blocks) for part in _split(plans, self.threads)]
+                running = [
+                    pool.submit(self._simulate_plans, part, values, blocks)
+                    for part in _split(plans, self.threads)
+                ]
             for future in running:
                 future.result()
 
-    def _vectorised_signals(self, params: Mapping[str, Any]) -> SignalRows:
-        template = self._template
-        assert template is not None
-        template._bind(params)
+    def _simulate_plans(
+        self, plans: Mapping[int, SignalRows], values: FloatArray, blocks: FloatArray
+    ) -> None:
+        """Simulate candidates whose order values have the same form together."""
+        for group in _same_form(plans):
+            any_plan = next(iter(group.values()))
+            columns = [np.stack(column) for column in zip(*(p.arrays for p in group.values()), strict=True)]
+            warmups = np.array([p.warmup for p in group.values()], dtype=np.int64)
+            notional, has_short = any_plan.size_is_notional, any_plan.has_short
+            self._simulate([*columns, warmups], notional, has_short, np.array(list(group)), values, blocks)
+
+    def _simulate(
+        self,
+        arrays: Sequence[NDArray[Any]],
+        notional: bool,
+        has_short: bool,
+        rows: NDArray[np.int64],
+        values: FloatArray,
+        blocks: FloatArray,
+    ) -> None:
+        """Run the simulator over signals (candidates, symbols, bars) and put the metrics into `rows`."""
+        kernel = self._simulator(has_short)
+        flags, levels, warmups = arrays[:4], arrays[4:8], arrays[8]
+        account = kernel.Account(*account_values(self.rules, self.bars, notional))
+        masks = level_masks(levels)
+        tally = np.empty(kernel.TALLY)
+        out, sums = np.empty((len(rows), len(METRICS))), np.empty((len(rows), self.rules.n_blocks, 3))
+        if self.bars.n_symbols == 1:
+            flags, levels = [f[:, 0] for f in flags], [x[:, 0] for x in levels]
+            market = symbol_bars(kernel, self._rows), self._extremes[has_short]
+            kernel.run_signals(*market, *flags, warmups, *levels, masks, account, tally, out, sums)
+        else:
+            market = kernel_bars(kernel, self._rows)
+            kernel.run_portfolio_signals(
+                market, *flags, warmups, *levels, masks, account, tally, out, sums
+            )
+        values[rows], blocks[rows] = out, sums
+
+    def _simulator(self, has_short: bool) -> Any:
+        kernel = simulators(has_short)
+        if has_short not in self._extremes:
+            self._extremes[has_short] = kernel.group_extremes(symbol_bars(kernel, self._rows))
+        return kernel
+
+
+class CompiledSignals:
+    """Makes the signals of a compiled strategy."""
+
+    def __init__(self, strategy: type[CompiledStrategy], bars: Bars) -> None:
+        self.strategy = strategy
+        self.space = strategy.space()
+        self.bars = bars
+        self.has_short = strategy.short
+        self.notional = strategy.notional
+        self.kernel = strategy_kernel(strategy)
+        self.prices = kernel_bars(self.kernel, bar_rows(bars))
+
+    @property
+    def bytes_each(self) -> int:
+        """Bytes of signals and order values of one candidate."""
+        return sum(array[0].nbytes for array in self.room(1)[:8])
+
+    def compile(self) -> None:
+        """Compile before threads start; a strategy that Numba cannot compile is the caller's mistake."""
+        if not self.kernel.compiled_signals.signatures:
+            try:
+                self.fill(np.empty((0, self.space.n_dims)), self.room(1))
+            except Exception as error:
+                raise StrategyError(explain_compilation(self.strategy, error)) from error
+
+    def room(self, n: int) -> Any:
+        """Return arrays for the signals of `n` candidates."""
+        n_symbols, n_bars = self.bars.n_symbols, self.bars.n_bars
+        short = n_bars if self.has_short else 1
+        flags = [np.empty((n, n_symbols, length), np.bool_) for length in (n_bars, n_bars, short, short)]
+        levels = [np.empty((n, n_symbols, n_bars if mask else 1)) for mask in order_masks(self.strategy)]
+        return self.kernel.SignalArrays(*flags, *levels, np.empty(n, np.int64))
+
+    def fill(self, points: FloatArray, room: Any) -> Any:
+        """Write the signals of the points (n, d) into `room`; return the part of it that is filled."""
+        used = self.kernel.SignalArrays(*(array[: len(points)] for array in room))
+        self.kernel.compiled_signals(self.prices, points, used)
+        return used
+
+    def one(self, params: Mapping[str, Any]) -> SignalRows:
+        """Return the signals of one candidate."""
+        self.compile()
         try:
-            signals = template.signals(self.bars)
-            warmup = int(template.warmup(Parameters({n: params.get(n) for n in self.space.names})))
+            *arrays, warmups = self.fill(self.space.from_dicts([params]), self.room(1))
+        except Exception as error:
+            label = self.strategy.label()
+            raise StrategyError(f"{label} raised {type(error).__name__}: {error}") from error
+        return SignalRows(*(a[0] for a in arrays), warmup=int(warmups[0]), size_is_notional=self.notional)
+
+
+class VectorisedSignals:
+    """Makes the signals of a vectorised strategy."""
+
+    def __init__(self, strategy: type[Strategy], bars: Bars) -> None:
+        self.strategy = strategy
+        self.names = strategy.space().names
+        self.bars = bars
+        self.instance = strategy()
+
+    def one(self, params: Mapping[str, Any]) -> SignalRows:
+        """Return the signals of one candidate; whatever goes wrong is a `StrategyError`."""
+        label = self.strategy.label()
+        self.instance._bind(params)
+        try:
+            signals = self.instance.signals(self.bars)
+            warmup = int(self.instance.warmup(Parameters({n: params.get(n) for n in self.names})))
             return signal_rows(signals, self.bars, warmup)
         except StrategyOptimizerError as error:
-            raise StrategyError(f"{self.strategy.label()}: {error}") from error
+            raise StrategyError(f"{label}: {error}") from error
         except Exception as error:
-            raise StrategyError(
-                f"{self.strategy.label()} raised {type(error).__name__}: {error}{_where(error)}"
-            ) from error
-
-    def _simulate(self, plans: Mapping[int, SignalRows], values: FloatArray, blocks: FloatArray) -> None:
-        """Run the kernel over candidates whose order values have the same form."""
-        for group in _same_form(plans):
-            rows = list(group)
-            flags = [np.stack([getattr(p, name) for p in group.values()]) for name in _FLAGS]
-            levels = [np.stack(column) for column in zip(*(p.levels for p in group.values()), strict=True)]
-            masks = level_masks(levels)
-            warmups = np.array([p.warmup for p in group.values()], dtype=np.int64)
-            account = self._account(next(iter(group.values())).size_is_notional)
-            tally = np.empty(self._kernel.TALLY)
-            out, sums = np.empty((len(rows), len(METRICS))), np.empty((len(rows), self.rules.n_blocks, 3))
-            if self.bars.n_symbols == 1:
-                flags, levels = [f[:, 0] for f in flags], [x[:, 0] for x in levels]
-                self._kernel.run_signals(
-                    self._symbol_arrays(), self._extremes(), *flags, warmups, *levels, masks, account, tally, out, sums
-                )
-            else:
-                self._kernel.run_portfolio_signals(
-                    self._bar_arrays(), *flags, warmups, *levels, masks, account, tally, out, sums
-                )
-            values[rows], blocks[rows] = out, sums
-
-    # --- arrays for the kernel ------------------------------------------------------------------------------
-
-    def _account(self, size_is_notional: bool) -> Any:
-        return self._kernel.Account(*account_values(self.rules, self.bars, size_is_notional))
-
-    def _bar_arrays(self) -> Any:
-        return kernel_bars(self._kernel, self._rows)
-
-    def _symbol_arrays(self) -> Any:
-        return symbol_bars(self._kernel, self._rows)
-
-    def _extremes(self) -> Any:
-        if self._group_extremes is None:
-            self._group_extremes = self._kernel.group_extremes(self._symbol_arrays())
-        return self._group_extremes
+            place = place_in_user_code(error)
+            raise StrategyError(f"{label} raised {type(error).__name__}: {error}{place}") from error
 
 
-_FLAGS = ("entries", "exits", "short_entries", "short_exits")
+def signal_maker(
+    strategy: type[Strategy] | type[CompiledStrategy], bars: Bars
+) -> CompiledSignals | VectorisedSignals:
+    """Return what makes the signals of a strategy, in either style."""
+    if issubclass(strategy, CompiledStrategy):
+        return CompiledSignals(strategy, bars)
+    return VectorisedSignals(strategy, bars)
 
 
 def kernel_bars(kernel: Any, rows: BarRows) -> Any:
@@ -287,7 +349,7 @@ def kernel_bars(kernel: Any, rows: BarRows) -> Any:
 
 
 def symbol_bars(kernel: Any, rows: BarRows) -> Any:
-    """Return the prices of the only symbol as the kernel's named tuple."""
+    """Return the prices of the first symbol as the kernel's named tuple."""
     return kernel.BarArrays(*(row[0] for row in (rows.open, rows.high, rows.low, rows.close, rows.volume)))
 
 
@@ -296,10 +358,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def chunks(n: int, threads: int) -> list[slice]:
+def _parts(n: int, threads: int) -> list[slice]:
     """Cut n candidates into parts that keep the threads evenly busy; one part when there are few."""
-    size = max(16, -(-n // (threads * 4)))
-    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
+    size = max(16, -(-n // (threads * 4))) if threads > 1 else max(n, 1)
+    return [slice(first, min(first + size, n)) for first in range(0, n, size)] or [slice(0, 0)]
 
 
 def _split(plans: Mapping[int, SignalRows], parts: int) -> Iterator[dict[int, SignalRows]]:
@@ -310,39 +372,9 @@ def _split(plans: Mapping[int, SignalRows], parts: int) -> Iterator[dict[int, Si
 
 
 def _same_form(plans: Mapping[int, SignalRows]) -> list[dict[int, SignalRows]]:
-    """Group candidates whose order values are all for one bar, or all for every bar."""
+    """Group candidates whose arrays have the same shapes."""
     groups: dict[tuple[Any, ...], dict[int, SignalRows]] = {}
     for i, plan in plans.items():
-        form = (plan.size_is_notional, *(level.shape for level in plan.levels))
+        form = (plan.size_is_notional, *(array.shape for array in plan.arrays))
         groups.setdefault(form, {})[i] = plan
     return list(groups.values())
-
-
-def _where(error: BaseException) -> str:
-    """Return the place in the user's file where an exception was raised."""
-    trace = error.__traceback__
-    place = ""
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if "strategy_optimizer/backtest" not in code.co_filename.replace("\\", "/"):
-            place = f" ({code.co_filename}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return place
-
-
-def _explain_compilation(strategy: Any, error: BaseException) -> str:
-    """Return one readable message for what Numba says over many lines."""
-    text = str(error)
-    name = strategy.label()
-    for field in ("short_entries", "short_exits"):
-        if f"'{field}'" in text and not strategy.short:
-            return f"{name} writes out.{field}, but the class does not say so: add short = True"
-    for field in ("size", "stop_loss", "take_profit", "trailing_stop"):
-        if f"Unknown attribute '{field}'" in text:
-            return f"{name} writes out.{field}, but the class does not say so: add per_bar = ('{field}',)"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    useful = [line for line in lines if line.startswith(("File ", "Unknown attribute", "NameError", "No implementation"))]
-    detail = "; ".join(dict.fromkeys(useful or lines[:2]))
-    return f"{name}: signals() cannot be compiled: {detail[:600]}"
-
-

@@ -712,8 +712,9 @@ def simulate_portfolio(bars, le, lx, se, sx, warmup, orders, account, tally, met
         cash = check_levels(tally, account, bars, trades, positions, blocked, t, cash, last)
         if t >= first_decision:
             for s in range(n_symbols):
-                blocked[s] = still_blocked(blocked[s], le[s, t], se[s, t])
-                todo[s] = decide(positions[s].q, le[s, t], lx[s, t], se[s, t], sx[s, t], blocked[s])
+                short_in, short_out = HAS_SHORT and se[s, t], HAS_SHORT and sx[s, t]
+                blocked[s] = still_blocked(blocked[s], le[s, t], short_in)
+                todo[s] = decide(positions[s].q, le[s, t], lx[s, t], short_in, short_out, blocked[s])
         if at_close:
             cash = fill_signals(tally, account, orders, trades, positions, todo, bars.close, t, t, cash, last)
 

@@ -143,7 +143,10 @@ def _rows(array: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class SignalRows:
-    """The signals of one candidate as (symbols, bars); order values (symbols, 1) or (symbols, bars)."""
+    """The signals of one candidate as (symbols, bars); order values (symbols, 1) or (symbols, bars).
+
+    Short signals are (symbols, 1) where there are none at all.
+    """
 
     entries: BoolArray
     exits: BoolArray
@@ -157,6 +160,21 @@ class SignalRows:
     size_is_notional: bool = False
 
     @property
+    def has_short(self) -> bool:
+        """Whether there are short signals."""
+        return self.short_entries.shape == self.entries.shape
+
+    @property
+    def flags(self) -> tuple[BoolArray, BoolArray, BoolArray, BoolArray]:
+        """The signals in the kernel's order."""
+        return self.entries, self.exits, self.short_entries, self.short_exits
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """Signals and order values in the kernel's order."""
+        return (*self.flags, *self.levels)
+
+    @property
     def levels(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """The order values in the kernel's order."""
         return self.size, self.stop, self.target, self.trail
@@ -165,15 +183,15 @@ class SignalRows:
 def signal_rows(signals: Signals, bars: Bars, warmup: int = 0) -> SignalRows:
     """Check a strategy's signals against the bars and bring them into the engine's form."""
     shape = bars.close.shape
+    has_short = signals.short_entries is not None
+    nothing = np.zeros((bars.n_symbols, bars.n_bars if has_short else 1), np.bool_)
     flags = [
-        _rows(as_flags(values, shape, name))
-        if values is not None
-        else np.zeros((bars.n_symbols, bars.n_bars), np.bool_)
+        _rows(as_flags(values, shape, name)) if values is not None else nothing
         for name, values in (
             ("entries", signals.entries),
             ("exits", signals.exits),
             ("short_entries", signals.short_entries),
-            ("short_exits", signals.short_exits),
+            ("short_exits", signals.short_exits if has_short else None),
         )
     ]
     size, is_notional = _size_values(signals, bars)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import reference
-from strategy_optimizer.backtest.compiled import base_kernel
+from strategy_optimizer.backtest.compiled import simulators
 from strategy_optimizer.backtest.costs import Costs
 from strategy_optimizer.backtest.evaluate import PopulationEvaluator, kernel_bars, symbol_bars
 from strategy_optimizer.backtest.metrics import METRICS, block_sums, equity_metrics
@@ -136,11 +136,10 @@ def run_plan(bars: Bars, plan: SignalRows, rules: Rules, engine: str = "kernel")
 
 
 def _run_kernel(bars: Bars, plan: SignalRows, rules: Rules) -> BacktestResult:
-    kernel = base_kernel()
+    kernel = simulators(plan.has_short)
     rows = bar_rows(bars)
     account = kernel.Account(*account_values(rules, bars, plan.size_is_notional))
-    flags = (plan.entries, plan.exits, plan.short_entries, plan.short_exits)
-    levels = plan.levels
+    flags, levels = plan.flags, plan.levels
     masks = level_masks(levels)
     record = kernel.record_portfolio
     market: tuple[Any, ...] = (kernel_bars(kernel, rows),)
@@ -227,6 +226,6 @@ def _run_reference(bars: Bars, plan: SignalRows, rules: Rules) -> BacktestResult
 
 
 def _reference_plan(plan: SignalRows, s: int, n_bars: int) -> reference.SymbolPlan:
-    flags = [f[s].tolist() for f in (plan.entries, plan.exits, plan.short_entries, plan.short_exits)]
+    flags = [np.broadcast_to(flag[s], n_bars).tolist() for flag in plan.flags]
     levels = [np.broadcast_to(level[s], n_bars).tolist() for level in plan.levels]
     return reference.SymbolPlan(*flags, *levels)

@@ -7,6 +7,7 @@ Nothing here may import from this package.
 
 from collections import namedtuple
 
+import numpy as np  # noqa: F401  # the generated code names np.nan
 from numba import njit
 
 BarArrays = namedtuple("BarArrays", ("open", "high", "low", "close", "volume"))

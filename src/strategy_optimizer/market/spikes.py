@@ -26,16 +26,17 @@ def check_moves(table: Table) -> Iterator[Problem]:
     """Report closes that never change, spikes that come back within a bar, and jumps that stay."""
     close = table.columns["close"]
     moves = np.diff(np.log(close))
-    typical = _typical(np.abs(moves))
+    sizes = np.abs(moves)
+    typical = _typical(sizes)
     if not typical > 0:
         if len(close) > 2:
             yield make_problem("constant", "warning", "the close never changes")
         return
-    spikes = _spikes(moves, typical)
+    spikes = _spikes(moves, sizes, typical)
     if len(spikes):
         yield _spike_problem(table, "close", spikes + 1, np.expm1(moves[spikes]))
     yield from _wicks(table, typical)
-    jumps = np.flatnonzero(np.abs(moves) > np.log1p(JUMP))
+    jumps = np.flatnonzero(sizes > np.log1p(JUMP))
     jumps = jumps[~np.isin(jumps, spikes) & ~np.isin(jumps - 1, spikes)]
     if len(jumps):
         factors = ", ".join(f"x {np.exp(moves[i]):.3g}" for i in jumps[:3])
@@ -50,22 +51,18 @@ def _typical(sizes: FloatArray) -> float:
     return float(np.median(positive)) * _SIGMA_OF_MEDIAN if len(positive) else 0.0
 
 
-def _spikes(moves: FloatArray, typical: float) -> IntArray:
+def _spikes(moves: FloatArray, sizes: FloatArray, typical: float) -> IntArray:
     """Return the indices of moves that are huge for their neighbourhood and undone by the next one."""
-    if len(moves) < 2:
-        return np.empty(0, np.int64)
-    big = np.abs(moves[:-1]) > max(SPIKE_FLOOR, SPIKE_SIGMAS / 3 * typical)
-    big &= np.abs(moves[:-1] + moves[1:]) < SPIKE_RETURN * np.abs(moves[:-1])
-    found = [
-        i for i in np.flatnonzero(big).tolist() if abs(moves[i]) > SPIKE_SIGMAS * _around(moves, i, typical)
-    ]
+    at = np.flatnonzero(sizes[:-1] > max(SPIKE_FLOOR, SPIKE_SIGMAS / 3 * typical))
+    at = at[np.abs(moves[at] + moves[at + 1]) < SPIKE_RETURN * sizes[at]]
+    found = [i for i in at.tolist() if sizes[i] > SPIKE_SIGMAS * _around(sizes, i, typical)]
     return np.array(found, dtype=np.int64)
 
 
 def _around(sizes: FloatArray, i: int, typical: float) -> float:
     """Return the typical size near bar i, without the bar and the next one."""
     near = np.concatenate((sizes[max(i - _NEIGHBOURS, 0) : i], sizes[i + 2 : i + 2 + _NEIGHBOURS]))
-    return max(_typical(np.abs(near)), typical / 3)
+    return max(_typical(near), typical / 3)
 
 
 def _wicks(table: Table, typical: float) -> Iterator[Problem]:

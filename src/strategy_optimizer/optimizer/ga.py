@@ -31,9 +31,11 @@ NO_OPERATOR, CROSS, DIFFERENTIAL, LOCAL = -1, 0, 1, 2
 _SHARES = (0.35, 0.30, 0.35)  # to begin with
 
 TOURNAMENT = 2
+POPULATION_FACTOR = 4.0
 ELITE_SHARE = 0.2
 MIN_SCALE, FIRST_SCALE, MAX_SCALE = 1e-4, 0.1, 0.3  # mutation steps, as a share of a parameter's range
 SCALE_LEARNING = 0.3  # standard deviation of the logarithm of a child's step against its parent's
+EXCHANGED_SHARE = 0.0  # of the adaptive crossovers exchange whole genes, the others blend them
 FIRST_POPULATIONS = 1.0  # size of the first generation and of those after a restart
 RESTART_POPULATIONS, RESTART_PER_DIM = (
     4,
@@ -331,7 +333,11 @@ class GAOptimizer(Optimizer):
             return variation.uniform_crossover(first, second, self._rng)
         if self._crossover == "single_point":
             return variation.single_point_crossover(first, second, self._rng)
-        return variation.sbx_crossover(first, second, self._categorical, self._rng)
+        blended = variation.sbx_crossover(first, second, self._categorical, self._rng)
+        if self._crossover == "sbx":
+            return blended
+        exchanged = variation.uniform_crossover(first, second, self._rng)
+        return np.where(self._rng.random((len(first), 1)) < EXCHANGED_SHARE, exchanged, blended)
 
     def _steps(self, inherited: FloatArray, attempt: int) -> FloatArray:
         """Return the children's mutation steps, (n,)."""
@@ -428,7 +434,7 @@ def default_population(budget: int) -> int:
     Small budgets need quick selection, large ones diversity; large populations also make a trial cheaper to
     propose.
     """
-    return int(np.clip(round(4.0 * budget**0.4), 12, 400))
+    return int(np.clip(round(POPULATION_FACTOR * budget**0.4), 12, 400))
 
 
 def _population_size(population_size: int | None, budget: int) -> int:
