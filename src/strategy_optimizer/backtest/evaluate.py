@@ -289,7 +289,7 @@ class CompiledSignals:
         """Return arrays for the signals of `n` candidates."""
         n_symbols, n_bars = self.bars.n_symbols, self.bars.n_bars
         short = n_bars if self.has_short else 1
-        flags = [np.empty((n, n_symbols, length), np.bool_) for length in (n_bars, n_bars, short, short)]
+        flags = [np.zeros((n, n_symbols, length), np.bool_) for length in (n_bars, n_bars, short, short)]
         levels = [np.empty((n, n_symbols, n_bars if mask else 1)) for mask in order_masks(self.strategy)]
         return self.kernel.SignalArrays(*flags, *levels, np.empty(n, np.int64))
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from strategy_optimizer.backtest import PopulationEvaluator
+from strategy_optimizer.backtest.evaluate import CompiledSignals, VectorisedSignals
 from strategy_optimizer.market import Bars
 
 
@@ -22,11 +23,14 @@ class CheckedEvaluator(PopulationEvaluator):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.is_vectorised = self._template is not None
-        if not self.is_vectorised:
-            self._unchecked = self._kernel.compiled_signals
-            parts = {"compiled_signals": _checked(self._unchecked), "BarArrays": self._kernel.BarArrays}
-            self._kernel = types.SimpleNamespace(**parts)  # type: ignore[assignment]  # all that signals() uses
+        self.is_vectorised = isinstance(self.signal_maker, VectorisedSignals)
+        if isinstance(self.signal_maker, CompiledSignals):
+            kernel = self.signal_maker.kernel
+            self._unchecked = kernel.compiled_signals
+            checked = _checked(self._unchecked)
+            self.signal_maker.kernel = types.SimpleNamespace(  # type: ignore[assignment]  # all that is used of it
+                compiled_signals=checked, SignalArrays=kernel.SignalArrays
+            )
 
     def on(self, bars: Bars) -> CheckedEvaluator:
         """Return the evaluator for other bars."""
@@ -34,9 +38,12 @@ class CheckedEvaluator(PopulationEvaluator):
 
     def place_of_index_error(self, params: Mapping[str, Any]) -> str:
         """Return the line that goes out of bounds: the code runs as plain Python, which knows its lines."""
-        point = self.space.from_dicts([self.space.validate(params)])[0]
+        maker = self.signal_maker
+        if not isinstance(maker, CompiledSignals):
+            return ""
+        points = self.space.from_dicts([self.space.validate(params)])
         try:
-            _rebuilt(self._unchecked, _as_python)(self._bar_arrays(), point)
+            _rebuilt(self._unchecked, _as_python)(maker.prices, points, maker.room(1))
         except IndexError as error:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             return f" ({frame.filename}, line {frame.lineno}: {error})"
