@@ -37,7 +37,7 @@ CASES = {
     "load_bars, CSV gzipped": (*OURS, "bars.csv.gz"),
     "load_bars, Parquet": (*OURS, "bars.parquet"),
     "load_bars, arrays in memory (checks)": (
-        "from strategy_optimizer.market import load_bars, synthetic_market\nbars = synthetic_market({n}, bar='1m')",
+        "from strategy_optimizer.market import load_bars, synthetic_market as new\nbars = new({n}, bar='1m')",
         "assert load_bars(bars).n_bars == {n}",
     ),
     "import polars alone": ("import numpy", "import polars; {n}"),

@@ -20,9 +20,6 @@ class Outcome:
     err: str
 
 
-Call = Callable[..., Outcome]
-
-
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder in which unfinished searches are kept."""
@@ -31,7 +28,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def call(state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
     """Return a function that runs the program with some arguments."""
     for name in ("STRATEGY_OPTIMIZER_DEBUG", "FORCE_COLOR", "NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
@@ -57,7 +56,7 @@ def strategy_file(tmp_path: Path) -> Callable[[str], Path]:
             "from strategy_optimizer import Continuous, Discrete, Signals, Strategy\n\n\n"
             "class Mine(Strategy):\n"
             '    """My own strategy."""\n\n'
-            "    parameters = {'days': Discrete(2, 40, default=10), 'level': Continuous(0.0, 0.1, default=0.02)}\n\n"
+            "    parameters = {'days': Discrete(2, 40, default=10), 'level': Continuous(0.0, 0.1)}\n\n"
             "    def warmup(self, p):\n"
             "        return p.days\n\n"
             "    def signals(self, bars):\n"

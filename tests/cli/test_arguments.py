@@ -89,5 +89,5 @@ def test_files_that_are_no_json_object(tmp_path: Path, text: str, message: str) 
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="space file .*none.json cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"space file .*none.json cannot be read: No such file"):
         read_json_object(tmp_path / "none.json", "space file")

@@ -31,14 +31,14 @@ def progress(trials: int, elapsed: float, **changes: object) -> Progress:
 def test_plain_lines_come_every_few_seconds_only(capsys: pytest.CaptureFixture[str]) -> None:
     clock = itertools.count(0.0, 0.1)
     with SearchProgress(clock=lambda: next(clock)) as show:
-        show(Started("ga", "because", 2000, None))
+        show(Started("ga", "auto chose ga: it is large", 2000, None))
         for i in range(1, 200):
             show(progress(10 * i, 0.1 * i))
         show(Finished("budget", 2000, 0.8, 20.0))
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
-    assert lines[0] == "searching with ga (because)"
+    assert lines[0] == "auto chose ga: it is large"
     assert 3 <= len(lines) <= 8
     assert "of 2,000 trials" in lines[1]
 

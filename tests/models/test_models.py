@@ -187,7 +187,7 @@ def test_what_a_task_refuses(path: str, value: Any) -> None:
 
 
 def test_errors_of_the_parts_keep_their_kind() -> None:
-    with pytest.raises(SpaceError, match="'threshold'.*reversed"):
+    with pytest.raises(SpaceError, match=r"'threshold'.*reversed"):
         TaskModel.model_validate(with_value("parameter_space.threshold.bounds", [2, 1])).to_space()
     task = TaskModel.model_validate(with_value("objective_function.weights", {"sharp_ratio": 1.0}))
     with pytest.raises(ObjectiveError, match="did you mean 'sharpe_ratio'"):

@@ -245,7 +245,8 @@ class PopulationEvaluator:
         if self.bars.n_symbols == 1:
             flags, levels = [f[:, 0] for f in flags], [x[:, 0] for x in levels]
             market = symbol_bars(kernel, self._rows), self._extremes[has_short]
-            kernel.run_signals(*market, *flags, warmups, *levels, masks, account, tally, out, sums)
+            path = equity_path(kernel, account, self.rules.n_blocks)
+            kernel.run_signals(*market, *flags, warmups, *levels, masks, account, tally, path, out, sums)
         else:
             market = kernel_bars(kernel, self._rows)
             kernel.run_portfolio_signals(
@@ -351,6 +352,14 @@ def kernel_bars(kernel: Any, rows: BarRows) -> Any:
 def symbol_bars(kernel: Any, rows: BarRows) -> Any:
     """Return the prices of the first symbol as the kernel's named tuple."""
     return kernel.BarArrays(*(row[0] for row in (rows.open, rows.high, rows.low, rows.close, rows.volume)))
+
+
+def equity_path(kernel: Any, account: Any, n_blocks: int) -> Any:
+    """Return room for the path of one run's equity."""
+    n = account.stop - account.start + 1
+    return kernel.Path(
+        np.empty(n), np.empty(n, np.int64), np.empty(n_blocks + 1, np.int64), np.empty(3, np.int64)
+    )
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ read at ``t & mask`` with ``mask = 0``, or one a bar with ``mask = -1``.
 from collections import namedtuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
@@ -25,6 +26,8 @@ TRADE_COLUMNS = 9
 OPEN_AT_END, SIGNAL, STOP_LOSS, TRAILING_STOP, TAKE_PROFIT, BANKRUPTCY = range(6)
 # What is to be done with a position at the next fill.
 CLOSE, OPEN_LONG, OPEN_SHORT = 1, 2, 4
+# Why a position is not simply held on.
+HELD_TO_END, AT_LEVEL, AT_SIGNAL, AT_RUIN = range(4)
 # Orders below this fraction of the equity are what rounding leaves of a spent account; they are not placed.
 DUST = 1e-9
 
@@ -38,7 +41,10 @@ Account = namedtuple(
 )  # fmt: skip
 # Bars a group of `group_extremes`.
 GROUP = 8
-Extremes = namedtuple("Extremes", ("low", "high", "close_low", "close_high"))
+Extremes = namedtuple("Extremes", ("low", "high", "close"))
+# The equity at the bars at which it moves: element 0 is the starting cash, `cursor` holds the index of the last
+# element, the next block and the bar at which that block starts; `starts` the first element of each block.
+Path = namedtuple("Path", ("equity", "bar", "starts", "cursor"))
 Orders = namedtuple("Orders", ("size", "stop", "target", "trail", "masks"))
 # `row` is the position's row in the table of trades, `carried` what it has cost so far: entry costs and borrow.
 Position = namedtuple("Position", ("q", "entry", "bar", "row", "carried", "stop", "target", "extreme", "trail"))
@@ -78,9 +84,31 @@ def unowned_bars(bars):
 @njit(forceinline=True)
 def unowned_extremes(extremes):
     """Return the extremes without their owners."""
-    return Extremes(
-        unowned(extremes.low), unowned(extremes.high), unowned(extremes.close_low), unowned(extremes.close_high)
-    )
+    return Extremes(unowned(extremes.low), unowned(extremes.high), unowned(extremes.close))
+
+
+@intrinsic
+def word_at(typing_context, flags, i):
+    """Return the eight flags from index i on as one unsigned number, the first flag lowest."""
+
+    def codegen(context, builder, signature, arguments):
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(struct.data, [arguments[1]])
+        word = builder.bitcast(place, ir.IntType(64).as_pointer())
+        return builder.load(word, align=1)
+
+    return types.uint64(flags, types.int64), codegen
+
+
+@intrinsic
+def first_set(typing_context, word):
+    """Return which of the eight flags of a word is the first that is set; 8 when none is."""
+
+    def codegen(context, builder, signature, arguments):
+        zeros = builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+        return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
+
+    return types.int64(types.uint64), codegen
 
 
 @njit(forceinline=True)
@@ -310,50 +338,51 @@ def write_metrics(out, blocks, s3, s4, down, tally, equity, account):
 
 
 @njit(forceinline=True)
-def next_entry(t, stop, le, lx, se, sx, blocked):
-    """Return the first bar from `t` on, before `stop`, that opens a position when flat, and who is blocked then."""
-    if HAS_SHORT or blocked != 0:
-        while t < stop:
-            short_in = HAS_SHORT and se[t]
-            blocked = still_blocked(blocked, le[t], short_in)
-            if decide(0.0, le[t], lx[t], short_in, HAS_SHORT and sx[t], blocked) != 0:
-                break
-            t += 1
-    else:
-        while t < stop and not (le[t] and not lx[t]):
-            t += 1
+def next_entry(t, stop, le, lx, se, sx):
+    """Return the first bar from t on, before `stop`, whose signals open a position when flat; else `stop`."""
+    while t + 8 <= stop:
+        word = word_at(le, t) & ~word_at(lx, t)
+        if HAS_SHORT:
+            word ^= word_at(se, t) & ~word_at(sx, t)  # two opposite entries cancel
+        first = first_set(word)
+        if first < 8:
+            return t + first
+        t += 8
+    while t < stop:
+        if decide(0.0, le[t], lx[t], HAS_SHORT and se[t], HAS_SHORT and sx[t], 0) != 0:
+            return t
+        t += 1
+    return stop
+
+
+@njit
+def next_allowed_entry(t, stop, le, lx, se, sx, blocked):
+    """Return the same bar where one side is still blocked, and who is blocked then."""
+    while t < stop:
+        short_in = HAS_SHORT and se[t]
+        blocked = still_blocked(blocked, le[t], short_in)
+        if decide(0.0, le[t], lx[t], short_in, HAS_SHORT and sx[t], blocked) != 0:
+            break
+        t += 1
     return t, blocked
 
 
 @njit(nogil=True, error_model="numpy")
 def group_extremes(bars):
-    """Return the extremes of each full group of `GROUP` bars: what no price inside it goes beyond."""
+    """Return the lowest and highest price and the highest close of each full group of `GROUP` bars."""
     n_groups = bars.close.size // GROUP
-    extremes = Extremes(np.empty(n_groups), np.empty(n_groups), np.empty(n_groups), np.empty(n_groups))
+    extremes = Extremes(np.empty(n_groups), np.empty(n_groups), np.empty(n_groups))
     for g in range(n_groups):
         first = g * GROUP
-        low, high = bars.low[first], bars.high[first]
-        close_low = close_high = bars.close[first]
+        low, high, close = bars.low[first], bars.high[first], bars.close[first]
         for t in range(first, first + GROUP):
             low = min(low, bars.low[t], bars.open[t])
             high = max(high, bars.high[t], bars.open[t])
-            close_low = min(close_low, bars.close[t])
-            close_high = max(close_high, bars.close[t])
+            close = max(close, bars.close[t])
         extremes.low[g] = low
         extremes.high[g] = high
-        extremes.close_low[g] = close_low
-        extremes.close_high[g] = close_high
+        extremes.close[g] = close
     return extremes
-
-
-@njit(forceinline=True)
-def any_in_group(flags, g):
-    """Return whether one of the flags of group g is set; eight bytes are one comparison."""
-    i = np.uint64(g * GROUP)
-    found = flags[i]
-    for k in range(1, GROUP):
-        found |= flags[i + np.uint64(k)]
-    return found
 
 
 @njit
@@ -368,7 +397,6 @@ def quiet_until(t, stop, bars, extremes, exits, opposite, has_opposite, position
     stop_level, target, extreme, trail = position.stop, position.target, position.extreme, position.trail
     q = position.q
     long = q > 0.0
-    n_groups = extremes.low.size
     if trail == trail:
         while t < stop:
             i = np.uint64(t)
@@ -379,17 +407,22 @@ def quiet_until(t, stop, bars, extremes, exits, opposite, has_opposite, position
             extreme = max(extreme, high[i]) if long else min(extreme, low[i])
             t += 1
         return t, extreme
+    n_groups = extremes.low.size
     while t < stop:
         g = t // GROUP
         end = stop
         if g < n_groups:
             end = min((g + 1) * GROUP, stop)
+            i = np.uint64(g)
             if long:
-                touched = (extremes.low[g] <= stop_level) | (extremes.high[g] >= target)
+                touched = (extremes.low[i] <= stop_level) | (extremes.high[i] >= target)
             else:
-                touched = (extremes.high[g] >= stop_level) | (extremes.low[g] <= target)
-                touched |= cash + q * extremes.close_high[g] <= 0.0
-            if not (touched or any_in_group(exits, g) or (has_opposite and any_in_group(opposite, g))):
+                touched = (extremes.high[i] >= stop_level) | (extremes.low[i] <= target)
+                touched |= cash + q * extremes.close[i] <= 0.0
+            word = word_at(exits, g * GROUP)
+            if has_opposite:
+                word |= word_at(opposite, g * GROUP)
+            if not (touched or first_set(word) < 8):
                 t = end
                 continue
         while t < end:
@@ -401,17 +434,55 @@ def quiet_until(t, stop, bars, extremes, exits, opposite, has_opposite, position
     return t, extreme
 
 
+@njit
+def start_path(path, account):
+    """Begin with the starting cash, before the first bar."""
+    path.equity[0] = account.cash
+    path.bar[0] = account.start - 1
+    path.cursor[0] = 0
+    path.cursor[1] = 0
+    path.cursor[2] = account.start + 1
+
+
+@njit
+def mark(path, account, cash, q, close, first, end):
+    """Append the equity at the closes ``first <= t < end``, all with the same position."""
+    if end <= first:
+        return
+    j = path.cursor[0] + 1
+    shift = np.uint64(j - first)
+    for t in range(first, end):
+        i = np.uint64(t)
+        path.equity[i + shift] = cash + q * close[i]
+        path.bar[i + shift] = t
+    n_blocks = path.starts.size - 1
+    while path.cursor[2] < end and path.cursor[1] < n_blocks:
+        block = path.cursor[1]
+        path.starts[block] = j + max(path.cursor[2] - first, 0)
+        path.cursor[1] = block + 1
+        path.cursor[2] = block_edge(block + 1, n_blocks, account)
+    path.cursor[0] = j + end - first - 1
+
+
+@njit
+def unmark(path, t):
+    """Take back the mark of bar t, if there is one: the position changes at its close."""
+    if path.bar[path.cursor[0]] == t:
+        path.cursor[0] -= 1
+
+
 @njit(error_model="numpy", fastmath={"reassoc", "nsz"})
-def add_returns(s1, s2, s3, s4, down, close, cash, q, first, end):
-    """Add the returns of the bars ``first <= t < end``, all with the same position, to the running sums.
+def add_returns(equity, first, end):
+    """Return the sums of r, r^2, r^3, r^4 and min(r, 0)^2 over the steps to the elements ``first <= j < end``.
 
     The sums may be taken in any order, so that they become vector instructions; NaN and infinity keep their
     meaning.
     """
-    now = close[first:end]
-    before = close[first - 1 : end - 1]
+    now = equity[first:end]
+    before = equity[first - 1 : end - 1]
+    s1 = s2 = s3 = s4 = down = 0.0
     for k in range(now.size):
-        r = (cash + q * now[k]) / (cash + q * before[k]) - 1.0
+        r = now[k] / before[k] - 1.0
         rr = r * r
         s1 += r
         s2 += rr
@@ -422,200 +493,235 @@ def add_returns(s1, s2, s3, s4, down, close, cash, q, first, end):
     return s1, s2, s3, s4, down
 
 
-@njit
-def follow_drawdown(peak, peak_bar, drawdown, longest, close, extremes, cash, q, first, end):
-    """Return the peak, its bar, the deepest drawdown and the longest in bars after ``first <= t < end``.
-
-    Equity rises with the close (falls, for a short), so a group whose extremes neither reach the peak nor the
-    deepest drawdown is passed at once.
-    """
-    floor = peak * (1.0 - drawdown)
-    n_groups = extremes.low.size
-    t = first
-    while t < end:
-        g = t // GROUP
-        group_end = end
-        if g < n_groups:
-            group_end = min((g + 1) * GROUP, end)
-            best = cash + q * (extremes.close_high[g] if q > 0.0 else extremes.close_low[g])
-            worst = cash + q * (extremes.close_low[g] if q > 0.0 else extremes.close_high[g])
-            if best < peak and worst >= floor:
-                t = group_end
-                continue
-        while t < group_end:
-            equity = cash + q * close[np.uint64(t)]
-            if equity >= peak:
-                longest = max(longest, t - 1 - peak_bar)
-                peak = equity
-                peak_bar = t
-                floor = peak * (1.0 - drawdown)
-            elif equity < floor:
-                drawdown = 1.0 - equity / peak
-                floor = peak * (1.0 - drawdown)
-            t += 1
-    return peak, peak_bar, drawdown, max(longest, end - 1 - peak_bar)
+@njit(fastmath={"reassoc", "nsz"})
+def lowest_and_highest(equity, first):
+    """Return the extremes of the `GROUP` elements from `first` on."""
+    group = equity[first : first + GROUP]
+    lowest = highest = group[0]
+    for k in range(GROUP):
+        lowest = min(lowest, group[k])
+        highest = max(highest, group[k])
+    return lowest, highest
 
 
 @njit(error_model="numpy")
-def simulate_symbol(bars, extremes, le, lx, se, sx, warmup, orders, account, tally, metrics, blocks, trades, curve):
-    """Simulate one symbol; fill `metrics` (17,) and `blocks` (B, 3), and the records that are not None.
+def measure_drawdown(path, stop, tally):
+    """Find the deepest and the longest drawdown of the path; between its elements equity stands still.
 
-    Bars without a position cost one look at the entry signal. Equity is ``cash + q * close``, so the returns of
-    neighbouring bars do not wait for each other; what bounds a bar in a position is the throughput of one division.
+    Groups of elements that neither reach the peak nor the deepest drawdown are passed at once.
     """
-    open_, high, low, close = bars.open, bars.high, bars.low, bars.close
-    start, stop, at_close = account.start, account.stop, account.fill_at_close
-    first_decision = max(start, warmup)
-    last_decision = stop if at_close else stop - 1  # exclusive: a later decision is never filled
+    equity, bar, n = path.equity, path.bar, path.cursor[0]
+    peak, peak_at = equity[0], 0
+    drawdown, longest = 0.0, 0
+    floor = peak
+    j = 1
+    while j <= n:
+        end = n + 1
+        if j + GROUP <= end:
+            end = j + GROUP
+            lowest, highest = lowest_and_highest(equity, j)
+            if highest < peak and lowest >= floor:
+                j = end
+                continue
+        while j < end:
+            e = equity[np.uint64(j)]
+            if e >= peak:
+                # Under water from the element after the last peak until the bar before this one.
+                longest = max(longest, bar[j] - bar[peak_at + 1])
+                peak, peak_at = e, j
+                floor = peak * (1.0 - drawdown)
+            elif e < floor:
+                drawdown = 1.0 - e / peak
+                floor = peak * (1.0 - drawdown)
+            j += 1
+    if peak_at < n:
+        longest = max(longest, stop - bar[peak_at + 1])
+    tally[DRAWDOWN] = drawdown
+    tally[DRAWDOWN_BARS] = longest
+
+
+@njit
+def measure_path(path, account, tally, metrics, blocks, curve):
+    """Turn the path of the equity into metrics, block sums and, where it is wanted, the curve of all bars."""
     n_blocks = blocks.shape[0]
+    n = path.cursor[0]
+    path.starts[path.cursor[1] :] = n + 1
     clear_blocks(blocks, account)
-    tally[:] = 0.0
-    cash = last = peak = account.cash
-    peak_bar, recorded = start, start
-    held, drawdown, drawdown_bars = 0, 0.0, 0
-    s1, s2, s3, s4, down = 0.0, 0.0, 0.0, 0.0, 0.0
-    block, edge = 0, block_edge(1, n_blocks, account)
-    position = FLAT
-    blocked, todo = 0, 0
+    s3 = s4 = down = 0.0
+    for k in range(n_blocks):
+        sums = add_returns(path.equity, path.starts[k], path.starts[k + 1])
+        blocks[k, 1] = sums[0]
+        blocks[k, 2] = sums[1]
+        s3 += sums[2]
+        s4 += sums[3]
+        down += sums[4]
+    measure_drawdown(path, account.stop, tally)
+    write_metrics(metrics, blocks, s3, s4, down, tally, path.equity[n], account)
+    if curve is not None:
+        done = account.start
+        for j in range(1, n + 1):
+            curve[done : path.bar[j]] = path.equity[j - 1]
+            curve[path.bar[j]] = path.equity[j]
+            done = path.bar[j] + 1
+        curve[done : account.stop] = path.equity[n]
 
-    t = start
+
+@njit
+def hold(t, bars, extremes, le, lx, se, sx, position, cash, account, tally, path):
+    """Carry a position from bar t on until something happens to it; return ``(bar, what, position, cash)``.
+
+    What: `HELD_TO_END`; `AT_LEVEL`, the bar is not marked; `AT_SIGNAL` and `AT_RUIN`, the bar is marked.
+    """
+    q = position.q
+    long = q > 0.0
+    stop, close = account.stop, bars.close
+    charge_rate = 0.0 if long else account.borrow_per_bar * -q
+    carried, extreme = 0.0, position.extreme
+    what = HELD_TO_END
     while t < stop:
-        if position.q == 0.0 and todo == 0:
-            # Flat: nothing changes until an entry, and the returns of the bars skipped are 0.
-            t, blocked = next_entry(max(t, first_decision), last_decision, le, lx, se, sx, blocked)
-            if t >= last_decision:
+        if charge_rate == 0.0:
+            # Marks need no look at single bars as long as nothing can happen.
+            here = Position(
+                q, position.entry, position.bar, position.row, 0.0, position.stop, position.target, extreme, position.trail
+            )  # fmt: skip
+            if long:
+                end, extreme = quiet_until(t, stop, bars, extremes, lx, se, HAS_SHORT, here, cash)
+            else:
+                end, extreme = quiet_until(t, stop, bars, extremes, sx, le, True, here, cash)
+            mark(path, account, cash, q, close, t, end)
+            t = end
+            if t >= stop:
                 break
-            if not at_close:
-                short_in = HAS_SHORT and se[t]
-                todo = decide(0.0, le[t], lx[t], short_in, HAS_SHORT and sx[t], blocked)
-                t += 1
-            if last >= peak:
-                peak_bar = max(t - 1, start)
-            else:
-                drawdown_bars = max(drawdown_bars, t - 1 - peak_bar)
-
-        q = position.q
-        if q != 0.0 and todo == 0 and blocked == 0 and (q > 0.0 or account.borrow_per_bar == 0.0):
-            # A stretch of bars on which nothing can happen to the position: only its equity moves.
-            if q > 0.0:
-                end, extreme = quiet_until(t, stop - 1, bars, extremes, lx, se, HAS_SHORT, position, cash)
-            else:
-                end, extreme = quiet_until(t, stop - 1, bars, extremes, sx, le, True, position, cash)
-            if end > t:
-                position = with_extreme(position, extreme, 0.0)
-                held += end - t
-                first = t
-                while first < end:
-                    while first >= edge:
-                        blocks[block, 1] = s1
-                        blocks[block, 2] = s2
-                        s1 = s2 = 0.0
-                        block += 1
-                        edge = block_edge(block + 1, n_blocks, account)
-                    s1, s2, s3, s4, down = add_returns(
-                        s1, s2, s3, s4, down, close, cash, q, first, min(end, edge)
-                    )
-                    first = min(end, edge)
-                peak, peak_bar, drawdown, drawdown_bars = follow_drawdown(
-                    peak, peak_bar, drawdown, drawdown_bars, close, extremes, cash, q, t, end
-                )
-                if curve is not None:
-                    curve[recorded:t] = last
-                    curve[t:end] = cash + q * close[t:end]
-                    recorded = end
-                last = cash + q * close[end - 1]
-                t = end
-
-        if todo != 0:
-            if todo & CLOSE:
-                cash += close_position(tally, account, trades, 0, position, t, open_[t], SIGNAL, last)
-                position = FLAT
-            if todo != CLOSE:
-                side = 1.0 if todo & OPEN_LONG else -1.0
-                position = open_position(tally, account, orders, t, t - 1, side, open_[t], cash, cash, last)
-                cash -= position.q * position.entry + position.carried
-            todo = 0
-        if position.q != 0.0:
-            long = position.q > 0.0
-            level, trailing = nearer_stop(long, position.stop, position.extreme, position.trail)
-            price, which = protective_exit(long, open_[t], high[t], low[t], level, position.target)
-            if which != 0:
-                reason = protective_reason(which, trailing)
-                cash += close_position(tally, account, trades, 0, position, t, price, reason, last)
-                position = FLAT
-                if account.fresh_signal:
-                    blocked = 1 if long else -1
-            elif long:
-                position = with_extreme(position, max(position.extreme, high[t]), 0.0)
-            else:
-                charge = account.borrow_per_bar * -position.q * close[t]
-                cash -= charge
-                tally[COSTS] += charge
-                position = with_extreme(position, min(position.extreme, low[t]), charge)
-        if t >= first_decision:
-            short_in = HAS_SHORT and se[t]
-            blocked = still_blocked(blocked, le[t], short_in)
-            todo = decide(position.q, le[t], lx[t], short_in, HAS_SHORT and sx[t], blocked)
-            if at_close and todo != 0:
-                if todo & CLOSE:
-                    cash += close_position(tally, account, trades, 0, position, t, close[t], SIGNAL, last)
-                    position = FLAT
-                if todo != CLOSE:
-                    side = 1.0 if todo & OPEN_LONG else -1.0
-                    position = open_position(tally, account, orders, t, t, side, close[t], cash, cash, last)
-                    cash -= position.q * position.entry + position.carried
-                todo = 0
-
-        equity = cash + position.q * close[t]
-        if t > start:
-            while t >= edge:
-                blocks[block, 1] = s1
-                blocks[block, 2] = s2
-                s1 = s2 = 0.0
-                block += 1
-                edge = block_edge(block + 1, n_blocks, account)
-            r = equity / last - 1.0
-            rr = r * r
-            s1 += r
-            s2 += rr
-            s3 += r * rr
-            s4 += rr * rr
-            if r < 0.0:
-                down += rr
-        if curve is not None:
-            curve[recorded:t] = last
-            curve[t] = equity
-            recorded = t + 1
-        last = equity
-        if equity >= peak:
-            peak = equity
-            peak_bar = t
-        else:
-            drawdown_bars = max(drawdown_bars, t - peak_bar)
-            if equity < peak * (1.0 - drawdown):
-                drawdown = 1.0 - equity / peak
-        if position.q != 0.0:
-            held += 1
-        if equity <= 0.0:
-            if position.q != 0.0:
-                close_position(tally, account, trades, 0, position, t, close[t], BANKRUPTCY, last)
-                position = FLAT
+        level, _ = nearer_stop(long, position.stop, extreme, position.trail)
+        _, which = protective_exit(long, bars.open[t], bars.high[t], bars.low[t], level, position.target)
+        if which != 0:
+            what = AT_LEVEL
+            break
+        extreme = max(extreme, bars.high[t]) if long else min(extreme, bars.low[t])
+        charge = charge_rate * close[t]
+        cash -= charge
+        carried += charge
+        tally[COSTS] += charge
+        mark(path, account, cash, q, close, t, t + 1)
+        if decide(q, le[t], lx[t], HAS_SHORT and se[t], HAS_SHORT and sx[t], 0) != 0:
+            what = AT_SIGNAL
+            break
+        if cash + q * close[t] <= 0.0:
+            what = AT_RUIN
             break
         t += 1
+    return t, what, with_extreme(position, extreme, carried), cash
 
-    blocks[block, 1] = s1
-    blocks[block, 2] = s2
-    if last < peak:
-        drawdown_bars = max(drawdown_bars, stop - 1 - peak_bar)
-    if curve is not None:
-        curve[recorded:stop] = last
+
+@njit(error_model="numpy")
+def simulate_symbol(bars, extremes, le, lx, se, sx, warmup, orders, account, tally, path, metrics, blocks, trades, curve):
+    """Simulate one symbol from event to event; fill `metrics` (17,), `blocks` (B, 3) and the records not None.
+
+    Bars without a position cost an eighth of a look at the entry signals. Bars with one cost a write of the
+    equity and, in `measure_path`, their share of vector instructions; single bars are looked at only where a
+    group of them touches a level or holds a signal.
+    """
+    open_, high, low, close = bars.open, bars.high, bars.low, bars.close
+    stop, at_close = account.stop, account.fill_at_close
+    last_decision = stop if at_close else stop - 1  # exclusive: a later decision is never filled
+    fills = close if at_close else open_
+    tally[:] = 0.0
+    start_path(path, account)
+    cash = account.cash
+    position = FLAT
+    blocked = 0
+    t = max(account.start, warmup)
+    while t < last_decision:
+        # Flat: find the next entry.
+        if blocked == 0:
+            t = next_entry(t, last_decision, le, lx, se, sx)
+        else:
+            t, blocked = next_allowed_entry(t, last_decision, le, lx, se, sx, blocked)
+        if t >= last_decision:
+            break
+        decision = t
+        fill_bar = t if at_close else t + 1
+        side = 1.0 if not HAS_SHORT or (le[t] and not lx[t]) else -1.0
+        # The equity at the close before the fill; with close fills the bar of a stop is marked already.
+        before = path.cursor[0]
+        if path.bar[before] == fill_bar:
+            before -= 1
+        last = path.equity[before]
+        position = open_position(tally, account, orders, fill_bar, decision, side, fills[fill_bar], cash, cash, last)
+        if position.q == 0.0:
+            t += 1
+            continue
+        cash -= position.q * position.entry + position.carried
+        unmark(path, fill_bar)
+
+        while position.q != 0.0:  # once for each position; again after a reversal
+            t = fill_bar
+            what = HELD_TO_END
+            if at_close:  # the levels do not hold on the bar of the fill any more
+                mark(path, account, cash, position.q, close, t, t + 1)
+                if cash + position.q * close[t] <= 0.0:
+                    what = AT_RUIN
+                t += 1
+            if what != AT_RUIN:
+                t, what, position, cash = hold(
+                    t, bars, extremes, le, lx, se, sx, position, cash, account, tally, path
+                )
+            else:
+                t -= 1
+            tally[HELD] += t - fill_bar + (1 if what == AT_RUIN or what == AT_SIGNAL and not at_close else 0)
+            if what == HELD_TO_END:
+                break
+            if what == AT_RUIN:
+                close_position(tally, account, trades, 0, position, t, close[t], BANKRUPTCY, account.cash)
+                position = FLAT
+                t = stop
+                break
+            if what == AT_LEVEL:
+                long = position.q > 0.0
+                level, trailing = nearer_stop(long, position.stop, position.extreme, position.trail)
+                price, which = protective_exit(long, open_[t], high[t], low[t], level, position.target)
+                reason = protective_reason(which, trailing)
+                last = path.equity[path.cursor[0]]
+                cash += close_position(tally, account, trades, 0, position, t, price, reason, last)
+                position = FLAT
+                mark(path, account, cash, 0.0, close, t, t + 1)
+                if account.fresh_signal:
+                    blocked = 1 if long else -1
+                    decision = t - 1
+                break
+            # A signal at bar t.
+            todo = decide(position.q, le[t], lx[t], HAS_SHORT and se[t], HAS_SHORT and sx[t], 0)
+            signal_bar = t
+            if at_close:
+                unmark(path, t)
+            else:
+                t += 1
+                if t >= stop:  # decided at the last close: never filled
+                    break
+            last = path.equity[path.cursor[0]]
+            cash += close_position(tally, account, trades, 0, position, t, fills[t], SIGNAL, last)
+            position = FLAT
+            if todo != CLOSE:
+                side = 1.0 if todo & OPEN_LONG else -1.0
+                position = open_position(tally, account, orders, t, signal_bar, side, fills[t], cash, cash, last)
+                cash -= position.q * position.entry + position.carried
+                fill_bar = t
+            if position.q == 0.0:
+                mark(path, account, cash, 0.0, close, t, t + 1)
+                if at_close:
+                    t += 1
+        if cash <= 0.0 and position.q == 0.0:  # the account is lost
+            break
+        if position.q != 0.0:
+            break
+        while blocked != 0 and decision + 1 < t:
+            decision += 1
+            blocked = still_blocked(blocked, le[decision], HAS_SHORT and se[decision])
+
     if trades is not None and position.q != 0.0:
         pnl = position.q * (close[stop - 1] - position.entry) - position.carried
         write_trade(trades, 0, position, -1, np.nan, pnl, OPEN_AT_END)
-    tally[HELD] = held
-    tally[DRAWDOWN] = drawdown
-    tally[DRAWDOWN_BARS] = drawdown_bars
-    write_metrics(metrics, blocks, s3, s4, down, tally, last, account)
+    measure_path(path, account, tally, metrics, blocks, curve)
 
 
 @njit
@@ -697,7 +803,7 @@ def simulate_portfolio(bars, le, lx, se, sx, warmup, orders, account, tally, met
     clear_blocks(blocks, account)
     tally[:] = 0.0
     cash = last = peak = account.cash
-    peak_bar = start
+    peak_bar = start - 1
     s3, s4, down = 0.0, 0.0, 0.0
     block, edge = 0, block_edge(1, n_blocks, account)
     positions = [FLAT for _ in range(n_symbols)]
@@ -764,18 +870,20 @@ def simulate_portfolio(bars, le, lx, se, sx, warmup, orders, account, tally, met
 
 @njit(nogil=True, error_model="numpy")
 def run_signals(
-    bars, extremes, le, lx, se, sx, warmups, size, stop, target, trail, masks, account, tally, metrics, blocks
+    bars, extremes, le, lx, se, sx, warmups, size, stop, target, trail, masks, account, tally, path, metrics,
+    blocks,
 ):
     """Simulate the signals of many candidates on one symbol: signal arrays are (candidates, bars)."""
     bars, extremes = unowned_bars(bars), unowned_extremes(extremes)
+    path = Path(unowned(path.equity), unowned(path.bar), unowned(path.starts), unowned(path.cursor))
     le, lx, se, sx = unowned(le), unowned(lx), unowned(se), unowned(sx)
     size, stop, target, trail = unowned(size), unowned(stop), unowned(target), unowned(trail)
     tally, metrics, blocks = unowned(tally), unowned(metrics), unowned(blocks)
     for i in range(metrics.shape[0]):
         orders = Orders(size[i], stop[i], target[i], trail[i], masks)
         simulate_symbol(
-            bars, extremes, le[i], lx[i], se[i], sx[i], warmups[i], orders, account, tally, metrics[i], blocks[i],
-            None, None,
+            bars, extremes, le[i], lx[i], se[i], sx[i], warmups[i], orders, account, tally, path, metrics[i],
+            blocks[i], None, None,
         )  # fmt: skip
 
 
@@ -796,10 +904,12 @@ def run_portfolio_signals(
 
 
 @njit(nogil=True, error_model="numpy")
-def record_symbol(bars, extremes, le, lx, se, sx, warmup, orders, account, tally, metrics, blocks, trades, curve):
+def record_symbol(
+    bars, extremes, le, lx, se, sx, warmup, orders, account, tally, path, metrics, blocks, trades, curve
+):
     """Simulate one symbol with its trades (as many rows as the run opens) and its equity (bars,)."""
     simulate_symbol(
-        bars, extremes, le, lx, se, sx, warmup, orders, account, tally, metrics, blocks, trades, curve
+        bars, extremes, le, lx, se, sx, warmup, orders, account, tally, path, metrics, blocks, trades, curve
     )
 
 

@@ -102,7 +102,7 @@ def _central_moment(values: Sequence[float], mean: float, k: int) -> float:
 
 def _drawdown(equity: Sequence[float], cash: float) -> tuple[float, int]:
     """Return the largest fall from a running maximum, and the longest time below one, in bars."""
-    peak, peak_bar, deepest, longest = cash, 0, 0.0, 0
+    peak, peak_bar, deepest, longest = cash, -1, 0.0, 0
     for t, e in enumerate(equity):
         if e >= peak:
             peak, peak_bar = e, t

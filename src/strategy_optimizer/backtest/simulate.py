@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from strategy_optimizer.backtest import reference
 from strategy_optimizer.backtest.compiled import simulators
 from strategy_optimizer.backtest.costs import Costs
-from strategy_optimizer.backtest.evaluate import PopulationEvaluator, kernel_bars, symbol_bars
+from strategy_optimizer.backtest.evaluate import PopulationEvaluator, equity_path, kernel_bars, symbol_bars
 from strategy_optimizer.backtest.metrics import METRICS, block_sums, equity_metrics
 from strategy_optimizer.backtest.plan import (
     Rules,
@@ -153,7 +153,8 @@ def _run_kernel(bars: Bars, plan: SignalRows, rules: Rules) -> BacktestResult:
     tally, metrics, blocks = np.empty(kernel.TALLY), np.empty(len(METRICS)), np.empty((rules.n_blocks, 3))
     curve = np.empty(bars.n_bars)
     trades = np.empty((_most_trades(plan, account.stop - account.start), kernel.TRADE_COLUMNS))
-    record(*market, *flags, plan.warmup, orders, account, tally, metrics, blocks, trades, curve)
+    room = (tally, equity_path(kernel, account, rules.n_blocks)) if bars.n_symbols == 1 else (tally,)
+    record(*market, *flags, plan.warmup, orders, account, *room, metrics, blocks, trades, curve)
     values = dict(zip(METRICS, metrics.tolist(), strict=True))
     opened = trades[: int(values["trades"])]
     return BacktestResult(

@@ -80,7 +80,7 @@ SAMPLE = "nasdaq"
     epilog="\b\nExamples:\n"
     "  strategy-optimizer optimize momentum --data nasdaq --evaluations 2000\n"
     "  strategy-optimizer optimize my_strategy.py --data prices.csv --time 5m\n"
-    "  strategy-optimizer optimize ma_cross -o calmar_ratio -r 'trades >= 30' -p stop=none",
+    "  strategy-optimizer optimize ma_cross -o calmar_ratio -r 'trades >= 30'",
 )
 def optimize(
     context: typer.Context,
@@ -93,7 +93,7 @@ def optimize(
     end: To = None,
     repair: Repair = None,
     evaluations: Annotated[
-        int | None, typer.Option("--evaluations", "-n", min=1, metavar="N", help="How many trials to make.")
+        int | None, typer.Option("--evaluations", "-n", metavar="N", help="How many trials to make.")
     ] = None,
     time: Annotated[
         str | None, typer.Option("--time", "-t", metavar="T", help="How long to search: 30s, 5m, 1h30m.")
@@ -103,7 +103,7 @@ def optimize(
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option("--patience", min=1, metavar="N", help="Stop after N trials without a better one."),
+        typer.Option("--patience", metavar="N", help="Stop after N trials without a better one."),
     ] = None,
     objective: Annotated[
         str | None,
@@ -122,8 +122,6 @@ def optimize(
         float,
         typer.Option(
             "--holdout",
-            min=0.0,
-            max=0.9,
             metavar="SHARE",
             help="Share of the bars, the last, kept out of the search.",
         ),
@@ -144,7 +142,7 @@ def optimize(
     ] = "auto",
     population: Annotated[
         int | None,
-        typer.Option("--population", min=2, metavar="N", help="Population of the genetic algorithm."),
+        typer.Option("--population", metavar="N", help="Population of the genetic algorithm."),
     ] = None,
     generations: Annotated[
         int | None,
@@ -170,7 +168,7 @@ def optimize(
         str, typer.Option("--fill", metavar="WHEN", help="next_open, or close of the same bar.")
     ] = "next_open",
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", min=1, metavar="N", help="Cores to use; all by default.")
+        int | None, typer.Option("--workers", "-w", metavar="N", help="Cores to use; all by default.")
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -229,7 +227,7 @@ def optimize(
     epilog="\b\nExamples:\n"
     "  strategy-optimizer check my_strategy.py --data nasdaq\n"
     "  strategy-optimizer check - --data prices.csv\n"
-    "  strategy-optimizer check - --data prices.csv --repair sort --repair drop_duplicates",
+    "  strategy-optimizer check - --data prices.csv --repair sort",
 )
 def check(
     strategy: Annotated[
@@ -308,6 +306,8 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has gone; the interpreter must not try to flush the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except SystemExit as error:  # a strategy file without `if __name__ == "__main__":`
+        return _fail(f"the strategy's code ended the program: SystemExit({error.code})", CALL_WRONG, error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", CALL_WRONG, error)
@@ -320,7 +320,7 @@ def run(arguments: Sequence[str]) -> int:
         )
 
 
-def _fail(message: str, code: int, error: Exception) -> int:
+def _fail(message: str, code: int, error: BaseException) -> int:
     from strategy_optimizer.cli.terminal import error as print_error
 
     if os.environ.get(DEBUG):

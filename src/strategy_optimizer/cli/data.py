@@ -50,6 +50,8 @@ def narrowed_space(
     """Return the strategy's space with a file's bounds, more constraints, and fixed parameters."""
     if file is not None:
         document = read_json_object(file, "space file")
+        if not document.get("parameter_space", document):
+            raise SpaceError(f"the space file {file} is empty: it names no parameter to search")
         try:
             space = space.override(document)
         except SpaceError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -43,7 +44,8 @@ class SearchProgress:
         self._pace = Pace()
 
     def __enter__(self) -> SearchProgress:
-        if not self._quiet and self._console.is_terminal and not self._console.is_dumb_terminal:
+        # With FORCE_COLOR Rich takes a pipe for a terminal; a line that overwrites itself needs a real one.
+        if not self._quiet and sys.stderr.isatty() and not self._console.is_dumb_terminal:
             waiting = Text("preparing ...", style="dim")
             self._live = Live(waiting, console=self._console, refresh_per_second=8, transient=True)
             self._live.start()
@@ -124,8 +126,8 @@ def _figures(event: Progress) -> list[str]:
 
 def _started_text(event: Started) -> str:
     earlier = f"continuing after {event.trials:,} trials; " if event.trials else ""
-    reason = f" ({event.optimizer_reason})" if event.optimizer_reason else ""
-    return f"{earlier}searching with {event.optimizer}{reason}"
+    chosen = event.optimizer_reason.startswith("auto")
+    return earlier + (event.optimizer_reason if chosen else f"searching with {event.optimizer}")
 
 
 def _live_line(event: Progress, target: Console) -> Table:

@@ -12,7 +12,7 @@ from rich.table import Table
 from strategy_optimizer.backtest import CompiledStrategy
 from strategy_optimizer.cli.numbers import value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
-from strategy_optimizer.space import Categorical, Parameter
+from strategy_optimizer.space import Categorical, Parameter, ParameterSpace
 from strategy_optimizer.strategies import get_strategy, list_strategies
 
 
@@ -40,7 +40,7 @@ def show_one(name: str, as_json: bool) -> int:
     cls = get_strategy(name)
     space = cls.space()
     if as_json:
-        print(json.dumps(space.to_json(), indent=2))  # noqa: T201
+        print(json.dumps(_to_edit(space), indent=2))  # noqa: T201
         return 0
     out = console()
     out.print(cls.label(), style="bold")
@@ -80,6 +80,14 @@ def _description(cls: type[Any]) -> str:
 def summary(cls: type[Any]) -> str:
     """Return the first paragraph of a strategy's docstring."""
     return _description(cls).split("\n\n")[0]
+
+
+def _to_edit(space: ParameterSpace) -> dict[str, Any]:
+    """Return the JSON form for ``--space``; without defaults, so that other bounds need no other change."""
+    document = space.to_json()
+    entries = document["parameter_space"]
+    without = {name: {k: v for k, v in entry.items() if k != "default"} for name, entry in entries.items()}
+    return {**document, "parameter_space": without}
 
 
 def _as_json(cls: type[Any]) -> dict[str, Any]:

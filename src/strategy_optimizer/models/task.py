@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from strategy_optimizer.backtest import Costs
+from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.models.base import Model, Value
 from strategy_optimizer.objective import ObjectiveFunction, parse_objective
 from strategy_optimizer.space import ParameterSpace
@@ -91,13 +93,10 @@ class TaskModel(Model):
     @field_validator("costs")
     @classmethod
     def _known_costs(cls, costs: dict[str, float] | None) -> dict[str, float] | None:
-        from strategy_optimizer.backtest import Costs  # checks names and values
-
-        if costs is not None:
-            try:
-                Costs(**costs)
-            except TypeError as error:
-                raise ValueError(str(error)) from error
+        try:
+            Costs(**(costs or {}))
+        except (TypeError, BacktestError) as error:
+            raise ValueError(str(error)) from error
         return costs
 
     @property

@@ -13,43 +13,44 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from strategy_optimizer.backtest import PopulationEvaluator
+from strategy_optimizer.backtest import CompiledStrategy, Strategy
 from strategy_optimizer.backtest.evaluate import CompiledSignals, VectorisedSignals
 from strategy_optimizer.market import Bars
 
 
-class CheckedEvaluator(PopulationEvaluator):
-    """Computes signals with every index of compiled code checked."""
+class CheckedSignals(CompiledSignals):
+    """Makes the signals of a compiled strategy with every index checked."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.is_vectorised = isinstance(self.signal_maker, VectorisedSignals)
-        if isinstance(self.signal_maker, CompiledSignals):
-            kernel = self.signal_maker.kernel
-            self._unchecked = kernel.compiled_signals
-            checked = _checked(self._unchecked)
-            self.signal_maker.kernel = types.SimpleNamespace(  # type: ignore[assignment]  # all that is used of it
-                compiled_signals=checked, SignalArrays=kernel.SignalArrays
-            )
+    def __init__(self, strategy: type[CompiledStrategy], bars: Bars) -> None:
+        super().__init__(strategy, bars)
+        self._unchecked = self.kernel.compiled_signals
+        self._use(_checked(self._unchecked))
 
-    def on(self, bars: Bars) -> CheckedEvaluator:
-        """Return the evaluator for other bars."""
-        return CheckedEvaluator(self.strategy, bars, self.rules)
+    def _use(self, compiled_signals: Any) -> None:
+        kept = {name: getattr(self.kernel, name) for name in ("BarArrays", "SignalArrays")}
+        # All of the kernel that making signals needs.
+        self.kernel = types.SimpleNamespace(compiled_signals=compiled_signals, **kept)  # type: ignore[assignment]
 
     def place_of_index_error(self, params: Mapping[str, Any]) -> str:
         """Return the line that goes out of bounds: the code runs as plain Python, which knows its lines."""
-        maker = self.signal_maker
-        if not isinstance(maker, CompiledSignals):
-            return ""
-        points = self.space.from_dicts([self.space.validate(params)])
+        self._use(_rebuilt(self._unchecked, _as_python))
         try:
-            _rebuilt(self._unchecked, _as_python)(maker.prices, points, maker.room(1))
+            self.fill(self.space.from_dicts([params]), self.room(1))
         except IndexError as error:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             return f" ({frame.filename}, line {frame.lineno}: {error})"
         except Exception:  # plain Python differs from compiled code here and there; then no line is known
             return ""
         return ""
+
+
+def checked_signals(
+    strategy: type[Strategy] | type[CompiledStrategy], bars: Bars
+) -> CheckedSignals | VectorisedSignals:
+    """Return what makes a strategy's signals on some bars; in compiled code every index is checked."""
+    if issubclass(strategy, CompiledStrategy):
+        return CheckedSignals(strategy, bars)
+    return VectorisedSignals(strategy, bars)
 
 
 @cache  # compiling takes seconds, and one check needs it for many lengths and candidates

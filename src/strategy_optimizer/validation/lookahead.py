@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest import CompiledStrategy, Rules, Strategy
+from strategy_optimizer.backtest import CompiledStrategy
 from strategy_optimizer.backtest.plan import SignalRows
+from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
 from strategy_optimizer.errors import BacktestError, DataError, StrategyError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.validation.altered_bars import guarded, with_other_future
-from strategy_optimizer.validation.checked_code import CheckedEvaluator
+from strategy_optimizer.validation.checked_code import CheckedSignals, checked_signals
 from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
-
-AnyStrategy = Strategy | CompiledStrategy | type[Strategy] | type[CompiledStrategy]
 
 # Each array of a strategy as users know it, and its field in the engine's form.
 ARRAYS = {
@@ -100,9 +99,9 @@ class _Check:
 
     def __init__(self, strategy: AnyStrategy, params: Mapping[str, Any], bars: Bars, seed: int) -> None:
         self.bars = bars
-        self.evaluator = CheckedEvaluator(strategy, bars, Rules())
-        self.label = self.evaluator.strategy.label()
-        space = self.evaluator.space
+        self.strategy = strategy_class(strategy)
+        self.label = self.strategy.label()
+        space = self.strategy.space()
         self.params = space.validate(space.defaults() | dict(params))
         self.rng = np.random.default_rng(seed)
         self.differences: dict[tuple[str, str], Difference] = {}
@@ -148,10 +147,10 @@ class _Check:
 
     def _signals(self, n_bars: int) -> SignalRows:
         """Return the signals on the first `n_bars`."""
-        return self.evaluator.on(guarded(self.bars, n_bars)).signals(self.params)
+        return checked_signals(self.strategy, guarded(self.bars, n_bars)).one(self.params)
 
     def _is_out_of_bounds(self, error: StrategyError) -> bool:
-        return isinstance(error.__cause__, IndexError) and not self.evaluator.is_vectorised
+        return isinstance(error.__cause__, IndexError) and issubclass(self.strategy, CompiledStrategy)
 
     # --- lengths --------------------------------------------------------------------------------------------
 
@@ -192,7 +191,7 @@ class _Check:
         n = self.bars.n_bars
         altered = guarded(with_other_future(self.bars, cut, self.rng), n)
         try:
-            signals = self.evaluator.on(altered).signals(self.params)
+            signals = checked_signals(self.strategy, altered).one(self.params)
         except StrategyError as error:
             self.failures.append(Failure(n, f"with other bars from {cut:,} on: {_first_line(error)}"))
             return
@@ -201,6 +200,8 @@ class _Check:
     def _compare(self, signals: SignalRows, cut: int, test: str) -> None:
         """Note where `signals` differ from the full run in the bars from the warm-up to the cut."""
         for name, field in ARRAYS.items():
+            if name.startswith("short") and not self.full.has_short:
+                continue
             expected, found = self._values(self.full, field, cut), self._values(signals, field, cut)
             wrong = np.argwhere(~_equal(expected, found).T)
             if not len(wrong):
@@ -221,9 +222,9 @@ class _Check:
         self.differences[array, test] = Difference(array, bar, time, name, cut, test, full, found, needs)
 
     def _note_bounds(self, cut: int) -> None:
-        if ("", "bounds") not in self.differences:
+        if ("", "bounds") not in self.differences and issubclass(self.strategy, CompiledStrategy):
             recent = self.bars.slice(max(0, cut - PLAIN_BARS), cut)
-            place = self.evaluator.on(recent).place_of_index_error(self.params)
+            place = CheckedSignals(self.strategy, recent).place_of_index_error(self.params)
             self._note("", cut - 1, 0, cut, "bounds", "", place, None)
 
     def _values(self, signals: SignalRows, field: str, cut: int) -> NDArray[Any]:
@@ -258,8 +259,7 @@ def _equal(a: Any, b: Any) -> Any:
 def _events(signals: SignalRows) -> list[int]:
     """Return the bars from the warm-up on where a signal switches on."""
     on = np.zeros(signals.entries.shape[1], dtype=bool)
-    for name in ("entries", "exits", "short_entries", "short_exits"):
-        values = getattr(signals, name)
+    for values in signals.flags[: 4 if signals.has_short else 2]:
         before = np.concatenate([np.zeros((len(values), 1), bool), values[:, :-1]], axis=1)
         on |= (values & ~before).any(axis=0)
     return [int(bar) for bar in np.flatnonzero(on) if bar >= signals.warmup]

@@ -1,0 +1,155 @@
+"""Backtests a second of this engine beside vectorbt, RaptorBT and backtesting.py, on the same work in one run.
+
+    .venv-peers/bin/python benchmarks/bench_engine.py [--sets 1000] [--repeats 5] [--output FILE.md]
+
+Momentum strategy on daily S&P 500 bars, stop-loss, take-profit, commission and slippage, close fills. Each engine
+has a process of its own; the runs are interleaved (one of each, then again), and the best of the repeats counts:
+on a machine that others use too it is the one least disturbed; the median stands beside it. The first run, with
+compilation or the load from its cache, is reported apart. Memory is the peak of the whole process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import sys
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from machine import machine_line, versions
+from peers_engines import ENGINES, Job, serve
+
+BARS = {"sp500": 5031}
+PACKAGES = ("strategy-optimizer", "numba", "numpy", "vectorbt", "vectorbt-rust", "raptorbt", "backtesting")
+TARGETS = {"RaptorBT, signals included": 30, "vectorbt, Rust engine": 200, "backtesting.py": 5000}
+FEW = {"backtesting.py": 30}
+
+
+@dataclass
+class Runner:
+    """An engine's process and what it reported."""
+
+    job: Job
+    process: BaseProcess
+    pipe: Connection
+    start: dict[str, float]
+    seconds: list[float] = field(default_factory=list)
+    megabytes: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Backtests a second in the best run."""
+        return self.job.n_sets / min(self.seconds)
+
+    @property
+    def median_rate(self) -> float:
+        return self.job.n_sets / statistics.median(self.seconds)
+
+
+def main() -> None:
+    arguments = _arguments()
+    machine = machine_line()
+    runners = [_start(name, arguments) for name in ENGINES if name in arguments.engines]
+    runners = [runner for runner in runners if runner is not None]
+    for _ in range(arguments.repeats):
+        for runner in runners:
+            runner.pipe.send("run")
+            runner.seconds.append(_receive(runner.pipe))
+    for runner in runners:
+        runner.pipe.send("stop")
+        runner.megabytes = _receive(runner.pipe)
+        runner.process.join()
+    text = _report(runners, arguments, machine)
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))
+    parser.add_argument("--output", type=Path)
+    return parser.parse_args()
+
+
+def _start(name: str, arguments: argparse.Namespace) -> Runner | None:
+    job = Job(name, "sp500", min(arguments.sets, FEW.get(name, arguments.sets)))
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(job, there), daemon=True)
+    process.start()
+    try:
+        return Runner(job, process, here, _receive(here))
+    except (RuntimeError, ImportError) as error:
+        print(f"left out: {name}: {error}", file=sys.stderr)
+        return None
+
+
+def _receive(pipe: Connection) -> Any:
+    answer = pipe.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _report(runners: list[Runner], arguments: argparse.Namespace, machine: str) -> str:
+    rates = {runner.job.engine: runner.rate for runner in runners}
+    cores = len(os.sched_getaffinity(0))
+    lines = [
+        "# Engines side by side",
+        "",
+        "Momentum strategy, S&P 500 daily (5,031 bars), stop-loss, take-profit, commission 0.0005, slippage 0.0002, close",
+        "fills. Ours computes 17 metrics and 48 block sums of each set, vectorbt four metrics, RaptorBT and backtesting.py",
+        "their own lists. Best of the interleaved repeats, the median in brackets. Signals of the peers are made with NumPy",
+        "and the rise over each lookback is computed once. Ratios are to the row \"ours\".",
+        "",
+        f"    {_command(arguments)}",
+        "",
+        f"Machine: {machine}, after {os.getloadavg()[0]:.2f}",
+        f"Versions: {versions(PACKAGES)}",
+        "",
+        "| engine | sets | backtests/s | ours is | ns a bar and core | first run, s | peak memory, MB | trades a set |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    lines += [_row(runner, rates["ours"], cores) for runner in runners]
+    lines += ["", "## Targets", "", "| target | measured | |", "|---|---:|---|"]
+    for name, target in TARGETS.items():
+        if name in rates:
+            lines.append(_verdict(f"at least {target:,} x {name}", rates["ours"] / rates[name], target))
+    if "ours, vectorised style" in rates:
+        ratio = rates["ours"] / rates["ours, vectorised style"]
+        met = "met" if ratio <= 6 else "missed"
+        lines.append(f"| vectorised style within 6 x of the compiled one | {ratio:.1f} x | {met} |")
+    nanoseconds = 1e9 * cores / rates["ours"] / BARS["sp500"]
+    met = "met" if nanoseconds < 3 else "missed"
+    lines.append(f"| below 3 ns a bar and core | {nanoseconds:.2f} ns | {met} |")
+    return "\n".join(lines) + "\n"
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    return f"python benchmarks/bench_engine.py --sets {arguments.sets} --repeats {arguments.repeats}"
+
+
+def _row(runner: Runner, ours: float, cores: int) -> str:
+    ratio = ours / runner.rate
+    nanoseconds = 1e9 * cores / runner.rate / BARS["sp500"]
+    return (
+        f"| {runner.job.engine} | {runner.job.n_sets:,} | {runner.rate:,.0f} ({runner.median_rate:,.0f}) | "
+        f"{f'{ratio:,.1f}' if ratio < 100 else f'{ratio:,.0f}'} x | {nanoseconds:,.2f} | {runner.start['first']:.2f} | {runner.megabytes:,.0f} | "
+        f"{runner.start['trades']:.1f} |"
+    )
+
+
+def _verdict(what: str, ratio: float, target: float) -> str:
+    return f"| {what} | {ratio:,.0f} x | {'met' if ratio >= target else 'missed'} |"
+
+
+if __name__ == "__main__":
+    main()

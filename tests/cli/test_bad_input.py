@@ -1,0 +1,271 @@
+"""Wrong calls, data, files and strategies: one clear error each, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def refused(call, *arguments: object) -> str:
+    """Return the error of a call that must end with one message, code 2 and an empty stdout."""
+    outcome = call(*arguments)
+    assert outcome.code == 2, (outcome.code, outcome.out, outcome.err)
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    message = outcome.err[outcome.err.index("error: ") + len("error: ") :]
+    assert message.strip()
+    return message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["momentun"], "there is no strategy 'momentun'; did you mean 'momentum'?"),
+        (["nowhere.py"], "the strategy file nowhere.py does not exist"),
+        (["no_such_package.module:Class"], "there is no module 'no_such_package.module'"),
+        (["momentum", "--objective", "sharp_ratio"], "no metric 'sharp_ratio'; did you mean 'sharpe_ratio'?"),
+        (["momentum", "--objective", "sharpe_ratio:x"], "expected a number"),
+        (["momentum", "--objective", "none.json"], "none.json cannot be read"),
+        (["momentum", "--require", "trade >= 30"], "no metric 'trade'; did you mean 'trades'?"),
+        (["momentum", "--require", "trades > 30"], "uses '>'; expected a metric, >= or <="),
+        (["momentum", "--require", "max_drawdown <= 25%"], "fractions, not percent"),
+        (["momentum", "--data", "nasdak"], "no sample and no file 'nasdak'; did you mean 'nasdaq'?"),
+        (["momentum", "-d", "nasdaq", "-d", "nasdaq"], "--data names 'nasdaq' twice"),
+        (["momentum", "--from", "2012", "--to", "2011"], "--from 2012 comes after --to 2011"),
+        (["momentum", "--from", "2030"], "it has 1999-01-04 to 2018-12-31"),
+        (["momentum", "--to", "1990"], "it has 1999-01-04 to 2018-12-31"),
+        (["momentum", "--from", "yesterday"], "--from: 'yesterday' is not a date"),
+        (["momentum", "--to", "2012-13"], "--to: '2012-13' is not a date"),
+        (["momentum", "--from", "2018-12-20"], "bars"),
+        (["momentum", "--constraint", "stop_loss <"], "--constraint: "),
+        (["momentum", "--constraint", "stop_los < take_profit"], "did you mean 'stop_loss'"),
+        (["momentum", "--constraint", "__import__('os')"], "--constraint: "),
+        (["momentum", "--constraint", "lookback_period > 1000"], "no feasible point"),
+        (["momentum", "-p", "lookback=5"], "there is no parameter 'lookback'"),
+        (["momentum", "-p", "lookback_period=5"], "outside the bounds (10, 100)"),
+        (["momentum", "-p", "lookback_period=ten"], "must be a number, found 'ten'"),
+        (["momentum", "-p", "lookback_period=10.5"], "must be a whole number"),
+        (["momentum", "-p", "lookback_period"], "expected NAME=VALUE"),
+        (["ma_cross", "-p", "ma=smma"], "not one of the choices"),
+        (["momentum", "--time", "soon"], "the time 'soon' cannot be read"),
+        (["momentum", "--time", "0s"], "is zero"),
+        (["momentum", "--evaluations", "0"], "evaluations is 0; expected a whole number from 1 up"),
+        (["momentum", "--patience", "0"], "patience is 0"),
+        (["momentum", "--target", "nan"], "target is nan"),
+        (["momentum", "--holdout", "1"], "holdout is 1.0; expected a fraction"),
+        (["momentum", "--optimizer", "gaa"], "unknown optimizer 'gaa'"),
+        (["momentum", "--setting", "mutation_rat=0.1"], "did you mean 'mutation_rate'?"),
+        (["momentum", "--setting", "mutation_rate=2"], "expected a number between 0 and 1"),
+        (["momentum", "--setting", "population_size=10", "--population", "20"], "is given twice"),
+        (["momentum", "--commission", "5"], "it is a fraction"),
+        (["momentum", "--slippage", "-0.1"], "slippage is -0.1"),
+        (["momentum", "--cash", "0"], "cash is 0.0"),
+        (["momentum", "--fill", "next_close"], "fill is 'next_close'; expected one of next_open, close"),
+        (["momentum", "--workers", "0"], "threads is 0"),
+        (["momentum", "--repair", "everything"], "everything"),
+        (["momentum", "--checkpoint", "/proc/nothing/here"], "/proc/nothing/here"),
+    ],
+)
+def test_a_wrong_option(call, arguments: list[str], message: str) -> None:
+    few = [] if "--evaluations" in arguments else ["--evaluations", "20"]
+    assert message in refused(call, "optimize", *arguments, *few)
+
+
+# --- data ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a CSV of 300 daily bars with something wrong in it."""
+
+    def write(spoil: Callable[[list[list[str]]], object] | None = None, header: str | None = None) -> Path:
+        close = 100 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.01, 300)))
+        days = np.arange("2020-01-01", "2020-10-27", dtype="M8[D]")
+        rows = [
+            [str(day), f"{c:.4f}", f"{c * 1.01:.4f}", f"{c * 0.99:.4f}", f"{c * 1.001:.4f}", "1000"]
+            for day, c in zip(days, close, strict=True)
+        ]
+        if spoil is not None:
+            spoil(rows)
+        lines = [header or "Date,Open,High,Low,Close,Volume", *(",".join(row) for row in rows)]
+        path = tmp_path / "prices.csv"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
+
+
+def set_cell(row: int, column: int, value: str) -> Callable[[list[list[str]]], object]:
+    def spoil(rows: list[list[str]]) -> None:
+        rows[row][column] = value
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (set_cell(40, 4, ""), "row 41"),
+        (set_cell(40, 4, "NaN"), "row 41"),
+        (set_cell(40, 4, "-5"), "row 41"),
+        (lambda rows: rows.insert(11, rows[10]), "row"),
+        (lambda rows: rows.reverse(), "row"),
+        (set_cell(40, 2, "1"), "row 41"),
+        (set_cell(40, 0, "not a day"), "row 41"),
+    ],
+)
+def test_data_that_cannot_be_used_name_the_row(call, prices, spoil, message: str) -> None:
+    error = refused(call, "optimize", "momentum", "--data", prices(spoil))
+    assert "problem" in error
+    assert message in error
+
+
+def test_all_problems_come_at_once(call, prices) -> None:
+    def spoil(rows: list[list[str]]) -> None:
+        rows[40][4], rows[50][3] = "-5", "999"
+
+    error = refused(call, "optimize", "momentum", "--data", prices(spoil))
+    assert "row 41" in error
+    assert "row 51" in error
+
+
+def test_data_can_be_mended_when_asked(call, prices) -> None:
+    path = prices(lambda rows: rows.reverse())
+    assert call("optimize", "momentum", "--data", path, "--repair", "sort", "-n", 20).code == 0
+
+
+def test_missing_columns(call, prices) -> None:
+    error = refused(call, "optimize", "momentum", "-d", prices(header="Date,A,B,C,D,E"))
+    assert "open" in error
+
+
+def test_data_too_short_for_the_strategy(call, prices) -> None:
+    error = refused(
+        call, "optimize", "momentum", "-d", prices(lambda rows: rows.__delitem__(slice(12, None)))
+    )
+    assert "expected more bars" in error
+
+
+@pytest.mark.parametrize("text", ["", "Date,Open,High,Low,Close\n", "\x00\x01\x02"])
+def test_files_without_data(call, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(text)
+    refused(call, "optimize", "momentum", "-d", path)
+
+
+def test_a_folder_without_data(call, tmp_path: Path) -> None:
+    assert "has no files" in refused(call, "optimize", "momentum", "-d", tmp_path)
+
+
+# --- space files --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"lookback_period": {"type": "discrete", "bounds": [50, 20]}}, "reversed"),
+        ({"lookback_perid": {"type": "discrete", "bounds": [20, 50]}}, "did you mean 'lookback_period'?"),
+        ({"lookback_period": {"type": "discreet", "bounds": [20, 50]}}, "discre"),
+        ({"lookback_period": {"type": "continuous", "bounds": [20, 50]}}, "is discrete, found continuous"),
+        ({"lookback_period": {"type": "discrete"}}, "bounds"),
+        ({"lookback_period": {"type": "discrete", "bounds": ["a", "b"]}}, "must be a number"),
+        ({"lookback_period": {"bound": [20, 50], "type": "discrete"}}, "bound"),
+        ({"lookback_period": 5}, "lookback_period"),
+        ({"parameter_space": {}, "constraint": []}, "constraint"),
+        ({}, "empty"),
+        ({"parameter_space": {}}, "empty"),
+        (
+            {
+                "parameter_space": {"stop_loss": {"type": "continuous", "bounds": [0, 1]}},
+                "constraints": ["x <"],
+            },
+            "x",
+        ),
+    ],
+)
+def test_a_space_file_that_is_wrong(call, tmp_path: Path, document: object, message: str) -> None:
+    path = tmp_path / "space.json"
+    path.write_text(json.dumps(document))
+    error = refused(call, "optimize", "momentum", "--space", path)
+    assert "space.json" in error
+    assert message in error
+
+
+def test_a_space_file_of_another_strategy(call, tmp_path: Path) -> None:
+    path = tmp_path / "space.json"
+    path.write_text(call("strategies", "ma_cross", "--json").out)
+    error = refused(call, "optimize", "donchian", "--space", path)
+    assert "unknown parameter 'ma'" in error
+    assert "known: entry_period, exit_period" in error
+
+
+def test_a_space_file_that_is_no_json(call, tmp_path: Path) -> None:
+    path = tmp_path / "space.json"
+    path.write_text("{'a': 1}")
+    assert "is not valid JSON" in refused(call, "optimize", "momentum", "--space", path)
+    assert "cannot be read" in refused(call, "optimize", "momentum", "--space", tmp_path / "none.json")
+    assert "cannot be read" in refused(call, "optimize", "momentum", "--space", tmp_path)
+
+
+# --- strategies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return 1 / 0", "ZeroDivisionError"),
+        ("return Signals(rise[1:] > 0, rise < 0)", "entries has the shape"),
+        ("return Signals(np.where(rise > 0, np.nan, 0.0), rise < 0)", "entries is NaN at bar"),
+        ("return Signals(rise, rise < 0)", "expected booleans"),
+        ("return rise > 0", "mine"),
+        ("return None", "mine"),
+        ("return Signals(rise > 0, rise < 0, stop_loss='near')", "stop_loss is 'near'"),
+        ("return Signals(bars.closing > 0, rise < 0)", "closing"),
+        ("raise ValueError('two\\nlines')", "two"),
+    ],
+)
+def test_a_strategy_that_fails(call, strategy_file, body: str, message: str) -> None:
+    error = refused(call, "optimize", strategy_file(body), "--evaluations", 20)
+    assert message.lower() in error.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def broken(:\n", "line 1"),
+        ("import no_such_package\n", "No module named 'no_such_package'"),
+        ("x = 1\n", "defines no strategy"),
+        (
+            "from strategy_optimizer import Strategy\nclass A(Strategy): pass\nclass B(Strategy): pass\n",
+            "defines A, B; name one of them",
+        ),
+        ("from strategy_optimizer import Strategy\nclass A(Strategy): pass\n", "declares no parameters"),
+        ("raise SystemExit(3)\n", "SystemExit"),
+    ],
+)
+def test_a_strategy_file_that_cannot_be_used(call, tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    assert message in refused(call, "optimize", path)
+    assert message in refused(call, "strategies", path)
+    assert message in refused(call, "check", path)
+
+
+def test_a_strategy_that_never_trades(call, strategy_file) -> None:
+    path = strategy_file("return Signals(rise > 9, rise < 0)")
+    assert "no_trades" in refused(call, "optimize", path, "--evaluations", 20)
+
+
+def test_outcome_constraints_that_nothing_satisfies(call) -> None:
+    error = refused(call, "optimize", "momentum", "--require", "trades >= 100000", "--evaluations", 20)
+    assert "none of 20 trials satisfies" in error
+
+
+@pytest.mark.parametrize("command", [["optimize", "nothing"], ["optimize", "momentum", "--data", "nothing"]])
+def test_nothing_is_written_by_a_wrong_call(call, state: Path, tmp_path: Path, command: list[str]) -> None:
+    refused(call, *command, "--export", tmp_path / "trials.csv")
+    assert list(tmp_path.iterdir()) == []
