@@ -71,7 +71,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sets", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))
@@ -108,7 +110,7 @@ def _report(runners: list[Runner], arguments: argparse.Namespace, machine: str) 
         "Momentum strategy, S&P 500 daily (5,031 bars), stop-loss, take-profit, commission 0.0005, slippage 0.0002, close",
         "fills. Ours computes 17 metrics and 48 block sums of each set, vectorbt four metrics, RaptorBT and backtesting.py",
         "their own lists. Best of the interleaved repeats, the median in brackets. Signals of the peers are made with NumPy",
-        "and the rise over each lookback is computed once. Ratios are to the row \"ours\".",
+        'and the rise over each lookback is computed once. Ratios are to the row "ours".',
         "",
         f"    {_command(arguments)}",
         "",

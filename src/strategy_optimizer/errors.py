@@ -57,7 +57,9 @@ class StrategyError(BacktestError):
 class LookaheadError(BacktestError):
     """The strategy's signals use bars of the future."""
 
-    def __init__(self, message: str | None = None, *, bar: int | None = None, column: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, bar: int | None = None, column: str | None = None
+    ) -> None:
         super().__init__(message)
         self.bar = bar
         self.column = column

@@ -52,8 +52,10 @@ def test_default_costs_are_those_of_the_library(call) -> None:
         (["optmize"], "no such command 'optmize'. Did you mean 'optimize'?"),
         (["optimize"], "missing argument 'STRATEGY'"),
         (["optimize", "momentum", "--evalutions", "5"], "--evaluations"),
-        (["optimize", "momentum", "--evaluations", "many"], "'--evaluations' / '-n'"),
-        (["optimize", "momentum", "--seed", "-1"], "greater than or equal to 0"),
+        (["optimize", "momentum", "--evaluations", "2,000"], "'2,000' is not a whole number, such as 2000"),
+        (["optimize", "momentum", "--seed", "x"], "'x' is not a whole number"),
+        (["optimize", "momentum", "--commission", "0.05%"], "it is a fraction, 5 % is 0.05"),
+        (["optimize", "momentum", "--target", "high"], "'high' is not a number, such as 0.05"),
         (["check", "momentum", "more"], "unexpected extra argument"),
     ],
 )

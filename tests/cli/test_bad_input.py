@@ -175,7 +175,13 @@ def test_a_folder_without_data(call, tmp_path: Path) -> None:
         ({"lookback_period": {"type": "discrete", "bounds": ["a", "b"]}}, "must be a number"),
         ({"lookback_period": {"bound": [20, 50], "type": "discrete"}}, "bound"),
         ({"lookback_period": 5}, "lookback_period"),
-        ({"parameter_space": {}, "constraint": []}, "constraint"),
+        (
+            {
+                "parameter_space": {"stop_loss": {"type": "continuous", "bounds": [0.01, 0.1]}},
+                "constraint": [],
+            },
+            "constraint",
+        ),
         ({}, "empty"),
         ({"parameter_space": {}}, "empty"),
         (
@@ -244,7 +250,6 @@ def test_a_strategy_that_fails(call, strategy_file, body: str, message: str) -> 
             "defines A, B; name one of them",
         ),
         ("from strategy_optimizer import Strategy\nclass A(Strategy): pass\n", "declares no parameters"),
-        ("raise SystemExit(3)\n", "SystemExit"),
     ],
 )
 def test_a_strategy_file_that_cannot_be_used(call, tmp_path: Path, text: str, message: str) -> None:
@@ -253,6 +258,12 @@ def test_a_strategy_file_that_cannot_be_used(call, tmp_path: Path, text: str, me
     assert message in refused(call, "optimize", path)
     assert message in refused(call, "strategies", path)
     assert message in refused(call, "check", path)
+
+
+def test_a_strategy_file_that_ends_the_program(call, tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("raise SystemExit(3)\n")
+    assert "SystemExit" in refused(call, "optimize", path)
 
 
 def test_a_strategy_that_never_trades(call, strategy_file) -> None:

@@ -94,3 +94,31 @@ def test_a_strategy_that_raises_is_a_wrong_call(call, strategy_file) -> None:
     outcome = call("check", strategy_file("return 1 / 0"))
     assert outcome.code == 2
     assert "ZeroDivisionError" in outcome.err
+
+
+def test_defaults_that_a_fixed_parameter_forbids_are_left_out(call) -> None:
+    outcome = call("check", "ma_cross", "-p", "slow=20", "-p", "ma=sma", "--from", 2016, "--candidates", 2)
+    assert outcome.code == 0
+    assert "2 parameter sets" in outcome.out
+
+
+def test_too_few_candidates(call) -> None:
+    outcome = call("check", "momentum", "--candidates", 0)
+    assert (outcome.code, outcome.err) == (2, "error: --candidates is 0; expected at least 1\n")
+
+
+def test_a_strategy_that_raises_for_some_parameters_names_them(call, strategy_file) -> None:
+    path = strategy_file("return Signals(rise > 0, rise < 0) if self.days == 10 else 1 / 0")
+    outcome = call("check", path, "--from", 2016)
+    assert outcome.code == 2
+    assert "error: with days=" in outcome.err
+    assert "ZeroDivisionError" in outcome.err
+
+
+def test_candidates_that_need_more_bars_are_left_out(call) -> None:
+    few = call("check", "momentum", "--from", "2018-09-01", "--candidates", 8)
+    assert few.code == 0
+    assert "not tested, lookback_period=" in few.err
+    none = call("check", "momentum", "--from", "2018-12-20", "--candidates", 3)
+    assert none.code == 2
+    assert "nothing to compare" in none.err

@@ -32,6 +32,13 @@ def test_the_result_is_for_people(call) -> None:
     assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith(("The same", "trials")))
 
 
+def test_a_narrow_terminal_gets_two_tables(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    out = call("optimize", "momentum", *FEW).out
+    assert out.count("\nmax drawdown ") == out.count(" buy&hold\n") == 2
+    assert out.index(" in sample ") < out.rindex(" held out ")
+
+
 def test_json_is_the_result_and_nothing_else(call) -> None:
     outcome = call("optimize", "momentum", *FEW, "--json")
     model = ResultModel.from_json(outcome.out)
@@ -293,6 +300,15 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(call, state: Path, monk
     assert list(state.glob("runs/*")) == []
 
 
+def test_ctrl_c_before_a_trial_can_win(call, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        outcome = call("optimize", "momentum", "--from", 2012, "-n", 300, "--require", "trades >= 9999")
+    assert outcome.code == 130
+    assert "error" not in outcome.err
+    assert "continue with: strategy-optimizer optimize momentum" in outcome.err
+
+
 def test_the_same_call_goes_on_by_itself(call, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         interrupt_after(patch, 50)
@@ -305,7 +321,28 @@ def test_the_same_call_goes_on_by_itself(call, monkeypatch) -> None:
 def test_nothing_to_resume(call) -> None:
     outcome = call("optimize", "momentum", *FEW, "--resume")
     assert outcome.code == 2
-    assert "there is no interrupted search of this call to resume" in outcome.err
+    assert "there is no search to resume in" in outcome.err
+    assert "the folder of this very call" in outcome.err
+
+
+def test_nothing_to_resume_in_a_named_folder(call, tmp_path: Path) -> None:
+    outcome = call("optimize", "momentum", *FEW, "--resume", "--checkpoint", tmp_path)
+    assert outcome.code == 2
+    assert f"there is no search to resume in {tmp_path}\n" in outcome.err
+
+
+def test_what_a_strategy_prints_is_not_the_result(call, strategy_file) -> None:
+    path = strategy_file("print('hello'); return Signals(rise > self.level, rise < 0)")
+    outcome = call("optimize", path, *FEW, "--json")
+    assert ResultModel.from_json(outcome.out).reproduced
+    assert "hello" in outcome.err
+    assert call("check", path, "--from", 2014, "--json").out.startswith("{")
+
+
+def test_a_strategy_of_ones_own_should_be_checked(call, strategy_file) -> None:
+    path = strategy_file("return Signals(rise > self.level, rise < 0)")
+    assert f"strategy-optimizer check {path} --data nasdaq" in call("optimize", path, *FEW).err
+    assert "check" not in call("optimize", "momentum", *FEW).err
 
 
 def test_another_call_does_not_continue_a_search(call, monkeypatch) -> None:

@@ -8,7 +8,7 @@ import itertools
 import pytest
 from rich.console import Console
 
-from strategy_optimizer.cli.progress import Pace, SearchProgress, _live_line, progress_text
+from strategy_optimizer.cli.progress import Pace, SearchProgress, Waiting, _live_line, progress_text
 from strategy_optimizer.records import Finished, Progress, Started
 
 
@@ -41,6 +41,13 @@ def test_plain_lines_come_every_few_seconds_only(capsys: pytest.CaptureFixture[s
     assert lines[0] == "auto chose ga: it is large"
     assert 3 <= len(lines) <= 8
     assert "of 2,000 trials" in lines[1]
+
+
+def test_the_wait_for_the_compiler_is_explained() -> None:
+    times = iter([10.0, 11.0, 15.0])
+    waiting = Waiting(lambda: next(times))
+    assert waiting.__rich__().plain == "preparing ..."
+    assert waiting.__rich__().plain == "compiling, which happens once ... 5 s"
 
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,7 +108,7 @@ def test_the_ending_may_be_upper_case_and_a_file_is_replaced(history: TrialHisto
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("a.xlsx", "'.xlsx'"), ("a", "'nothing'"), ("a.cvs", "mean '.csv'")]
+    ("name", "message"), [("a.xlsx", "'.xlsx'"), ("a", "has no ending"), ("a.cvs", "mean '.csv'")]
 )
 def test_unknown_endings(name: str, message: str, history: TrialHistory, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=message):

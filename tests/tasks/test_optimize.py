@@ -306,6 +306,8 @@ def test_when_every_trial_fails_the_error_says_why() -> None:
     with pytest.raises(TaskError, match=r"all 25 trials failed: no_trades \(25\)"):
         task.run()
     assert len(task.history) == 25
+    with pytest.raises(TaskError, match="has run already"):
+        task.run()
 
 
 def test_when_no_trial_is_feasible_the_error_says_so() -> None:

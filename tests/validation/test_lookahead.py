@@ -260,7 +260,7 @@ def test_short_data_fail_without_look_ahead() -> None:
     report = check_lookahead(ShortDataOnly, {}, BARS)
     assert report.ok
     assert {f.cut for f in report.failures} == {1, 2, 9}
-    assert "within the warm-up" in str(report)
+    assert "fails within the warm-up, given 1, 2, 9 bars" in str(report)
 
 
 @pytest.mark.parametrize("name", [*list_strategies(), "vectorised"])

@@ -57,7 +57,7 @@ def strategy_kernel(strategy: type[CompiledStrategy]) -> types.ModuleType:
         chosen=", ".join(outputs),
     )
     functions = {"strategy_signals": strategy.signals, "strategy_warmup": strategy.warmup}
-    constants = {"HAS_SHORT": strategy.short, "MULTI_SYMBOL": strategy.multi_symbol}
+    constants = {"MULTI_SYMBOL": strategy.multi_symbol}
     return load_kernel(STRATEGY_RUNNER, functions, generated, constants)
 
 
@@ -70,7 +70,9 @@ def _check_orders(strategy: type[CompiledStrategy], space: ParameterSpace) -> No
             )
     for field, value in strategy.orders.items():
         if field in strategy.per_bar:
-            raise StrategyError(f"{strategy.label()}: {field} stands in both orders and per_bar; leave one out")
+            raise StrategyError(
+                f"{strategy.label()}: {field} stands in both orders and per_bar; leave one out"
+            )
         if isinstance(value, str) and value not in space.names:
             raise StrategyError(
                 f"{strategy.label()}: {field} is taken from the parameter '{value}', "

@@ -37,7 +37,12 @@ class Costs:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not math.isfinite(value)
+                or value < 0
+            ):
                 raise BacktestError(f"{field.name} is {value!r}; expected a number from 0 up")
         for name in ("commission", "slippage"):
             if getattr(self, name) >= 1:

@@ -249,9 +249,7 @@ class PopulationEvaluator:
             kernel.run_signals(*market, *flags, warmups, *levels, masks, account, tally, path, out, sums)
         else:
             market = kernel_bars(kernel, self._rows)
-            kernel.run_portfolio_signals(
-                market, *flags, warmups, *levels, masks, account, tally, out, sums
-            )
+            kernel.run_portfolio_signals(market, *flags, warmups, *levels, masks, account, tally, out, sums)
         values[rows], blocks[rows] = out, sums
 
     def _simulator(self, has_short: bool) -> Any:
@@ -297,6 +295,8 @@ class CompiledSignals:
     def fill(self, points: FloatArray, room: Any) -> Any:
         """Write the signals of the points (n, d) into `room`; return the part of it that is filled."""
         used = self.kernel.SignalArrays(*(array[: len(points)] for array in room))
+        for flags in used[:4]:
+            flags.fill(False)
         self.kernel.compiled_signals(self.prices, points, used)
         return used
 

@@ -6,6 +6,9 @@ package. It holds no strategy: it is compiled once, and every strategy uses the 
 Notation: t is a bar, q the signed number of shares, `le lx se sx` the long entry and exit and the short entry
 and exit signals, `last` the equity at the previous close. Order values (size, stops) have one value for all bars,
 read at ``t & mask`` with ``mask = 0``, or one a bar with ``mask = -1``.
+
+``_nrt=False`` switches Numba's reference counting off: nothing is allocated here, and the counting is a function
+call at each slice and argument that took two thirds of the time of a backtest.
 """
 
 from collections import namedtuple
@@ -47,44 +50,13 @@ Extremes = namedtuple("Extremes", ("low", "high", "close"))
 Path = namedtuple("Path", ("equity", "bar", "starts", "cursor"))
 Orders = namedtuple("Orders", ("size", "stop", "target", "trail", "masks"))
 # `row` is the position's row in the table of trades, `carried` what it has cost so far: entry costs and borrow.
-Position = namedtuple("Position", ("q", "entry", "bar", "row", "carried", "stop", "target", "extreme", "trail"))
+Position = namedtuple(
+    "Position", ("q", "entry", "bar", "row", "carried", "stop", "target", "extreme", "trail")
+)
 FLAT = Position(0.0, 0.0, 0, 0, 0.0, np.nan, np.nan, 0.0, np.nan)
 
 # Whether there are short signals at all; the cache loads one kernel for each answer.
 HAS_SHORT = True
-
-
-@intrinsic
-def unowned(typing_context, array):
-    """Return the same array without its owner: Numba then counts no references to it.
-
-    Counting is an atomic instruction at each slice and call, and took half of the time of a backtest. Only for
-    arrays that a caller holds until the kernel returns.
-    """
-
-    def codegen(context, builder, signature, arguments):
-        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
-        struct.meminfo = struct.meminfo.type(None)
-        struct.parent = struct.parent.type(None)
-        return struct._getvalue()
-
-    if not isinstance(array, types.Array):
-        raise TypeError(f"unowned() takes an array, not {array}")
-    return array(array), codegen
-
-
-@njit(forceinline=True)
-def unowned_bars(bars):
-    """Return the bars without their owners."""
-    return BarArrays(
-        unowned(bars.open), unowned(bars.high), unowned(bars.low), unowned(bars.close), unowned(bars.volume)
-    )
-
-
-@njit(forceinline=True)
-def unowned_extremes(extremes):
-    """Return the extremes without their owners."""
-    return Extremes(unowned(extremes.low), unowned(extremes.high), unowned(extremes.close))
 
 
 @intrinsic
@@ -111,7 +83,7 @@ def first_set(typing_context, word):
     return types.int64(types.uint64), codegen
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def decide(q, le, lx, se, sx, blocked):
     """Return what the signals of one bar ask for: an exit beats an entry, two opposite entries cancel."""
     go_long = le and not lx
@@ -133,7 +105,7 @@ def decide(q, le, lx, se, sx, blocked):
     return 0
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def still_blocked(blocked, le, se):
     """Return the side that must not re-enter yet: its signal has to go away once after a protective exit."""
     if (blocked == 1 and not le) or (blocked == -1 and not se):
@@ -141,7 +113,7 @@ def still_blocked(blocked, le, se):
     return blocked
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def protective_exit(long, o, h, lo, stop, target):
     """Return ``(price before slippage, which)`` inside one bar; which: 0 none, 1 stop, 2 target.
 
@@ -169,7 +141,7 @@ def protective_exit(long, o, h, lo, stop, target):
     return 0.0, 0
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def nearer_stop(long, fixed, extreme, trail):
     """Return ``(level, is_trailing)``: the nearer of the fixed and the trailing stop; NaN when there is none."""
     if trail == trail:  # not NaN
@@ -179,7 +151,7 @@ def nearer_stop(long, fixed, extreme, trail):
     return fixed, False
 
 
-@njit(error_model="numpy")
+@njit(forceinline=True, error_model="numpy", _nrt=False)
 def open_position(tally, account, orders, t, decision, side, price, equity, buying_power, last):
     """Return the position opened at `price` before slippage; its q is 0 when the account affords nothing.
 
@@ -214,7 +186,7 @@ def open_position(tally, account, orders, t, decision, side, price, equity, buyi
     )
 
 
-@njit(error_model="numpy")
+@njit(forceinline=True, error_model="numpy", _nrt=False)
 def close_position(tally, account, trades, symbol, position, t, price, reason, last):
     """Return the cash that comes in when the position is closed at `price` before slippage.
 
@@ -244,7 +216,7 @@ def close_position(tally, account, trades, symbol, position, t, price, reason, l
     return q * fill - costs
 
 
-@njit
+@njit(_nrt=False)
 def write_trade(trades, symbol, position, exit_bar, fill, pnl, reason):
     """Write one trade into the table of trades."""
     row = position.row
@@ -259,7 +231,7 @@ def write_trade(trades, symbol, position, exit_bar, fill, pnl, reason):
     trades[row, REASON] = reason
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def protective_reason(which, trailing):
     """Return the exit reason of what `protective_exit` found."""
     if which == 2:
@@ -267,7 +239,7 @@ def protective_reason(which, trailing):
     return TRAILING_STOP if trailing else STOP_LOSS
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def with_extreme(position, extreme, charge):
     """Return the position after a bar: its highest high (lowest low) and what it has cost."""
     return Position(
@@ -283,13 +255,13 @@ def with_extreme(position, extreme, charge):
     )
 
 
-@njit
+@njit(forceinline=True, _nrt=False)
 def block_edge(k, n_blocks, account):
     """Return the bar of the first return of block k: the returns are cut into `n_blocks` equal parts."""
     return account.start + 1 + k * (account.stop - account.start - 1) // n_blocks
 
 
-@njit
+@njit(_nrt=False)
 def clear_blocks(blocks, account):
     """Write the number of returns of each block, and zero its sums."""
     n_blocks = blocks.shape[0]
@@ -299,7 +271,7 @@ def clear_blocks(blocks, account):
         blocks[k, 2] = 0.0
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=False)
 def write_metrics(out, blocks, s3, s4, down, tally, equity, account):
     """Turn the sums of one run into the metrics, in the order of `metrics.METRICS`."""
     n_bars = account.stop - account.start
@@ -337,7 +309,7 @@ def write_metrics(out, blocks, s3, s4, down, tally, equity, account):
     out[16] = m4 / (m2 * m2) if m2 > 0.0 else np.nan
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def next_entry(t, stop, le, lx, se, sx):
     """Return the first bar from t on, before `stop`, whose signals open a position when flat; else `stop`."""
     while t + 8 <= stop:
@@ -355,7 +327,7 @@ def next_entry(t, stop, le, lx, se, sx):
     return stop
 
 
-@njit
+@njit(forceinline=True, _nrt=False)
 def next_allowed_entry(t, stop, le, lx, se, sx, blocked):
     """Return the same bar where one side is still blocked, and who is blocked then."""
     while t < stop:
@@ -385,7 +357,7 @@ def group_extremes(bars):
     return extremes
 
 
-@njit
+@njit(forceinline=True, _nrt=False)
 def quiet_until(t, stop, bars, extremes, exits, opposite, has_opposite, position, cash):
     """Return ``(first bar from t on at which something may happen to the position, extreme before it)``.
 
@@ -434,7 +406,7 @@ def quiet_until(t, stop, bars, extremes, exits, opposite, has_opposite, position
     return t, extreme
 
 
-@njit
+@njit(_nrt=False)
 def start_path(path, account):
     """Begin with the starting cash, before the first bar."""
     path.equity[0] = account.cash
@@ -444,7 +416,7 @@ def start_path(path, account):
     path.cursor[2] = account.start + 1
 
 
-@njit
+@njit(forceinline=True, _nrt=False)
 def mark(path, account, cash, q, close, first, end):
     """Append the equity at the closes ``first <= t < end``, all with the same position."""
     if end <= first:
@@ -464,14 +436,14 @@ def mark(path, account, cash, q, close, first, end):
     path.cursor[0] = j + end - first - 1
 
 
-@njit
+@njit(forceinline=True, _nrt=False)
 def unmark(path, t):
     """Take back the mark of bar t, if there is one: the position changes at its close."""
     if path.bar[path.cursor[0]] == t:
         path.cursor[0] -= 1
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "nsz"})
+@njit(error_model="numpy", fastmath={"reassoc", "nsz"}, _nrt=False)
 def add_returns(equity, first, end):
     """Return the sums of r, r^2, r^3, r^4 and min(r, 0)^2 over the steps to the elements ``first <= j < end``.
 
@@ -493,7 +465,7 @@ def add_returns(equity, first, end):
     return s1, s2, s3, s4, down
 
 
-@njit(fastmath={"reassoc", "nsz"})
+@njit(fastmath={"reassoc", "nsz"}, _nrt=False)
 def lowest_and_highest(equity, first):
     """Return the extremes of the `GROUP` elements from `first` on."""
     group = equity[first : first + GROUP]
@@ -504,7 +476,7 @@ def lowest_and_highest(equity, first):
     return lowest, highest
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=False)
 def measure_drawdown(path, stop, tally):
     """Find the deepest and the longest drawdown of the path; between its elements equity stands still.
 
@@ -540,7 +512,7 @@ def measure_drawdown(path, stop, tally):
     tally[DRAWDOWN_BARS] = longest
 
 
-@njit
+@njit(_nrt=False)
 def measure_path(path, account, tally, metrics, blocks, curve):
     """Turn the path of the equity into metrics, block sums and, where it is wanted, the curve of all bars."""
     n_blocks = blocks.shape[0]
@@ -566,7 +538,7 @@ def measure_path(path, account, tally, metrics, blocks, curve):
         curve[done : account.stop] = path.equity[n]
 
 
-@njit
+@njit(forceinline=True, _nrt=False)
 def hold(t, bars, extremes, le, lx, se, sx, position, cash, account, tally, path):
     """Carry a position from bar t on until something happens to it; return ``(bar, what, position, cash)``.
 
@@ -613,8 +585,10 @@ def hold(t, bars, extremes, le, lx, se, sx, position, cash, account, tally, path
     return t, what, with_extreme(position, extreme, carried), cash
 
 
-@njit(error_model="numpy")
-def simulate_symbol(bars, extremes, le, lx, se, sx, warmup, orders, account, tally, path, metrics, blocks, trades, curve):
+@njit(error_model="numpy", _nrt=False)
+def simulate_symbol(
+    bars, extremes, le, lx, se, sx, warmup, orders, account, tally, path, metrics, blocks, trades, curve
+):
     """Simulate one symbol from event to event; fill `metrics` (17,), `blocks` (B, 3) and the records not None.
 
     Bars without a position cost an eighth of a look at the entry signals. Bars with one cost a write of the
@@ -647,7 +621,9 @@ def simulate_symbol(bars, extremes, le, lx, se, sx, warmup, orders, account, tal
         if path.bar[before] == fill_bar:
             before -= 1
         last = path.equity[before]
-        position = open_position(tally, account, orders, fill_bar, decision, side, fills[fill_bar], cash, cash, last)
+        position = open_position(
+            tally, account, orders, fill_bar, decision, side, fills[fill_bar], cash, cash, last
+        )
         if position.q == 0.0:
             t += 1
             continue
@@ -703,7 +679,9 @@ def simulate_symbol(bars, extremes, le, lx, se, sx, warmup, orders, account, tal
             position = FLAT
             if todo != CLOSE:
                 side = 1.0 if todo & OPEN_LONG else -1.0
-                position = open_position(tally, account, orders, t, signal_bar, side, fills[t], cash, cash, last)
+                position = open_position(
+                    tally, account, orders, t, signal_bar, side, fills[t], cash, cash, last
+                )
                 cash -= position.q * position.entry + position.carried
                 fill_bar = t
             if position.q == 0.0:
@@ -814,7 +792,9 @@ def simulate_portfolio(bars, le, lx, se, sx, warmup, orders, account, tally, met
 
     for t in range(start, stop):
         if not at_close:
-            cash = fill_signals(tally, account, orders, trades, positions, todo, bars.open, t, t - 1, cash, last)
+            cash = fill_signals(
+                tally, account, orders, trades, positions, todo, bars.open, t, t - 1, cash, last
+            )
         cash = check_levels(tally, account, bars, trades, positions, blocked, t, cash, last)
         if t >= first_decision:
             for s in range(n_symbols):
@@ -868,17 +848,27 @@ def simulate_portfolio(bars, le, lx, se, sx, warmup, orders, account, tally, met
     write_metrics(metrics, blocks, s3, s4, down, tally, last, account)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def run_signals(
-    bars, extremes, le, lx, se, sx, warmups, size, stop, target, trail, masks, account, tally, path, metrics,
+    bars,
+    extremes,
+    le,
+    lx,
+    se,
+    sx,
+    warmups,
+    size,
+    stop,
+    target,
+    trail,
+    masks,
+    account,
+    tally,
+    path,
+    metrics,
     blocks,
 ):
     """Simulate the signals of many candidates on one symbol: signal arrays are (candidates, bars)."""
-    bars, extremes = unowned_bars(bars), unowned_extremes(extremes)
-    path = Path(unowned(path.equity), unowned(path.bar), unowned(path.starts), unowned(path.cursor))
-    le, lx, se, sx = unowned(le), unowned(lx), unowned(se), unowned(sx)
-    size, stop, target, trail = unowned(size), unowned(stop), unowned(target), unowned(trail)
-    tally, metrics, blocks = unowned(tally), unowned(metrics), unowned(blocks)
     for i in range(metrics.shape[0]):
         orders = Orders(size[i], stop[i], target[i], trail[i], masks)
         simulate_symbol(
@@ -892,18 +882,26 @@ def run_portfolio_signals(
     bars, le, lx, se, sx, warmups, size, stop, target, trail, masks, account, tally, metrics, blocks
 ):
     """Simulate the signals of many candidates on several symbols: arrays are (candidates, symbols, bars)."""
-    bars = unowned_bars(bars)
-    le, lx, se, sx = unowned(le), unowned(lx), unowned(se), unowned(sx)
-    size, stop, target, trail = unowned(size), unowned(stop), unowned(target), unowned(trail)
-    tally, metrics, blocks = unowned(tally), unowned(metrics), unowned(blocks)
     for i in range(metrics.shape[0]):
         orders = Orders(size[i], stop[i], target[i], trail[i], masks)
         simulate_portfolio(
-            bars, le[i], lx[i], se[i], sx[i], warmups[i], orders, account, tally, metrics[i], blocks[i], None, None
+            bars,
+            le[i],
+            lx[i],
+            se[i],
+            sx[i],
+            warmups[i],
+            orders,
+            account,
+            tally,
+            metrics[i],
+            blocks[i],
+            None,
+            None,
         )
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def record_symbol(
     bars, extremes, le, lx, se, sx, warmup, orders, account, tally, path, metrics, blocks, trades, curve
 ):

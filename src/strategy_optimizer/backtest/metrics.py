@@ -32,7 +32,9 @@ METRIC_DEFINITIONS: Mapping[str, str] = {
 METRICS: tuple[str, ...] = tuple(METRIC_DEFINITIONS)
 
 
-def equity_metrics(equity: Sequence[float], cash: float, years: float, periods_per_year: float) -> dict[str, float]:
+def equity_metrics(
+    equity: Sequence[float], cash: float, years: float, periods_per_year: float
+) -> dict[str, float]:
     """Return the metrics that the equity curve determines.
 
     Parameters

@@ -294,9 +294,7 @@ def _close(ledger: Ledger, rules: Rules, s: int, t: int, price: float, reason: s
     ledger.costs_paid += paid + h.shares * abs(fill - price)
     ledger.traded += h.shares * fill / last
     pnl = h.side * h.shares * (fill - h.entry_price) - paid - h.paid
-    ledger.trades.append(
-        ClosedTrade(s, h.side, h.shares, h.entry_bar, h.entry_price, t, fill, pnl, reason)
-    )
+    ledger.trades.append(ClosedTrade(s, h.side, h.shares, h.entry_bar, h.entry_price, t, fill, pnl, reason))
     ledger.holdings[s] = None
 
 

@@ -89,5 +89,7 @@ class MetricsTable:
 def metric_column(name: str) -> int:
     """Return the column of a metric, or raise a `BacktestError` with the nearest name."""
     if name not in _COLUMN:
-        raise BacktestError(f"there is no metric '{name}'{nearest_name(name, METRICS)} (known: {', '.join(METRICS)})")
+        raise BacktestError(
+            f"there is no metric '{name}'{nearest_name(name, METRICS)} (known: {', '.join(METRICS)})"
+        )
     return _COLUMN[name]

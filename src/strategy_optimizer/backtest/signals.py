@@ -79,7 +79,9 @@ def as_flags(values: Any, shape: tuple[int, ...], name: str) -> BoolArray:
         return array.astype(np.bool_)
     if array.dtype.kind == "f" and np.isnan(array).any():
         first = np.argwhere(np.isnan(array))[0].tolist()
-        raise BacktestError(f"{name} is NaN at bar {first[0]}; expected True or False (compare, do not multiply)")
+        raise BacktestError(
+            f"{name} is NaN at bar {first[0]}; expected True or False (compare, do not multiply)"
+        )
     if array.dtype.kind == "f" and bool(np.isin(array, (0.0, 1.0)).all()):
         return array.astype(np.bool_)
     raise BacktestError(f"{name} has the type {array.dtype}; expected booleans, one a bar")

@@ -91,12 +91,16 @@ def simulate_signals(
     >>> result.trades[0].entry_bar, result.trades[0].exit_bar
     (1, None)
     """
-    for name, level in (("stop_loss", stop_loss), ("take_profit", take_profit), ("trailing_stop", trailing_stop)):
+    for name, level in (
+        ("stop_loss", stop_loss),
+        ("take_profit", take_profit),
+        ("trailing_stop", trailing_stop),
+    ):
         if level is not None and bool(np.any(np.asarray(level, dtype=np.float64) <= 0)):
-            raise BacktestError(f"{name} is not above 0; expected a fraction of the fill price such as 0.05, or None")
-    signals = Signals(
-        entries, exits, short_entries, short_exits, size, stop_loss, take_profit, trailing_stop
-    )
+            raise BacktestError(
+                f"{name} is not above 0; expected a fraction of the fill price such as 0.05, or None"
+            )
+    signals = Signals(entries, exits, short_entries, short_exits, size, stop_loss, take_profit, trailing_stop)
     rules = Rules(costs or Costs(), cash, fill, reentry, window, n_blocks, periods_per_year)
     return run_plan(bars, signal_rows(signals, bars), rules, engine)
 
@@ -158,7 +162,10 @@ def _run_kernel(bars: Bars, plan: SignalRows, rules: Rules) -> BacktestResult:
     values = dict(zip(METRICS, metrics.tolist(), strict=True))
     opened = trades[: int(values["trades"])]
     return BacktestResult(
-        tuple(_trade(row) for row in opened.tolist()), curve[account.start : account.stop].copy(), values, blocks
+        tuple(_trade(row) for row in opened.tolist()),
+        curve[account.start : account.stop].copy(),
+        values,
+        blocks,
     )
 
 

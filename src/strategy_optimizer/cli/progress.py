@@ -21,6 +21,7 @@ from strategy_optimizer.records import Event, Finished, Progress, Started
 
 PLAIN_INTERVAL = 5.0
 BAR_WIDTH = 24
+COMPILING_AFTER = 3.0  # seconds without a trial that mean machine code is being made
 RATE_WINDOW = 3.0  # seconds; the first trials wait for the compiler and would spoil a longer mean
 
 
@@ -46,7 +47,7 @@ class SearchProgress:
     def __enter__(self) -> SearchProgress:
         # With FORCE_COLOR Rich takes a pipe for a terminal; a line that overwrites itself needs a real one.
         if not self._quiet and sys.stderr.isatty() and not self._console.is_dumb_terminal:
-            waiting = Text("preparing ...", style="dim")
+            waiting = Waiting(self._clock)
             self._live = Live(waiting, console=self._console, refresh_per_second=8, transient=True)
             self._live.start()
         return self
@@ -79,6 +80,20 @@ class SearchProgress:
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, style="dim")
+
+
+class Waiting:
+    """The line before the first trial; after a while it says what takes so long."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._start = clock()
+
+    def __rich__(self) -> Text:
+        seconds = self._clock() - self._start
+        if seconds < COMPILING_AFTER:
+            return Text("preparing ...", style="dim")
+        return Text(f"compiling, which happens once ... {seconds:.0f} s", style="dim")
 
 
 class Pace:

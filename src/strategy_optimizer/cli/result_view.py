@@ -14,6 +14,7 @@ from strategy_optimizer.records import STOP_REASONS
 from strategy_optimizer.tasks import Result
 
 SCORE = "composite_score"
+SIDE_BY_SIDE = 74  # columns that six numbers need
 SHOWN = (
     "total_return",
     "annual_return",
@@ -33,7 +34,7 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
     out.print(f"\n{result.strategy_name} on {result.data.name}", style="bold")
     for label, text in heading(result):
         out.print(f"{label:<10} {text}", soft_wrap=True)
-    for table in (numbers_table(result), parameters_table(result)):
+    for table in (*numbers_tables(result, out.width), parameters_table(result)):
         out.print()
         out.print(table)
     out.print()
@@ -54,9 +55,9 @@ def heading(result: Result) -> list[tuple[str, str]]:
     lines.append(("costs", _costs(result.costs)))
     earlier = f" ({counts.resumed:,} of them before it was continued)" if counts.resumed else ""
     pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
-    reason = STOP_REASONS[result.stop_reason]
     name, seed = result.optimizer["name"], result.seed
-    lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}; {reason}"))
+    lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}"))
+    lines.append(("ended", STOP_REASONS[result.stop_reason]))
     return lines
 
 
@@ -74,19 +75,29 @@ def _period(bars: tuple[int, int], dates: tuple[str, str]) -> str:
     return f"{bars[1] - bars[0]:,} bars, {dates[0]} to {dates[1]}"
 
 
-def numbers_table(result: Result) -> Table:
-    """Return the metrics of the winner, the defaults and buy-and-hold, in sample and held out."""
-    rivals = {"winner": result.best, "defaults": result.defaults, "buy&hold": result.buy_and_hold}
-    columns: list[Mapping[str, float]] = [rival.in_sample for rival in rivals.values()]
-    headings = [f"{'in sample' if i == 0 else ''}\n{name}" for i, name in enumerate(rivals)]
+def numbers_tables(result: Result, width: int) -> list[Table]:
+    """Return the metrics in sample and held out: side by side, or in two tables on a narrow terminal."""
+    halves = [_half(result, "in_sample")]
     if result.data.held_out is not None:
-        columns += [rival.held_out or {} for rival in rivals.values()]
-        headings += [f"{'held out' if i == 0 else ''}\n{name}" for i, name in enumerate(rivals)]
-    table = plain_table("", *headings)
+        halves.append(_half(result, "held_out"))
+    if width < SIDE_BY_SIDE:
+        return [_numbers_table(result, [half]) for half in halves]
+    return [_numbers_table(result, halves)]
+
+
+def _half(result: Result, part: str) -> dict[str, Mapping[str, float]]:
+    """Return the columns of one part of the data by heading."""
+    rivals = {"winner": result.best, "defaults": result.defaults, "buy&hold": result.buy_and_hold}
+    over = {"winner": part.replace("_", " ")}
+    return {f"{over.get(name, '')}\n{name}": getattr(rival, part) or {} for name, rival in rivals.items()}
+
+
+def _numbers_table(result: Result, halves: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
+    table = plain_table("", *(heading for half in halves for heading in half))
     table.padding = (0, 1, 0, 0)
     for name in (SCORE, *shown_metrics(result)):
         label = "score" if name == SCORE else name.replace("_", " ")
-        table.add_row(label, *(_cell(name, column.get(name)) for column in columns))
+        table.add_row(label, *(_cell(name, column.get(name)) for half in halves for column in half.values()))
     return table
 
 

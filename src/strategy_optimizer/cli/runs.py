@@ -28,9 +28,9 @@ def run_folder(task_id: str) -> Path:
     return runs_folder() / name[-60:]
 
 
-def is_interrupted(folder: Path) -> bool:
-    """Return whether the folder holds a search that can be continued."""
-    return (folder / "state.json").is_file()
+def holds_search(folder: Path) -> bool:
+    """Return whether the folder holds a search, even one that was killed before it was first saved."""
+    return any((folder / name).is_file() for name in ("state.json", "trials.bin"))
 
 
 def forget(folder: Path) -> None:

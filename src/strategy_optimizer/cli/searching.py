@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,16 @@ from strategy_optimizer.cli.options import OptimizeOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
+from strategy_optimizer.errors import TaskError
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
 
 DEFAULT_OBJECTIVE = "sharpe_ratio"
+WHY_NONE = (
+    ", the folder of this very call; all its options must be those of the interrupted one, "
+    "or name the folder with --checkpoint"
+)
 
 
 def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
@@ -37,25 +43,34 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     """
     for path in options.export:
         _check_writable(path)
-    with SearchProgress(quiet=options.quiet) as progress:
+    # What a strategy prints must not get into the result.
+    with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
         task = prepare(options, progress)
-        result = task.run()
-    try:
-        _export(result, options.export)
-    finally:  # a full disk must not cost the sight of the result; its checkpoint is still there
-        _show(result, options, call)
-    if result.stop_reason == "interrupted":
-        _say_how_to_resume(result, task, call)
-        return INTERRUPTED
-    if options.checkpoint is None:
+        try:
+            result = task.run()
+        except TaskError:
+            if task.stop_reason != "interrupted":
+                raise
+            _say_how_to_resume(task, call)  # no trial of those that were made could win
+            return INTERRUPTED
+    _export(result, options, call)
+    interrupted = result.stop_reason == "interrupted"
+    if options.checkpoint is None and not interrupted:
         runs.forget(_folder(task))
+    _show(result, options, call)
+    if interrupted:
+        _say_how_to_resume(task, call)
+        return INTERRUPTED
+    _say_what_is_next(task, options)
     return DONE
 
 
 def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationTask:
     """Return the task; mistakes in the options are found here, the cheapest first."""
     strategy = get_strategy(options.strategy)
-    parse_objective(options.objective or DEFAULT_OBJECTIVE, options.require)
+    objective = parse_objective(
+        DEFAULT_OBJECTIVE if options.objective is None else options.objective, options.require
+    )
     space = narrowed_space(strategy.space(), options.space, options.constraint, options.param)
     seconds = parse_duration(options.time) if options.time is not None else None
     optimizer, settings = _optimizer(options)
@@ -65,8 +80,7 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
         load_named_bars(options.data, options.start, options.end, options.repair),
         optimizer,
         space=space,
-        objective=options.objective or DEFAULT_OBJECTIVE,
-        outcome_constraints=options.require,
+        objective=objective,
         evaluations=options.evaluations,
         seconds=seconds,
         target=options.target,
@@ -97,18 +111,17 @@ def _optimizer(options: OptimizeOptions) -> tuple[str, dict[str, Any]]:
 
 def _checkpoint(options: OptimizeOptions, task: OptimizationTask) -> dict[str, Any]:
     """Return where the search is kept: in the given folder, or in one that belongs to this very call."""
-    if options.checkpoint is not None:
-        return {"checkpoint": options.checkpoint, "resume": options.resume}
-    folder = runs.run_folder(task.task_id)
-    interrupted = runs.is_interrupted(folder)
-    if options.resume and not interrupted:
+    folder = options.checkpoint or runs.run_folder(task.task_id)
+    started = runs.holds_search(folder)
+    if options.resume and not started:
         raise UsageError(
-            f"there is no interrupted search of this call to resume (looked for {folder}). "
-            "All options must be those of the interrupted call, or name its folder with --checkpoint"
+            f"there is no search to resume in {folder}{WHY_NONE if not options.checkpoint else ''}"
         )
-    if interrupted and not options.resume:
+    if options.checkpoint is not None:
+        return {"checkpoint": folder, "resume": options.resume}
+    if started and not options.resume:
         note("an earlier run of this call was interrupted: it is continued, which gives the same result")
-    return {"checkpoint": folder, "resume": interrupted}
+    return {"checkpoint": folder, "resume": started}
 
 
 def _check_writable(path: Path) -> None:
@@ -121,10 +134,15 @@ def _check_writable(path: Path) -> None:
         raise UsageError(f"--export {path} {reason}")
 
 
-def _export(result: Result, paths: Sequence[Path]) -> None:
-    for path in paths:
-        result.export(str(path))
-        note(f"wrote {len(result.history):,} trials to {path}")
+def _export(result: Result, options: OptimizeOptions, call: Sequence[str]) -> None:
+    """Write the files. A full disk must not cost the sight of the result; its checkpoint is still there."""
+    try:
+        for path in options.export:
+            result.export(str(path))
+            note(f"wrote {len(result.history):,} trials to {path}")
+    except TaskError:
+        _show(result, options, call)
+        raise
 
 
 def _show(result: Result, options: OptimizeOptions, call: Sequence[str]) -> None:
@@ -138,7 +156,15 @@ def _folder(task: OptimizationTask) -> Path:
     return Path(str(task.settings.checkpoint))
 
 
-def _say_how_to_resume(result: Result, task: OptimizationTask, call: Sequence[str]) -> None:
+def _say_how_to_resume(task: OptimizationTask, call: Sequence[str]) -> None:
     arguments = [argument for argument in call if argument != "--resume"]
-    note(f"interrupted after {len(result.history):,} trials, all kept in {_folder(task)}")
+    note(f"interrupted after {len(task.history):,} trials, all kept in {_folder(task)}")
     note(f"continue with: strategy-optimizer {shlex.join([*arguments, '--resume'])}")
+
+
+def _say_what_is_next(task: OptimizationTask, options: OptimizeOptions) -> None:
+    """Name the look-ahead check to someone who searched a strategy of their own."""
+    if options.json or options.quiet or task.strategy.__module__.startswith("strategy_optimizer."):
+        return
+    data = [part for name in options.data for part in ("--data", name)]
+    note(f"Does it look ahead? strategy-optimizer {shlex.join(['check', options.strategy, *data])}")

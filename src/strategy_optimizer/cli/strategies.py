@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 from rich.table import Table
@@ -37,7 +39,8 @@ def list_all(as_json: bool) -> int:
 
 def show_one(name: str, as_json: bool) -> int:
     """Print one strategy: what it does, its parameters and constraints."""
-    cls = get_strategy(name)
+    with redirect_stdout(sys.stderr):  # a file may print when it is read
+        cls = get_strategy(name)
     space = cls.space()
     if as_json:
         print(json.dumps(_to_edit(space), indent=2))  # noqa: T201

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `app.run`, where Rich would end the program with 1."""
+        raise BrokenPipeError
+
+
 def console(stderr: bool = False) -> Console:
     """Return a console for the present stdout or stderr; colours follow the terminal and NO_COLOR."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    return _Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def note(message: str) -> None:
@@ -40,5 +46,6 @@ def plain_table(*headings: str, left: int = 1, **options: Any) -> Table:
     """Return a table without borders, its first `left` columns aligned left and the others right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", **options)
     for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i < left else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if i < left else "right"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=i == 0)
     return table

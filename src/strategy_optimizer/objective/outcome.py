@@ -62,8 +62,8 @@ class OutcomeConstraint:
     def margin(self, values: FloatArray) -> FloatArray:
         """Return how far the metric's values are inside, in units of the bound; feasible where >= 0.
 
-        Dividing by the bound (by 1 where that is about 0) makes different constraints comparable. NaN stays NaN,
-        which is not feasible.
+        Dividing by the bound (by 1 where that is about 0) makes different constraints comparable. NaN stays
+        NaN, which is not feasible.
         """
         scale = abs(self.bound) if abs(self.bound) > 1e-6 else 1.0
         inside = values - self.bound if self.relation == ">=" else self.bound - values

@@ -75,7 +75,11 @@ class Optimizer(ABC):
         self.budget = checks.as_count(budget, "budget")
         self.seed = checks.as_count(seed, "seed", least=0)
         self.repeats = checks.as_count(repeats, "repeats")
-        self.settings = dict(settings or {})
+        # NumPy numbers are no JSON values.
+        self.settings = {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in (settings or {}).items()
+        }
         self.reason = f"{self.name} was asked for"
         self._sign = checks.as_sign(directions)
         self._rng = np.random.Generator(np.random.PCG64(self.seed))

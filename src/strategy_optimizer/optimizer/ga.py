@@ -32,7 +32,6 @@ _SHARES = (0.35, 0.30, 0.35)  # to begin with
 
 # Chosen on the landscapes of benchmarks/ and eight strategies on daily data; most of them matter little.
 TOURNAMENT = 2
-POPULATION_FACTOR = 6.0
 FIRST_POPULATIONS = 1.5  # size of the first generation and of those after a restart
 ELITE_SHARE = 0.2
 EXCHANGED_SHARE = 0.5  # of the adaptive crossovers exchange whole genes, the others blend them
@@ -140,7 +139,7 @@ class GAOptimizer(Optimizer):
         self._first: FloatArray | None = (
             None  # rows of the first generation not asked yet; None before the first ask
         )
-        self._n_first = max(8, min(round(FIRST_POPULATIONS * self.population_size), self.budget // 5))
+        self._n_first = max(8, min(round(FIRST_POPULATIONS * self.population_size), self.budget // 6))
         self._run_best = (-math.inf, -math.inf)
         self._run_start = 0  # ticket of the run's first point
         self._since_improved = 0
@@ -427,12 +426,12 @@ class GAOptimizer(Optimizer):
 
 
 def default_population(budget: int) -> int:
-    """Return the population for a budget: 50 at 200 trials, 95 at 1,000, 239 at 10,000, 400 at most.
+    """Return the population for a budget: 33 at 200 trials, 79 at 1,000, 199 at 10,000, 400 at most.
 
     Small budgets need quick selection, large ones diversity; large populations also make a trial cheaper to
     propose.
     """
-    return int(np.clip(round(POPULATION_FACTOR * budget**0.4), 12, 400))
+    return int(np.clip(round(min(budget**0.66, 5.0 * budget**0.4)), 12, 400))
 
 
 def _population_size(population_size: int | None, budget: int) -> int:

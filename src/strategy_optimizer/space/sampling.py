@@ -68,7 +68,8 @@ def _sobol(n_dims: int, rng: Generator) -> Draw:
     """Return a source of scrambled Sobol points; the first batch is drawn as a power of two."""
     from scipy.stats import qmc  # half a second to import, so only when used
 
-    engine = qmc.Sobol(n_dims, scramble=True, rng=rng)
+    # A generator of its own: SciPy spawns from the one it is given, which a saved state does not hold.
+    engine = qmc.Sobol(n_dims, scramble=True, rng=np.random.default_rng(rng.integers(2**63)))
     waiting: FloatArray = np.empty((0, n_dims))
 
     def draw(count: int) -> FloatArray:

@@ -79,7 +79,9 @@ def _load_offered(point: EntryPoint) -> object:
     try:
         return point.load()
     except Exception as error:
-        raise StrategyError(f"the strategy '{point.name}' ({point.value}) cannot be loaded: {error}") from error
+        raise StrategyError(
+            f"the strategy '{point.name}' ({point.value}) cannot be loaded: {error}"
+        ) from error
 
 
 def _looks_like_file(name: str) -> bool:
@@ -125,7 +127,9 @@ def _from_module(name: str) -> StrategyClass:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise StrategyError(f"there is no module '{module_name}' for the strategy '{name}': {error}") from error
+        raise StrategyError(
+            f"there is no module '{module_name}' for the strategy '{name}': {error}"
+        ) from error
     except Exception as error:
         raise StrategyError(f"{module_name} cannot be loaded: {type(error).__name__}: {error}") from error
     return _class_of(module, class_name, name)
@@ -136,7 +140,9 @@ def _class_of(module: ModuleType, class_name: str, source: str) -> StrategyClass
     found = {
         key: value
         for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, (Strategy, CompiledStrategy)) and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, (Strategy, CompiledStrategy))
+        and value.__module__ == module.__name__
     }
     if class_name:
         if class_name not in vars(module):
@@ -145,13 +151,19 @@ def _class_of(module: ModuleType, class_name: str, source: str) -> StrategyClass
     if len(found) == 1:
         return _checked(next(iter(found.values())), source)
     if not found:
-        raise StrategyError(f"{source} defines no strategy; expected a subclass of Strategy or CompiledStrategy")
-    raise StrategyError(f"{source} defines {', '.join(found)}; name one of them: {source}:{next(iter(found))}")
+        raise StrategyError(
+            f"{source} defines no strategy; expected a subclass of Strategy or CompiledStrategy"
+        )
+    raise StrategyError(
+        f"{source} defines {', '.join(found)}; name one of them: {source}:{next(iter(found))}"
+    )
 
 
 def _checked(value: object, source: str) -> StrategyClass:
     if not (isinstance(value, type) and issubclass(value, (Strategy, CompiledStrategy))):
-        raise StrategyError(f"{source} is not a strategy; expected a subclass of Strategy or CompiledStrategy")
+        raise StrategyError(
+            f"{source} is not a strategy; expected a subclass of Strategy or CompiledStrategy"
+        )
     if not value.parameters:
         raise StrategyError(f"{source} declares no parameters; there is nothing to optimise")
     return value

@@ -60,9 +60,9 @@ def writer_of(path: str | Path) -> Callable[[Any, Path], None]:
     """Return what writes files with the ending of `path`, or raise a `TaskError` with the known ones."""
     ending = Path(path).suffix.lower()
     if ending not in _WRITERS:
+        found = f"the ending {ending!r}" if ending else "no ending"
         raise TaskError(
-            f"{path} ends in {ending or 'nothing'!r}{nearest_name(ending, _WRITERS)}; trials are written to "
-            f"{', '.join(_WRITERS)}"
+            f"{path} has {found}{nearest_name(ending, _WRITERS)}; trials are written to {', '.join(_WRITERS)}"
         )
     return _WRITERS[ending]
 

@@ -153,6 +153,8 @@ class OptimizationTask:
         ReproductionError
             The reference simulator does not confirm the winner.
         """
+        if self._loop is not None:
+            raise TaskError("the task has run already; make another, or resume its checkpoint")
         self._check_defaults()
         checkpoint = self._open_checkpoint()
         try:

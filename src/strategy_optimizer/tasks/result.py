@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.records import StopReason
@@ -178,7 +179,7 @@ class Result:
         chosen = range(len(history)) if len(history) <= EMBEDDED_TRIALS else history.improvements()
         return [_history_entry(history, i) for i in chosen]
 
-    def export(self, path: str) -> None:
+    def export(self, path: str | Path) -> None:
         """Write all trials to a .csv, .parquet or .json file, see `export_trials`."""
         from strategy_optimizer.tasks.export import export_trials  # Polars, only when used
 

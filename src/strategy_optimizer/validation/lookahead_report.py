@@ -132,9 +132,8 @@ class LookaheadReport:
         lines += [f"  raises on the first {f.cut:,} bars: {f.message}" for f in self.late_failures[:3]]
         short = [f for f in self.failures if f.cut <= self.warmup]
         if short:
-            lines.append(
-                f"  note: on {_some(f.cut for f in short)} bars, within the warm-up: {short[0].message}"
-            )
+            given = _some(failure.cut for failure in short)
+            lines.append(f"  note: fails within the warm-up, given {given} bars: {short[0].message}")
         return "\n".join(lines)
 
     def _verdict(self) -> str:
