@@ -1,11 +1,12 @@
-"""Backtests a second of this engine beside vectorbt, RaptorBT and backtesting.py, on the same work in one run.
+"""Backtests a second of this engine beside vectorbt, RaptorBT and backtesting.py: the same work, one run.
 
     .venv-peers/bin/python benchmarks/bench_engine.py [--sets 1000] [--repeats 5] [--output FILE.md]
 
-Momentum strategy on daily S&P 500 bars, stop-loss, take-profit, commission and slippage, close fills. Each engine
-has a process of its own; the runs are interleaved (one of each, then again), and the best of the repeats counts:
-on a machine that others use too it is the one least disturbed; the median stands beside it. The first run, with
-compilation or the load from its cache, is reported apart. Memory is the peak of the whole process.
+Momentum strategy on daily S&P 500 bars, stop-loss, take-profit, commission and slippage, close fills. Each
+engine has a process of its own; the runs are interleaved (one of each, then again), and the best of the
+repeats counts: on a machine that others use too it is the one least disturbed; the median stands beside it.
+The first run, with compilation or the load from its cache, is reported apart. Memory is the peak of the
+whole process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,34 @@ from peers_engines import ENGINES, Job, serve
 BARS = {"sp500": 5031}
 PACKAGES = ("strategy-optimizer", "numba", "numpy", "vectorbt", "vectorbt-rust", "raptorbt", "backtesting")
 TARGETS = {"RaptorBT, signals included": 30, "vectorbt, Rust engine": 200, "backtesting.py": 5000}
-FEW = {"backtesting.py": 30}
+# Sets for each of --sets: more for the fast, so that a run is long enough to time, few for the slow.
+SETS = {"backtesting.py": 0.03, "ours": 10, "ours, next-open fills": 10, "ours, vectorised style": 3}
+COLUMNS = (
+    "engine",
+    "sets",
+    "backtests/s",
+    "ours is",
+    "ns a bar and core",
+    "CPU ns a bar",
+    "first run, s",
+    "peak MB",
+    "trades a set",
+)
+HEAD = """# Engines side by side
+
+Momentum strategy, S&P 500 daily (5,031 bars), stop-loss, take-profit, commission 0.0005, slippage 0.0002, close
+fills. Ours computes 17 metrics and 48 block sums of each set; vectorbt four metrics (total return, Sharpe ratio,
+drawdown, win rate); RaptorBT and backtesting.py what they always compute. Best of the interleaved repeats by the
+clock, the median in brackets; ratios are to the first row. "CPU ns a bar" is the processor time of the process,
+which other users of the machine disturb less; the clock's "ns a bar and core" counts both cores whoever has them.
+Signals of the peers are made with NumPy, the rise over each lookback once. RaptorBT trades less because after a
+stop it waits for an exit signal; vectorbt because it opens nothing on the bar of a stop; backtesting.py counts
+closed trades of fewer sets. All fills and prices are compared one by one in tests/peers.
+
+    {command}
+
+Machine: {machine}, at the end {load:.2f}
+"""
 
 
 @dataclass
@@ -39,12 +67,18 @@ class Runner:
     pipe: Connection
     start: dict[str, float]
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     megabytes: float = 0.0
 
     @property
     def rate(self) -> float:
         """Backtests a second in the best run."""
         return self.job.n_sets / min(self.seconds)
+
+    @property
+    def cpu_nanoseconds(self) -> float:
+        """Processor time a bar in the best run."""
+        return 1e9 * min(self.cpu_seconds) / self.job.n_sets / BARS[self.job.data]
 
     @property
     def median_rate(self) -> float:
@@ -59,7 +93,9 @@ def main() -> None:
     for _ in range(arguments.repeats):
         for runner in runners:
             runner.pipe.send("run")
-            runner.seconds.append(_receive(runner.pipe))
+            seconds, cpu_seconds = _receive(runner.pipe)
+            runner.seconds.append(seconds)
+            runner.cpu_seconds.append(cpu_seconds)
     for runner in runners:
         runner.pipe.send("stop")
         runner.megabytes = _receive(runner.pipe)
@@ -82,7 +118,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _start(name: str, arguments: argparse.Namespace) -> Runner | None:
-    job = Job(name, "sp500", min(arguments.sets, FEW.get(name, arguments.sets)))
+    job = Job(name, "sp500", max(1, int(arguments.sets * SETS.get(name, 1))))
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(job, there), daemon=True)
@@ -103,22 +139,14 @@ def _receive(pipe: Connection) -> Any:
 
 def _report(runners: list[Runner], arguments: argparse.Namespace, machine: str) -> str:
     rates = {runner.job.engine: runner.rate for runner in runners}
-    cores = len(os.sched_getaffinity(0))
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     lines = [
-        "# Engines side by side",
-        "",
-        "Momentum strategy, S&P 500 daily (5,031 bars), stop-loss, take-profit, commission 0.0005, slippage 0.0002, close",
-        "fills. Ours computes 17 metrics and 48 block sums of each set, vectorbt four metrics, RaptorBT and backtesting.py",
-        "their own lists. Best of the interleaved repeats, the median in brackets. Signals of the peers are made with NumPy",
-        'and the rise over each lookback is computed once. Ratios are to the row "ours".',
-        "",
-        f"    {_command(arguments)}",
-        "",
-        f"Machine: {machine}, after {os.getloadavg()[0]:.2f}",
-        f"Versions: {versions(PACKAGES)}",
-        "",
-        "| engine | sets | backtests/s | ours is | ns a bar and core | first run, s | peak memory, MB | trades a set |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        HEAD.format(
+            command=_command(arguments), machine=machine, load=os.getloadavg()[0], sets=arguments.sets
+        ),
+        f"Versions: {versions(PACKAGES)}\n",
+        f"| {' | '.join(COLUMNS)} |",
+        "|---|" + "---:|" * (len(COLUMNS) - 1),
     ]
     lines += [_row(runner, rates["ours"], cores) for runner in runners]
     lines += ["", "## Targets", "", "| target | measured | |", "|---|---:|---|"]
@@ -129,9 +157,9 @@ def _report(runners: list[Runner], arguments: argparse.Namespace, machine: str) 
         ratio = rates["ours"] / rates["ours, vectorised style"]
         met = "met" if ratio <= 6 else "missed"
         lines.append(f"| vectorised style within 6 x of the compiled one | {ratio:.1f} x | {met} |")
-    nanoseconds = 1e9 * cores / rates["ours"] / BARS["sp500"]
+    nanoseconds = next(runner for runner in runners if runner.job.engine == "ours").cpu_nanoseconds
     met = "met" if nanoseconds < 3 else "missed"
-    lines.append(f"| below 3 ns a bar and core | {nanoseconds:.2f} ns | {met} |")
+    lines.append(f"| below 3 ns of CPU a bar | {nanoseconds:.2f} ns | {met} |")
     return "\n".join(lines) + "\n"
 
 
@@ -141,12 +169,20 @@ def _command(arguments: argparse.Namespace) -> str:
 
 def _row(runner: Runner, ours: float, cores: int) -> str:
     ratio = ours / runner.rate
+    times = f"{ratio:,.1f} x" if ratio < 100 else f"{ratio:,.0f} x"
     nanoseconds = 1e9 * cores / runner.rate / BARS["sp500"]
-    return (
-        f"| {runner.job.engine} | {runner.job.n_sets:,} | {runner.rate:,.0f} ({runner.median_rate:,.0f}) | "
-        f"{f'{ratio:,.1f}' if ratio < 100 else f'{ratio:,.0f}'} x | {nanoseconds:,.2f} | {runner.start['first']:.2f} | {runner.megabytes:,.0f} | "
-        f"{runner.start['trades']:.1f} |"
+    cells = (
+        runner.job.engine,
+        f"{runner.job.n_sets:,}",
+        f"{runner.rate:,.0f} ({runner.median_rate:,.0f})",
+        times,
+        f"{nanoseconds:,.2f}",
+        f"{runner.cpu_nanoseconds:,.2f}",
+        f"{runner.start['first']:.2f}",
+        f"{runner.megabytes:,.0f}",
+        f"{runner.start['trades']:.1f}",
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def _verdict(what: str, ratio: float, target: float) -> str:

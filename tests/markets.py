@@ -19,7 +19,9 @@ def bars_of(open_, high, low, close, volume=None, *, name="test") -> Bars:
     return Bars(*arrays, volume, np.arange(n, dtype=np.int64) * DAY, symbols, name)
 
 
-def random_bars(seed: int, n_bars: int, *, n_symbols: int = 1, wild: float = 0.03, gaps: float = 0.02) -> Bars:
+def random_bars(
+    seed: int, n_bars: int, *, n_symbols: int = 1, wild: float = 0.03, gaps: float = 0.02
+) -> Bars:
     """Return a random walk with gaps between closes and opens, and zero-range bars among the rest."""
     rng = np.random.default_rng(seed)
     shape = (n_bars, n_symbols)
@@ -35,7 +37,9 @@ def random_bars(seed: int, n_bars: int, *, n_symbols: int = 1, wild: float = 0.0
     return bars_of(open_, high, low, close, volume)
 
 
-def random_signals(seed: int, bars: Bars, *, density: float = 0.15, short: bool = True, per_bar: bool = False):
+def random_signals(
+    seed: int, bars: Bars, *, density: float = 0.15, short: bool = True, per_bar: bool = False
+):
     """Return random signals; with `per_bar` the levels change from bar to bar and are sometimes missing."""
     rng = np.random.default_rng(seed)
     shape = bars.close.shape

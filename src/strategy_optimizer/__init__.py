@@ -21,7 +21,7 @@ _HOMES = {
         "Signals",
         "Strategy",
         "VolatilityTarget",
-        "backtest",
+        "run_backtest",
         "evaluate_population",
         "simulate_signals",
     ),
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
         Signals,
         Strategy,
         VolatilityTarget,
-        backtest,
         evaluate_population,
+        run_backtest,
         simulate_signals,
     )
     from strategy_optimizer.market import Bars, check_bars, load_bars
@@ -68,7 +68,6 @@ __all__ = [
     "Signals",
     "Strategy",
     "VolatilityTarget",
-    "backtest",
     "check_bars",
     "create_optimizer",
     "evaluate_population",
@@ -77,6 +76,7 @@ __all__ = [
     "load_bars",
     "optimize",
     "restore_optimizer",
+    "run_backtest",
     "simulate_signals",
 ]
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from markets import bars_of, random_bars, random_signals
 
+from markets import bars_of, random_bars, random_signals
 from strategy_optimizer.backtest import Costs, FixedNotional, Rules, Signals, VolatilityTarget
 from strategy_optimizer.backtest.plan import signal_rows
 from strategy_optimizer.backtest.simulate import run_plan
@@ -100,7 +100,12 @@ def test_several_symbols_share_one_account(
 
 
 @settings(max_examples=200, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), start=st.integers(0, 30), length=st.integers(1, 40), fill=st.sampled_from(["next_open", "close"]))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    start=st.integers(0, 30),
+    length=st.integers(1, 40),
+    fill=st.sampled_from(["next_open", "close"]),
+)
 def test_a_window_starts_flat_and_ends_at_its_last_bar(seed, start, length, fill):
     bars = random_bars(seed, 80)
     signals = random_signals(seed + 1, bars, density=0.4)
@@ -142,7 +147,9 @@ def test_a_gap_through_the_target_fills_at_the_better_open_without_slippage():
 
 
 def test_of_two_levels_in_one_bar_the_stop_comes_first():
-    trade = one_trade([(100, 100, 100, 100), (100, 115, 90, 100)], [0], [], stop_loss=0.05, take_profit=0.1).trades[0]
+    trade = one_trade(
+        [(100, 100, 100, 100), (100, 115, 90, 100)], [0], [], stop_loss=0.05, take_profit=0.1
+    ).trades[0]
     assert (trade.exit_price, trade.exit_reason) == (95.0, "stop_loss")
 
 

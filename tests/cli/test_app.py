@@ -109,7 +109,17 @@ def test_ctrl_c_before_the_search_has_the_usual_code(call, monkeypatch: pytest.M
     _raise(monkeypatch, KeyboardInterrupt())
     outcome = call("optimize", "momentum")
     assert outcome.code == 130
-    assert "Traceback" not in outcome.err
+    assert outcome.err == ""
+
+
+def test_ctrl_c_while_the_search_is_prepared(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(searching, "prepare", interrupt)
+    outcome = call("optimize", "momentum")
+    assert (outcome.code, outcome.out) == (130, "")
+    assert "interrupted before the first trial" in outcome.err
 
 
 def test_colours_only_where_wanted(call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """Runs cases through backtesting.py, with a strategy that decides by our rules from signals given to it.
 
-Two things cannot be said in its words, and the strategy helps: levels are prices that have to be known when the
-order is placed, so it looks at the next open to place them at a fraction of the fill; and sizes are whole shares,
-so the account is so large (10 ** 13) that a share does not matter.
+Two things cannot be said in its words, and the strategy helps: levels are prices that have to be known when
+the order is placed, so it looks at the next open to place them at a fraction of the fill; and sizes are whole
+shares, so the account is so large (10 ** 13) that a share does not matter.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def make_backtest(bars, strategy, **settings):
 def representable(bars, case: Case) -> Case:
     """Return the case without the entries that backtesting.py cannot make, so that both engines lack them.
 
-    It looks at bar 0 only in passing, and refuses an order whose stop and target do not lie on either side of the
+    It decides nothing on bar 0, and refuses an order whose stop and target do not lie on either side of the
     last close, which happens when the open gaps away from it by more than the level.
     """
     gap = np.append(bars.open[1:] / bars.close[:-1], 1.0)  # the fill in units of the close before

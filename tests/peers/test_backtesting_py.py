@@ -14,8 +14,8 @@ from comparing import (
     opened_beyond_target_and_fell,
     random_cases,
 )
-from markets import bars_of
 
+from markets import bars_of
 from strategy_optimizer.backtest import Costs, simulate_signals
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # it warns of orders it cancels and of trades left open
@@ -28,7 +28,7 @@ def ours(bars, case: Case, costs: Costs | None = None, cash=CASH):
 
 
 def assert_agreement(bars, cases, commission=0.0):
-    """Compare all cases; return how many trades, and how many cases were left out for the open beyond the target."""
+    """Compare all cases; return how many trades, and how many were left out (open beyond the target)."""
     trades = odd = 0
     for case in cases:
         possible = representable(bars, case)

@@ -1,4 +1,4 @@
-"""Our metrics against quantstats and empyrical-reloaded on the same returns, and where those mean something else.
+"""Our metrics against quantstats and empyrical-reloaded on the same returns, and where those differ.
 
 Both annualise with a fixed 252 unless told otherwise; here they are told the periods a year of the bars.
 """

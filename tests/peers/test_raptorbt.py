@@ -14,8 +14,8 @@ from comparing import (
     opened_beyond_target_and_fell,
     random_cases,
 )
-from markets import bars_of
 
+from markets import bars_of
 from strategy_optimizer.backtest import Costs, simulate_signals
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -58,7 +58,7 @@ def ours(bars, case: Case, costs: Costs, fill):
 
 
 def alternating(case: Case) -> Case:
-    """Return the case with entries only where an exit signal came since the last one, as RaptorBT reads signals."""
+    """Return the case with entries only where an exit signal came since the last, as RaptorBT reads them."""
     entries, armed = np.zeros_like(case.entries), True
     for t in range(len(entries)):
         entries[t] = armed and case.entries[t]

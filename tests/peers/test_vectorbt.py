@@ -13,9 +13,9 @@ from comparing import (
     opened_beyond_target_and_fell,
     random_cases,
 )
-from markets import bars_of
 from vectorbt_runs import make_portfolio, run_vectorbt
 
+from markets import bars_of
 from strategy_optimizer.backtest import Costs, FixedNotional, simulate_signals
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # vectorbt warns of its own dependencies
@@ -56,7 +56,7 @@ def test_two_hundred_momentum_sets_without_levels(sp500, costs):
 def test_momentum_with_stops_commission_and_slippage(markets, name, levels):
     bars, costs = markets[name], Costs(commission=0.0005, slippage=0.0002)
     cases = momentum_cases(bars, 100, 2, **levels)
-    # vectorbt's percentage of the cash has to pay the commission too; ours is a fraction of the equity bought.
+    # vectorbt's percentage of the cash has to pay the commission too; ours is the fraction of equity bought.
     percent = [case.size * (1 + costs.commission) for case in cases] if "size" in levels else None
     assert_agreement(bars, cases, costs, percent)
 
@@ -90,7 +90,7 @@ def test_random_long_and_short_signals_with_reversals(markets, name, density):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_slippage_stops_and_targets_together_differ_in_the_targets_price_alone(markets, name):
-    """One vectorbt setting covers both orders: "stopmarket" lets targets pay slippage, "stoplimit" lets stops pay none."""
+    """One setting covers both orders: "stopmarket" lets targets pay, "stoplimit" lets stops pay none."""
     bars, slippage = markets[name], 0.0005
     cases = momentum_cases(bars, 40, 9, stop_loss=(0.003, 0.05), take_profit=(0.003, 0.1))
     reasons = set()
@@ -223,7 +223,7 @@ def test_vectorbts_year_has_365_bars_of_a_daily_series(sp500):
     theirs = float(make_portfolio(sp500, [case]).sharpe_ratio().iloc[0])
     mine = ours(sp500, case).metrics["sharpe_ratio"]
     n = sp500.n_bars
-    # It also counts the first bar, whose return from the starting cash is zero here: n returns instead of n - 1.
+    # It also counts the first bar, whose return from the starting cash is zero here: n returns, not n - 1.
     returns = np.diff(ours(sp500, case).equity, prepend=100_000.0) / np.append(
         100_000.0, ours(sp500, case).equity[:-1]
     )

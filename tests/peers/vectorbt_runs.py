@@ -27,8 +27,9 @@ class VectorbtRun:
     def bars_left_without_entry(self) -> list[int]:
         """Bars on which a position ended and vectorbt opened none.
 
-        After a stop it never does: it allows one order a bar. Without the entry signals of those bars we do what it
-        does, whatever ended the position: an exit beats an entry, and an opposite entry would have reversed.
+        After a stop it never does: it allows one order a bar. Without the entry signals of those bars we do
+        what it does, whatever ended the position: an exit beats an entry, and an opposite entry would have
+        reversed.
         """
         opened = {trade.entry_bar for trade in self.trades}
         return [t.exit_bar for t in self.trades if t.exit_bar is not None and t.exit_bar not in opened]

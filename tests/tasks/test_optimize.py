@@ -27,7 +27,7 @@ from strategy_optimizer import (
     get_strategy,
     optimize,
 )
-from strategy_optimizer.backtest import backtest
+from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.errors import (
     CheckpointError,
     DataError,
@@ -101,7 +101,7 @@ def result() -> Result:
 
 def test_the_winner_can_be_run_again_to_the_same_numbers(result: Result) -> None:
     rules = Rules(Costs(commission=0.0005, slippage=0.0002), window=(0, 300))
-    again = backtest(Rise, result.best_parameters, random_bars(), rules).metrics
+    again = run_backtest(Rise, result.best_parameters, random_bars(), rules).metrics
     best = dict(result.best_performance)
     assert best.pop("composite_score") == result.best_score == again["sharpe_ratio"]
     assert compare(again, best) == []
@@ -124,7 +124,7 @@ def test_the_winner_is_the_best_of_all_trials(result: Result) -> None:
 
 def test_held_out_numbers_are_those_of_the_last_bars(result: Result) -> None:
     rules = Rules(Costs(commission=0.0005, slippage=0.0002), window=(300, 400))
-    held_out = backtest(Rise, result.best_parameters, random_bars(), rules).metrics
+    held_out = run_backtest(Rise, result.best_parameters, random_bars(), rules).metrics
     assert result.best.held_out is not None
     assert compare(held_out, result.best.held_out) == []
     assert (result.data.in_sample, result.data.held_out) == ((0, 300), (300, 400))
@@ -135,7 +135,7 @@ def test_held_out_numbers_are_those_of_the_last_bars(result: Result) -> None:
 def test_defaults_and_buy_and_hold_stand_beside(result: Result) -> None:
     assert result.default_parameters == {"days": 10, "size": 0.5, "mode": "plain"}
     rules = Rules(Costs(commission=0.0005, slippage=0.0002), window=(0, 300))
-    expected = backtest(Rise, result.default_parameters, random_bars(), rules).metrics
+    expected = run_backtest(Rise, result.default_parameters, random_bars(), rules).metrics
     assert compare(expected, result.defaults.in_sample) == []
     bars = random_bars()
     growth = bars.close[299] / (bars.open[1] * 1.0002) / 1.0005

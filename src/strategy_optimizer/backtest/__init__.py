@@ -6,7 +6,7 @@ from strategy_optimizer.backtest.metrics import METRIC_DEFINITIONS, METRICS
 from strategy_optimizer.backtest.plan import Rules
 from strategy_optimizer.backtest.result import BacktestResult, MetricsTable, Trade
 from strategy_optimizer.backtest.signals import FixedNotional, Signals, VolatilityTarget
-from strategy_optimizer.backtest.simulate import backtest, simulate_signals
+from strategy_optimizer.backtest.simulate import run_backtest, simulate_signals
 from strategy_optimizer.backtest.strategy import CompiledStrategy, Parameters, Strategy
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "Strategy",
     "Trade",
     "VolatilityTarget",
-    "backtest",
     "evaluate_population",
+    "run_backtest",
     "simulate_signals",
 ]

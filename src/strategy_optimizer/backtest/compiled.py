@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -56,7 +57,10 @@ def strategy_kernel(strategy: type[CompiledStrategy]) -> types.ModuleType:
         orders=", ".join(_order(strategy, space, name) for name in ORDER_FIELDS),
         chosen=", ".join(outputs),
     )
-    functions = {"strategy_signals": strategy.signals, "strategy_warmup": strategy.warmup}
+    functions: dict[str, Callable[..., Any]] = {
+        "strategy_signals": strategy.signals,
+        "strategy_warmup": strategy.warmup,
+    }
     constants = {"MULTI_SYMBOL": strategy.multi_symbol}
     return load_kernel(STRATEGY_RUNNER, functions, generated, constants)
 

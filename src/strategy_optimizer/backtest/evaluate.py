@@ -268,7 +268,7 @@ class CompiledSignals:
         self.bars = bars
         self.has_short = strategy.short
         self.notional = strategy.notional
-        self.kernel = strategy_kernel(strategy)
+        self.kernel = strategy_kernel(strategy)  # type: ignore[arg-type]  # mypy overlooks that a class has a hash
         self.prices = kernel_bars(self.kernel, bar_rows(bars))
 
     @property
@@ -308,7 +308,7 @@ class CompiledSignals:
         except Exception as error:
             label = self.strategy.label()
             raise StrategyError(f"{label} raised {type(error).__name__}: {error}") from error
-        return SignalRows(*(a[0] for a in arrays), warmup=int(warmups[0]), size_is_notional=self.notional)
+        return SignalRows.of([array[0] for array in arrays], int(warmups[0]), self.notional)
 
 
 class VectorisedSignals:

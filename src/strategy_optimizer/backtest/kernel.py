@@ -644,7 +644,9 @@ def simulate_symbol(
                 )
             else:
                 t -= 1
-            tally[HELD] += t - fill_bar + (1 if what == AT_RUIN or what == AT_SIGNAL and not at_close else 0)
+            tally[HELD] += (
+                t - fill_bar + (1 if what == AT_RUIN or (what == AT_SIGNAL and not at_close) else 0)
+            )
             if what == HELD_TO_END:
                 break
             if what == AT_RUIN:

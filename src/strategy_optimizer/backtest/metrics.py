@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 METRIC_DEFINITIONS: Mapping[str, str] = {
     "total_return": "final equity / starting cash - 1",
@@ -51,7 +52,7 @@ def equity_metrics(
     A ratio without a denominator is NaN, or infinite where the numerator is positive. After bankruptcy (equity
     not above zero) the returns are 0.
     """
-    returns = [b / a - 1.0 if a > 0.0 else 0.0 for a, b in zip(equity, equity[1:], strict=False)]
+    returns = _returns(equity)
     n = len(returns)
     scale = math.sqrt(periods_per_year) if periods_per_year >= 0 else math.nan
     mean = math.fsum(returns) / n if n else math.nan
@@ -77,10 +78,14 @@ def equity_metrics(
 
 def block_sums(equity: Sequence[float], n_blocks: int) -> list[tuple[int, float, float]]:
     """Return ``(count, sum r, sum r^2)`` of the returns in `n_blocks` equal parts; part k starts at k * n // B."""
-    returns = [b / a - 1.0 if a > 0.0 else 0.0 for a, b in zip(equity, equity[1:], strict=False)]
+    returns = _returns(equity)
     n = len(returns)
     parts = [returns[k * n // n_blocks : (k + 1) * n // n_blocks] for k in range(n_blocks)]
     return [(len(part), math.fsum(part), math.fsum(r * r for r in part)) for part in parts]
+
+
+def _returns(equity: Sequence[float]) -> list[float]:
+    return [b / a - 1.0 if a > 0.0 else 0.0 for a, b in pairwise(equity)]
 
 
 def ratio(numerator: float, denominator: float) -> float:

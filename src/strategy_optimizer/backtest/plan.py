@@ -27,6 +27,7 @@ from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.market import Bars
 
 FILLS = ("next_open", "close")
+NO_COSTS = Costs()
 REENTRIES = ("while_true", "fresh_signal")
 NANOSECONDS_A_YEAR = 365.25 * 86_400 * 1e9
 
@@ -52,7 +53,7 @@ class Rules:
         Overrides what the timestamps say.
     """
 
-    costs: Costs = Costs()
+    costs: Costs = NO_COSTS
     cash: float = 100_000.0
     fill: str = "next_open"
     reentry: str = "while_true"
@@ -159,6 +160,12 @@ class SignalRows:
     warmup: int = 0
     size_is_notional: bool = False
 
+    @classmethod
+    def of(cls, arrays: Sequence[NDArray[Any]], warmup: int, size_is_notional: bool) -> SignalRows:
+        """Return the signals given as `arrays`, in the order of `arrays`."""
+        le, lx, se, sx, size, stop, target, trail = arrays
+        return cls(le, lx, se, sx, size, stop, target, trail, warmup, size_is_notional)
+
     @property
     def has_short(self) -> bool:
         """Whether there are short signals."""
@@ -204,7 +211,7 @@ def signal_rows(signals: Signals, bars: Bars, warmup: int = 0) -> SignalRows:
             ("trailing_stop", signals.trailing_stop),
         )
     ]
-    return SignalRows(*flags, *levels, warmup=warmup, size_is_notional=is_notional)
+    return SignalRows.of([*flags, *levels], warmup, is_notional)
 
 
 def _size_values(signals: Signals, bars: Bars) -> tuple[Any, bool]:

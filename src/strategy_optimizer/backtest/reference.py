@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from strategy_optimizer.backtest.costs import Costs
 from strategy_optimizer.backtest.metrics import ratio
 
-
 # Orders below this fraction of the equity are what rounding leaves of a spent account; they are not placed.
 DUST = 1e-9
 

@@ -105,7 +105,7 @@ def simulate_signals(
     return run_plan(bars, signal_rows(signals, bars), rules, engine)
 
 
-def backtest(
+def run_backtest(
     strategy: AnyStrategy,
     params: Mapping[str, Any],
     bars: Bars,

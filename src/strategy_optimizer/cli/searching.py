@@ -45,14 +45,14 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         _check_writable(path)
     # What a strategy prints must not get into the result.
     with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
-        task = prepare(options, progress)
         try:
-            result = task.run()
-        except TaskError:
-            if task.stop_reason != "interrupted":
-                raise
-            _say_how_to_resume(task, call)  # no trial of those that were made could win
+            task = prepare(options, progress)
+            result = _run(task, call)
+        except KeyboardInterrupt:
+            note("interrupted before the first trial; there is nothing to continue")
             return INTERRUPTED
+    if result is None:
+        return INTERRUPTED
     _export(result, options, call)
     interrupted = result.stop_reason == "interrupted"
     if options.checkpoint is None and not interrupted:
@@ -63,6 +63,17 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         return INTERRUPTED
     _say_what_is_next(task, options)
     return DONE
+
+
+def _run(task: OptimizationTask, call: Sequence[str]) -> Result | None:
+    """Search; None when Ctrl-C came before a trial that can win."""
+    try:
+        return task.run()
+    except TaskError:
+        if task.stop_reason != "interrupted":
+            raise
+        _say_how_to_resume(task, call)
+        return None
 
 
 def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationTask:

@@ -13,14 +13,14 @@ class Bollinger(CompiledStrategy):
     """Enter outside the band, leave at its middle: against the move ("fade") or with it ("follow")."""
 
     name = "bollinger"
-    parameters = {  # noqa: RUF012
+    parameters = {
         "period": Discrete(5, 100, default=20),
         "width": Continuous(0.5, 4.0, default=2.0),
         "mode": Categorical(["fade", "follow"]),
         "direction": Categorical(["long", "both"]),
         "stop_loss": Continuous(0.01, 0.2, default=0.05),
     }
-    orders = {"stop_loss": "stop_loss"}  # noqa: RUF012
+    orders = {"stop_loss": "stop_loss"}
     short = True
 
     @staticmethod

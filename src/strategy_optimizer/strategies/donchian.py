@@ -16,7 +16,7 @@ class Donchian(CompiledStrategy):
     """
 
     name = "donchian"
-    parameters = {  # noqa: RUF012
+    parameters = {
         "entry_period": Discrete(5, 120, default=20),
         "exit_period": Discrete(3, 60, default=10),
         "atr_period": Discrete(5, 50, default=20),

@@ -6,10 +6,10 @@ from typing import Any
 
 from strategy_optimizer.backtest import CompiledStrategy, Parameters, Signals, Strategy
 from strategy_optimizer.market import Bars
-from strategy_optimizer.space import Continuous, Discrete
+from strategy_optimizer.space import Continuous, Discrete, Parameter
 from strategy_optimizer.strategies.indicators import change
 
-PARAMETERS = {
+PARAMETERS: dict[str, Parameter] = {
     "lookback_period": Discrete(10, 100, default=20),
     "threshold": Continuous(0.01, 0.05, default=0.02),
     "position_size": Continuous(0.1, 1.0, default=0.5),
@@ -23,7 +23,7 @@ class Momentum(CompiledStrategy):
 
     name = "momentum"
     parameters = PARAMETERS
-    orders = {"size": "position_size", "stop_loss": "stop_loss", "take_profit": "take_profit"}  # noqa: RUF012
+    orders = {"size": "position_size", "stop_loss": "stop_loss", "take_profit": "take_profit"}
 
     @staticmethod
     def warmup(p: Any) -> int:

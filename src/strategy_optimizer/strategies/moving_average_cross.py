@@ -13,7 +13,7 @@ class MovingAverageCross(CompiledStrategy):
     """Long while the fast average is above the slow one, by at least `band`; short below it, or flat."""
 
     name = "ma_cross"
-    parameters = {  # noqa: RUF012
+    parameters = {
         "ma": Categorical(["sma", "ema", "wma"]),
         "fast": Discrete(5, 60, default=20),
         "slow": Discrete(20, 250, default=100),
@@ -24,7 +24,7 @@ class MovingAverageCross(CompiledStrategy):
         "trail": Continuous(0.01, 0.2, default=0.1, condition="stop == 'trailing'"),
     }
     constraints = ("fast < slow",)
-    orders = {"stop_loss": "stop_loss", "trailing_stop": "trail"}  # noqa: RUF012
+    orders = {"stop_loss": "stop_loss", "trailing_stop": "trail"}
     short = True
 
     @staticmethod

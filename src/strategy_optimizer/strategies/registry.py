@@ -66,7 +66,7 @@ def get_strategy(name: str) -> StrategyClass:
 
 def list_strategies() -> dict[str, str]:
     """Return the names of the known strategies and where they come from."""
-    return {name: "built in" for name in BUILT_IN} | {
+    return dict.fromkeys(BUILT_IN, "built in") | {
         name: f"package {point.dist.name if point.dist else '?'}" for name, point in _offered().items()
     }
 

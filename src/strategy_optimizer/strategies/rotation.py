@@ -17,7 +17,7 @@ class Rotation(CompiledStrategy):
     """
 
     name = "rotation"
-    parameters = {  # noqa: RUF012
+    parameters = {
         "lookback_period": Discrete(20, 250, default=120),
         "every": Discrete(5, 60, default=20, step=5),
         "hold": Discrete(1, 5, default=1),
@@ -25,7 +25,7 @@ class Rotation(CompiledStrategy):
         "invested": Continuous(0.1, 1.0, default=1.0),
         "stop_loss": Continuous(0.02, 0.3, default=0.2),
     }
-    orders = {"stop_loss": "stop_loss"}  # noqa: RUF012
+    orders = {"stop_loss": "stop_loss"}
     per_bar = ("size",)
     multi_symbol = True
 

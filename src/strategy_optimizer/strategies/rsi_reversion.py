@@ -13,7 +13,7 @@ class RsiReversion(CompiledStrategy):
     """Long when the index falls below `buy_below` in an uptrend; out when it rises above `sell_above`."""
 
     name = "rsi"
-    parameters = {  # noqa: RUF012
+    parameters = {
         "period": Discrete(2, 30, default=14),
         "buy_below": Continuous(5.0, 45.0, default=30.0),
         "sell_above": Continuous(40.0, 90.0, default=55.0),
@@ -21,7 +21,7 @@ class RsiReversion(CompiledStrategy):
         "stop_loss": Continuous(0.01, 0.2, default=0.1),
     }
     constraints = ("buy_below < sell_above",)
-    orders = {"stop_loss": "stop_loss"}  # noqa: RUF012
+    orders = {"stop_loss": "stop_loss"}
 
     @staticmethod
     def warmup(p: Any) -> int:

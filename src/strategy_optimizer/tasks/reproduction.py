@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from strategy_optimizer.backtest import Rules, backtest
+from strategy_optimizer.backtest import Rules, run_backtest
 from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import ReproductionError
 from strategy_optimizer.market import Bars
@@ -26,7 +26,7 @@ def reproduce(
     ReproductionError
         When a metric or the score differs by more than `TOLERANCE`.
     """
-    metrics = backtest(strategy, trial.parameters, bars, rules, engine="reference").metrics
+    metrics = run_backtest(strategy, trial.parameters, bars, rules, engine="reference").metrics
     found = {**metrics, "score": objective.score(metrics)}
     differences = compare({**trial.metrics, "score": trial.score}, found)
     if differences:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from strategy_optimizer import __version__
-from strategy_optimizer.backtest import Rules, backtest, simulate_signals
+from strategy_optimizer.backtest import Rules, run_backtest, simulate_signals
 from strategy_optimizer.errors import SpaceError, TaskError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import ObjectiveFunction
@@ -136,7 +136,7 @@ def _scored(search: FinishedSearch, metrics: Mapping[str, float]) -> dict[str, f
 
 def _performance(search: FinishedSearch, strategy: StrategyClass, params: Mapping[str, Any]) -> Performance:
     def run(rules: Rules) -> dict[str, float]:
-        return backtest(strategy, params, search.bars, rules).metrics
+        return run_backtest(strategy, params, search.bars, rules).metrics
 
     return Performance(*_both(search, run))
 
