@@ -43,14 +43,14 @@ COLUMNS = (
 )
 HEAD = """# Engines side by side
 
-Momentum strategy, S&P 500 daily (5,031 bars), stop-loss, take-profit, commission 0.0005, slippage 0.0002, close
-fills. Ours computes 17 metrics and 48 block sums of each set; vectorbt four metrics (total return, Sharpe ratio,
-drawdown, win rate); RaptorBT and backtesting.py what they always compute. Best of the interleaved repeats by the
-clock, the median in brackets; ratios are to the first row. "CPU ns a bar" is the processor time of the process,
-which other users of the machine disturb less; the clock's "ns a bar and core" counts both cores whoever has them.
-Signals of the peers are made with NumPy, the rise over each lookback once. RaptorBT trades less because after a
-stop it waits for an exit signal; vectorbt because it opens nothing on the bar of a stop; backtesting.py counts
-closed trades of fewer sets. All fills and prices are compared one by one in tests/peers.
+Momentum strategy, S&P 500 daily (5,031 bars), stop-loss, take-profit, commission 0.0005, slippage 0.0002,
+close fills. Ours computes 17 metrics and 48 block sums of each set; vectorbt four metrics (total return, Sharpe
+ratio, drawdown, win rate); RaptorBT and backtesting.py what they always compute. Best of the interleaved repeats
+by the clock, the median in brackets; ratios are to the first row. "CPU ns a bar" is the processor time of the
+process, which other users of the machine disturb less; "ns a bar and core" is the clock's, both cores counted
+whoever had them. The peers' signals are made with NumPy, the rise over each lookback once. RaptorBT trades less
+because after a stop it waits for an exit signal; vectorbt because it opens nothing on the bar of a stop;
+backtesting.py counts the closed trades of fewer sets. Trades are compared one by one in tests/peers.
 
     {command}
 
@@ -141,9 +141,7 @@ def _report(runners: list[Runner], arguments: argparse.Namespace, machine: str) 
     rates = {runner.job.engine: runner.rate for runner in runners}
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     lines = [
-        HEAD.format(
-            command=_command(arguments), machine=machine, load=os.getloadavg()[0], sets=arguments.sets
-        ),
+        HEAD.format(command=_command(arguments), machine=machine, load=load),
         f"Versions: {versions(PACKAGES)}\n",
         f"| {' | '.join(COLUMNS)} |",
         "|---|" + "---:|" * (len(COLUMNS) - 1),

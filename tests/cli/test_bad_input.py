@@ -271,9 +271,10 @@ def test_a_strategy_that_never_trades(call, strategy_file) -> None:
     assert "no_trades" in refused(call, "optimize", path, "--evaluations", 20)
 
 
-def test_outcome_constraints_that_nothing_satisfies(call) -> None:
+def test_outcome_constraints_that_nothing_satisfies(call, state: Path) -> None:
     error = refused(call, "optimize", "momentum", "--require", "trades >= 100000", "--evaluations", 20)
     assert "none of 20 trials satisfies" in error
+    assert list(state.glob("runs/*")) == []
 
 
 @pytest.mark.parametrize("command", [["optimize", "nothing"], ["optimize", "momentum", "--data", "nothing"]])

@@ -553,9 +553,7 @@ def hold(t, bars, extremes, le, lx, se, sx, position, cash, account, tally, path
     while t < stop:
         if charge_rate == 0.0:
             # Marks need no look at single bars as long as nothing can happen.
-            here = Position(
-                q, position.entry, position.bar, position.row, 0.0, position.stop, position.target, extreme, position.trail
-            )  # fmt: skip
+            here = with_extreme(position, extreme, 0.0)
             if long:
                 end, extreme = quiet_until(t, stop, bars, extremes, lx, se, HAS_SHORT, here, cash)
             else:

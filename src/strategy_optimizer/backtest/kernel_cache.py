@@ -63,7 +63,9 @@ def _feed_function(digest: Any, function: Any, seen: set[int]) -> None:
     if id(function) in seen:
         return
     seen.add(id(function))
-    digest.update(f"def {function.__qualname__}{function.__defaults__}{function.__kwdefaults__}".encode())
+    # The module counts: Numba's machine code looks it up by its name when it is loaded.
+    name = f"{function.__module__}.{function.__qualname__}"
+    digest.update(f"def {name}{function.__defaults__}{function.__kwdefaults__}".encode())
     _feed_code(digest, function.__code__)
     for cell in function.__closure__ or ():
         _feed_value(digest, cell.cell_contents, seen)

@@ -20,7 +20,7 @@ from strategy_optimizer.cli.options import OptimizeOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
-from strategy_optimizer.errors import TaskError
+from strategy_optimizer.errors import StrategyOptimizerError, TaskError
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
@@ -47,7 +47,7 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
         try:
             task = prepare(options, progress)
-            result = _run(task, call)
+            result = _run(task, options, call)
         except KeyboardInterrupt:
             note("interrupted before the first trial; there is nothing to continue")
             return INTERRUPTED
@@ -65,15 +65,17 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     return DONE
 
 
-def _run(task: OptimizationTask, call: Sequence[str]) -> Result | None:
+def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) -> Result | None:
     """Search; None when Ctrl-C came before a trial that can win."""
     try:
         return task.run()
-    except TaskError:
-        if task.stop_reason != "interrupted":
-            raise
-        _say_how_to_resume(task, call)
-        return None
+    except StrategyOptimizerError:
+        if task.stop_reason == "interrupted":
+            _say_how_to_resume(task, call)
+            return None
+        if task.stop_reason is not None and options.checkpoint is None:
+            runs.forget(_folder(task))  # it ended without a winner, and would do so again
+        raise
 
 
 def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationTask:

@@ -97,13 +97,21 @@ def _from_file(name: str) -> StrategyClass:
     return _class_of(_import_file(path), class_name, path_text)
 
 
+_imported: dict[str, tuple[str, ModuleType]] = {}
+
+
 def _import_file(path: Path) -> ModuleType:
-    """Run a strategy file as a module named by its content, with its folder importable for its helpers."""
+    """Run a strategy file as a module named after it, with its folder importable for its helpers.
+
+    The name has no digest in it, since cached machine code looks its module up by name. A file that has changed is
+    run again.
+    """
     path = path.resolve()
-    digest = hashlib.sha256(path.read_bytes() + str(path).encode()).hexdigest()[:16]
-    module_name = f"user_strategy_{path.stem}_{digest}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    known, module = _imported.get(str(path), ("", None))
+    if module is not None and known == content:
+        return module
+    module_name = f"user_strategy_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise StrategyError(f"{path} cannot be read as a Python file")
@@ -119,6 +127,7 @@ def _import_file(path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[module_name]
         raise StrategyError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    _imported[str(path)] = content, module
     return module
 
 
