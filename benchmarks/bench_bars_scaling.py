@@ -110,9 +110,9 @@ def _report(
     lines = [
         "# A million bars",
         "",
-        f"Momentum strategy, synthetic one-minute bars, {arguments.sets:,} parameter sets, stop-loss, take-profit, costs,",
-        "next-open fills, every metric; compilation is not counted. Memory is the peak of the whole process, before the",
-        "sweep and after it.",
+        f"Momentum strategy, synthetic one-minute bars, {arguments.sets:,} parameter sets, stop-loss, take-profit,",
+        "costs, next-open fills, every metric; compilation is not counted. Memory is the peak of the whole process:",
+        "before the sweep (import, making the bars, one candidate) and after it.",
         "",
         f"    {command}",
         "",

@@ -1,4 +1,4 @@
-"""The same strategy in the compiled style: a loop over bars that becomes machine code, many times as fast.
+"""The same strategy in the compiled style: a loop over bars that becomes machine code.
 
 Look for mistakes:  strategy-optimizer check examples/my_compiled_strategy.py --data nasdaq
 Find parameters:    strategy-optimizer optimize examples/my_compiled_strategy.py --data nasdaq -n 20000

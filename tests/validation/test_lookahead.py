@@ -34,7 +34,7 @@ BARS = random_bars()
 
 
 class Vectorised(Strategy):
-    parameters = {"days": Discrete(2, 50, default=10)}  # noqa: RUF012
+    parameters = {"days": Discrete(2, 50, default=10)}
     days: int
 
     def warmup(self, p: Any) -> int:
@@ -188,7 +188,7 @@ def test_raise_if_found_names_bar_and_array() -> None:
 
 
 class Compiled(CompiledStrategy):
-    parameters = {"days": Discrete(2, 50, default=10)}  # noqa: RUF012
+    parameters = {"days": Discrete(2, 50, default=10)}
 
     @staticmethod
     def warmup(p: Any) -> int:

@@ -107,6 +107,8 @@ class PopulationEvaluator:
         self.signal_maker = signal_maker(self.strategy, bars)
         self._rows = bar_rows(bars)
         self._extremes: dict[bool, Any] = {}
+        # Of inactive parameters too: a candidate may activate them.
+        self._defaults = {name: p.default_value for name, p in self.space.parameters.items()}
 
     def evaluate(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> MetricsTable:
         """Return the metrics of the candidates, in their order."""
@@ -122,7 +124,7 @@ class PopulationEvaluator:
 
     def signals(self, params: Mapping[str, Any]) -> SignalRows:
         """Return the signals of one candidate in the engine's form."""
-        return self.signal_maker.one(self.space.validate(self.space.defaults() | dict(params)))
+        return self.signal_maker.one(self.space.validate({**self._defaults, **params}))
 
     def _points(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> FloatArray:
         if isinstance(candidates, np.ndarray):
@@ -132,8 +134,11 @@ class PopulationEvaluator:
                     f"columns {', '.join(self.space.names)}"
                 )
             return np.ascontiguousarray(candidates, dtype=np.float64)
-        defaults = self.space.defaults()
-        return self.space.from_dicts([self.space.validate(defaults | dict(c)) for c in candidates])
+        points = self.space.from_dicts([{**self._defaults, **candidate} for candidate in candidates])
+        wrong = np.flatnonzero(~self.space.is_feasible(points))
+        if len(wrong):
+            self.space.validate({**self._defaults, **candidates[int(wrong[0])]})  # raises, and says what is wrong
+        return points
 
     def _run_compiled(
         self,

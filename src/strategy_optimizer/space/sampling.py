@@ -8,7 +8,7 @@ found (hit-and-run); where there is none yet, differential evolution looks for o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -18,6 +18,7 @@ from strategy_optimizer.errors import SpaceError, nearest_name
 from strategy_optimizer.space.constraints import describe, named_parameter
 from strategy_optimizer.space.exploration import seek, walk
 from strategy_optimizer.space.layout import ENUMERATED_AT_MOST, Layout
+from strategy_optimizer.space.sobol import MOST_DIMS, Sobol
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Draw: TypeAlias = Callable[[int], FloatArray]  # count -> (count, d) in the unit cube
@@ -66,10 +67,7 @@ def _is_small(layout: Layout) -> bool:
 
 def _sobol(n_dims: int, rng: Generator) -> Draw:
     """Return a source of scrambled Sobol points; the first batch is drawn as a power of two."""
-    from scipy.stats import qmc  # half a second to import, so only when used
-
-    # A generator of its own: SciPy spawns from the one it is given, which a saved state does not hold.
-    engine = qmc.Sobol(n_dims, scramble=True, rng=np.random.default_rng(rng.integers(2**63)))
+    engine = _sobol_engine(n_dims, rng)
     waiting: FloatArray = np.empty((0, n_dims))
 
     def draw(count: int) -> FloatArray:
@@ -81,6 +79,15 @@ def _sobol(n_dims: int, rng: Generator) -> Draw:
         return taken
 
     return draw
+
+
+def _sobol_engine(n_dims: int, rng: Generator) -> Any:
+    if n_dims <= MOST_DIMS:
+        return Sobol(n_dims, rng)
+    from scipy.stats import qmc  # a second to import, so only for spaces of very many parameters
+
+    # A generator of its own: SciPy spawns from the one it is given, which a saved state does not hold.
+    return qmc.Sobol(n_dims, scramble=True, rng=np.random.default_rng(rng.integers(2**63)))
 
 
 def _reject(layout: Layout, n: int, draw: Draw) -> tuple[FloatArray, int]:
