@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers lint types imports format bench evidence lock clean check
+.PHONY: help install run test test-peers lint types imports format bench lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,19 @@ types: install  ## strict type check
 
 imports: install  ## check that each layer imports only those above it
 	$(BIN)/lint-imports
+
+bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; results go to benchmarks/results
+	$(PEERS)/bin/python benchmarks/bench_engine.py > benchmarks/results/engine.md
+	$(BIN)/python benchmarks/bench_bars_scaling.py > benchmarks/results/bars_scaling.md
+	$(BIN)/python benchmarks/bench_search.py > benchmarks/results/search.md
+	$(BIN)/python benchmarks/bench_loading.py > benchmarks/results/loading.md
+	$(BIN)/python benchmarks/bench_optimizer_overhead.py > benchmarks/results/optimizer_overhead.md
+	$(BIN)/python benchmarks/bench_optimizer_quality.py > benchmarks/results/optimizer_quality.md
+
+lock:  ## resolve the requirements anew, with hashes and without addresses (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+	uv pip compile pyproject.toml --group peers --python-version 3.11 $(LOCK) -o requirements/peers.txt
 
 check: lint types imports test  ## everything CI runs, except the peers
 

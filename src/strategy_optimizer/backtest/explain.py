@@ -10,12 +10,12 @@ _OWN_FOLDER = str(Path(__file__).parent)
 
 
 def place_in_user_code(error: BaseException) -> str:
-    """Return the last place outside this package that an exception passed, as text to append."""
+    """Return the last place outside this and other installed packages that an exception passed, to append."""
     place = ""
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(_OWN_FOLDER):
+        if not file.startswith(_OWN_FOLDER) and "site-packages" not in file:
             place = f" ({file}, line {trace.tb_lineno})"
         trace = trace.tb_next
     return place

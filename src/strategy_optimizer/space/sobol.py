@@ -111,5 +111,5 @@ class Sobol:
         for k in range(int(gray.max(initial=0)).bit_length()):
             x ^= np.where((gray >> k & 1)[:, np.newaxis] == 1, self._v[:, k], 0)
         self._next += n
-        points: NDArray[np.float64] = (x + self._offset) / float(1 << BITS)
+        points: NDArray[np.float64] = np.asarray((x + self._offset) / float(1 << BITS), dtype=np.float64)
         return points

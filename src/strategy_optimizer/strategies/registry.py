@@ -124,7 +124,7 @@ def _import_file(path: Path) -> ModuleType:
     except SyntaxError as error:
         del sys.modules[module_name]
         raise StrategyError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise StrategyError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     _imported[str(path)] = content, module
