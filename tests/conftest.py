@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 # Helpers such as tests/markets.py are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
+
+# A shell that starts the tests in the background makes them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for variable in [name for name in os.environ if name.startswith("STRATEGY_OPTIMIZER_")]:
     if variable != "STRATEGY_OPTIMIZER_CACHE":

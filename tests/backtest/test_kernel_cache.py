@@ -119,3 +119,14 @@ def test_the_folder_can_be_read_only(workplace, monkeypatch):
     blocked.write_text("not a folder")
     monkeypatch.setenv("STRATEGY_OPTIMIZER_CACHE", str(blocked))
     assert kernel_cache.cache_folder().is_dir()
+
+
+def test_the_first_vectorised_evaluation_of_a_process_may_use_all_threads(workplace):
+    script = """
+        from strategy_optimizer import evaluate_population, load_bars
+        from strategy_optimizer.strategies.momentum import VectorisedMomentum
+        table = evaluate_population(VectorisedMomentum, [{}] * 400, load_bars("sp500"), threads=4)
+        assert not table.errors
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

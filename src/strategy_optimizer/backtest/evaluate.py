@@ -211,6 +211,8 @@ class PopulationEvaluator:
                         plans[i] = maker.one(dicts[i])
                     except StrategyError as error:
                         errors[i] = str(error)
+                for has_short in {plan.has_short for plan in plans.values()}:
+                    self._simulator(has_short)  # loaded here, not by several threads at once
                 for future in running:
                     future.result()
                 running = [

@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 import types
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -117,6 +118,9 @@ def _is_library(module: str | None) -> bool:
     return (module or "").split(".")[0] in {"numpy", "numba", "math", "builtins", "llvmlite"}
 
 
+_loading = threading.Lock()
+
+
 def load_kernel(
     template: Path,
     functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -142,11 +146,12 @@ def load_kernel(
     digests = [f"{name}={function_digest(function)}" for name, function in functions.items()]
     key = hashlib.sha256("\0".join([source, *digests, *_versions()]).encode()).hexdigest()[:32]
     name = f"strategy_optimizer_kernel_{key}"
-    if name not in sys.modules:
-        module = _import_file(_write_once(cache_folder() / f"{name}.py", source), name)
-        for slot, function in functions.items():
-            setattr(module, slot, _jit(function))
-    return sys.modules[name]
+    with _loading:  # no thread may see a module that is half made
+        if name not in sys.modules:
+            module = _import_file(_write_once(cache_folder() / f"{name}.py", source), name)
+            for slot, function in functions.items():
+                setattr(module, slot, _jit(function))
+        return sys.modules[name]
 
 
 def _jit(function: Callable[..., Any]) -> Any:
