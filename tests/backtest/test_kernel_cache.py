@@ -128,5 +128,7 @@ def test_the_first_vectorised_evaluation_of_a_process_may_use_all_threads(workpl
         table = evaluate_population(VectorisedMomentum, [{}] * 400, load_bars("sp500"), threads=4)
         assert not table.errors
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -56,6 +56,8 @@ def rounding(name, slow):
     if name not in ("volatility", "sharpe_ratio", "skew", "kurtosis"):
         return 0.0, 0.0
     returns = np.diff(slow.equity) / slow.equity[:-1]
+    if len(returns) < 2 or returns.std() == 0.0:
+        return 0.0, 0.0
     lost = max(1.0, abs(returns.mean()) / returns.std())
     return 1e-14 * lost**2, 1e-14 * lost ** {"skew": 3, "kurtosis": 4}.get(name, 0)
 

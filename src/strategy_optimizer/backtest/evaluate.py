@@ -137,7 +137,9 @@ class PopulationEvaluator:
         points = self.space.from_dicts([{**self._defaults, **candidate} for candidate in candidates])
         wrong = np.flatnonzero(~self.space.is_feasible(points))
         if len(wrong):
-            self.space.validate({**self._defaults, **candidates[int(wrong[0])]})  # raises, and says what is wrong
+            self.space.validate(
+                {**self._defaults, **candidates[int(wrong[0])]}
+            )  # raises, and says what is wrong
         return points
 
     def _run_compiled(
