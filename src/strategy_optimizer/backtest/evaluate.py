@@ -19,6 +19,7 @@ from strategy_optimizer.backtest.plan import (
     Rules,
     SignalRows,
     account_values,
+    as_bars,
     bar_rows,
     level_masks,
     signal_rows,
@@ -63,7 +64,7 @@ def evaluate_population(
         Dicts of parameters (those left out take their defaults), or an array (n, d) in natural units: columns in
         the order of the strategy's space, categories by index, NaN where a parameter is inactive.
     bars
-        One symbol or several that share the cash account.
+        One symbol or several that share the cash account; whatever `load_bars` takes is loaded.
     costs, fill, cash, reentry, window, n_blocks, periods_per_year
         As in `Rules`.
     threads
@@ -88,7 +89,7 @@ def evaluate_population(
     True
     """
     rules = Rules(costs or Costs(), cash, fill, reentry, window, n_blocks, periods_per_year)
-    return PopulationEvaluator(strategy, bars, rules, threads=threads).evaluate(candidates)
+    return PopulationEvaluator(strategy, as_bars(bars), rules, threads=threads).evaluate(candidates)
 
 
 class PopulationEvaluator:

@@ -24,7 +24,7 @@ from strategy_optimizer.backtest.signals import (
     volatility_sizes,
 )
 from strategy_optimizer.errors import BacktestError
-from strategy_optimizer.market import Bars
+from strategy_optimizer.market import Bars, load_bars
 
 FILLS = ("next_open", "close")
 NO_COSTS = Costs()
@@ -119,6 +119,11 @@ def account_values(rules: Rules, bars: Bars, size_is_notional: bool) -> AccountV
         rules.reentry == "fresh_signal",
         size_is_notional,
     )
+
+
+def as_bars(bars: Any) -> Bars:
+    """Return `bars`, loaded first when they are a name, a file, a frame or a dict of arrays."""
+    return bars if isinstance(bars, Bars) else load_bars(bars)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from strategy_optimizer.backtest.plan import (
     Rules,
     SignalRows,
     account_values,
+    as_bars,
     bar_rows,
     level_masks,
     signal_rows,
 )
 from strategy_optimizer.backtest.result import EXIT_REASONS, BacktestResult, Trade
-from strategy_optimizer.backtest.signals import Level, Signals, Size
+from strategy_optimizer.backtest.signals import Level, Signals, Size, as_level
 from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.market import Bars
@@ -56,7 +57,7 @@ def simulate_signals(
     Parameters
     ----------
     bars : Bars
-        One symbol or several that share the cash account.
+        One symbol or several that share the cash account; whatever `load_bars` takes is loaded.
     entries, exits, short_entries, short_exits : array of bool, shape (bars,) or (bars, symbols)
         Execution timing: the value at bar t is known at its close. It fills at the open of t + 1, or at the close
         of t with ``fill="close"``. On one bar an exit beats an entry; an opposite entry reverses; an entry that is
@@ -91,12 +92,13 @@ def simulate_signals(
     >>> result.trades[0].entry_bar, result.trades[0].exit_bar
     (1, None)
     """
+    bars = as_bars(bars)
     for name, level in (
         ("stop_loss", stop_loss),
         ("take_profit", take_profit),
         ("trailing_stop", trailing_stop),
     ):
-        if level is not None and bool(np.any(np.asarray(level, dtype=np.float64) <= 0)):
+        if bool((as_level(level, bars.close.shape, name) <= 0).any()):
             raise BacktestError(
                 f"{name} is not above 0; expected a fraction of the fill price such as 0.05, or None"
             )

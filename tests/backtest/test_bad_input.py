@@ -1,0 +1,175 @@
+"""What a caller gets wrong gets one clear error; what a strategy does wrong fails its trial."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from markets import random_bars
+from strategy_optimizer import (
+    CompiledStrategy,
+    Costs,
+    Discrete,
+    Rules,
+    Signals,
+    Strategy,
+    evaluate_population,
+    get_strategy,
+    run_backtest,
+    simulate_signals,
+)
+from strategy_optimizer.errors import BacktestError, SpaceError, StrategyError
+
+BARS = random_bars(1, 60)
+NEVER = np.zeros(60, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"entries": NEVER[:-1]}, r"entries has the shape \(59,\); expected \(60,\)"),
+        ({"entries": BARS.close}, "entries has the type float64; expected booleans"),
+        ({"exits": np.full(60, np.nan)}, "exits is NaN at bar 0"),
+        ({"stop_loss": 0.0}, "stop_loss is not above 0"),
+        ({"take_profit": "much"}, "take_profit"),
+        ({"trailing_stop": np.ones(3)}, r"trailing_stop has the shape \(3,\)"),
+        ({"fill": "now"}, "fill is 'now'; expected one of next_open, close"),
+        ({"reentry": "never"}, "reentry is 'never'"),
+        ({"cash": 0}, "cash is 0"),
+        ({"window": (50, 50)}, "the window 50:50 is empty"),
+        ({"window": (0, 61)}, "outside the 60 bars"),
+        ({"n_blocks": 0}, "n_blocks is 0"),
+        ({"engine": "fast"}, "engine is 'fast'"),
+    ],
+)
+def test_simulate_signals(change, message):
+    with pytest.raises(BacktestError, match=message):
+        simulate_signals(BARS, **({"entries": NEVER, "exits": NEVER} | change))
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        ({"commission": -0.1}, "commission is -0.1"),
+        ({"slippage": 5}, "it is a fraction"),
+        ({"borrow": float("nan")}, "borrow"),
+    ],
+)
+def test_costs(costs, message):
+    with pytest.raises(BacktestError, match=message):
+        Costs(**costs)
+
+
+def test_a_frame_is_loaded_first():
+    index = pd.date_range("2020-01-01", periods=60, freq="D")
+    columns = {
+        "Open": BARS.open,
+        "High": BARS.high,
+        "Low": BARS.low,
+        "Close": BARS.close,
+        "Volume": BARS.volume,
+    }
+    result = simulate_signals(pd.DataFrame(columns, index=index), ~NEVER, NEVER)
+    np.testing.assert_array_equal(result.equity, simulate_signals(BARS, ~NEVER, NEVER).equity)
+
+
+def test_candidates_that_are_no_points_of_the_space():
+    momentum = get_strategy("momentum")
+    with pytest.raises(SpaceError, match="lookback_period"):
+        evaluate_population(momentum, [{}, {"lookback_period": 5000}], BARS)
+    with pytest.raises(SpaceError, match="did you mean 'threshold'"):
+        evaluate_population(momentum, [{"treshold": 0.02}], BARS)
+    with pytest.raises(SpaceError, match="fast < slow"):
+        evaluate_population(get_strategy("ma_cross"), [{"fast": 50, "slow": 30}], BARS)
+    with pytest.raises(BacktestError, match=r"expected \(n, 5\)"):
+        evaluate_population(momentum, np.zeros((3, 4)), BARS)
+
+
+class Moody(Strategy):
+    parameters = {"mood": Discrete(0, 4)}
+    mood: int
+
+    def signals(self, bars):
+        if self.mood == 1:
+            raise ZeroDivisionError("no luck")
+        entries = {2: NEVER[:5], 3: bars.close * np.nan}.get(self.mood, ~NEVER)
+        return Signals(entries, NEVER) if self.mood < 4 else None
+
+
+def test_a_vectorised_strategy_that_fails_fails_its_trial_only():
+    table = evaluate_population(Moody, [{"mood": mood} for mood in range(5)], BARS)
+    assert sorted(table.errors) == [1, 2, 3, 4]
+    assert "ZeroDivisionError: no luck (" in table.errors[1]
+    assert "test_bad_input.py, line" in table.errors[1]
+    assert "shape (5,)" in table.errors[2]
+    assert "NaN at bar 0" in table.errors[3]
+    assert np.isnan(table.values[1:]).all()
+    assert table[0]["trades"] == 1
+    with pytest.raises(StrategyError, match="no luck"):
+        run_backtest(Moody, {"mood": 1}, BARS)
+
+
+class Raises(CompiledStrategy):
+    parameters = {"mood": Discrete(0, 60)}
+
+    @staticmethod
+    def signals(bars, p, out):
+        if p.mood % 7 == 3:
+            raise ValueError("a bad mood")
+        out.entries[:] = True
+
+
+def test_a_compiled_strategy_that_raises_fails_its_trial_only():
+    table = evaluate_population(Raises, [{"mood": mood} for mood in range(60)], BARS)
+    assert sorted(table.errors) == [mood for mood in range(60) if mood % 7 == 3]
+    assert table.errors[3] == "ValueError: a bad mood"
+    assert np.isnan(table["sharpe_ratio"][3])
+    assert table[4]["trades"] == 1
+
+
+def _writes_shorts(bars, p, out):
+    out.short_entries[0] = True
+
+
+def _writes_stops(bars, p, out):
+    out.stop_loss[0] = 0.1
+
+
+def _reads_an_unknown_parameter(bars, p, out):
+    out.entries[0] = p.unknown > 1
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (_writes_shorts, "add short = True"),
+        (_writes_stops, r"add per_bar = \('stop_loss',\)"),
+        (_reads_an_unknown_parameter, "Unknown attribute 'unknown'"),
+    ],
+)
+def test_a_compiled_strategy_that_cannot_be_compiled(function, message):
+    strategy = type(
+        "Wrong", (CompiledStrategy,), {"parameters": Raises.parameters, "signals": staticmethod(function)}
+    )
+    with pytest.raises(StrategyError, match=message):
+        evaluate_population(strategy, [{}], BARS)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"orders": {"stop": 0.1}}, "did you mean 'stop_loss'|no order value 'stop'"),
+        ({"orders": {"size": "mod"}}, "did you mean 'mood'"),
+        ({"orders": {"size": 1.0}, "per_bar": ("size",)}, "stands in both"),
+    ],
+)
+def test_order_values_that_do_not_exist(members, message):
+    strategy = type("Wrong", (Raises,), members)
+    with pytest.raises(StrategyError, match=message):
+        evaluate_population(strategy, [{}], BARS)
+
+
+def test_rules_are_checked_when_they_are_made():
+    with pytest.raises(BacktestError, match="expected one of next_open, close"):
+        Rules(fill="later")
