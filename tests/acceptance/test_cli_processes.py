@@ -193,7 +193,7 @@ def test_a_full_disk(start, tmp_path: Path) -> None:
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
 
     process = start(*SEARCH, "--export", "trials.csv", preexec_fn=limit)
     out, err = process.communicate(timeout=120)
