@@ -47,7 +47,7 @@ from strategy_optimizer import evaluate_population, get_strategy, load_bars
 from strategy_optimizer.backtest.compiled import simulators, strategy_kernel
 strategy = get_strategy(sys.argv[1])
 table = evaluate_population(strategy, [{"days": 10}], load_bars("nasdaq"))
-stats = [f.stats for f in (strategy_kernel(strategy).compiled_signals, simulators(False).run_signals)]
+stats = [f.stats for f in (strategy_kernel(strategy).compiled_signals, simulators().run_symbol)]
 print(json.dumps({
     "trades": table[0]["trades"],
     "hits": sum(sum(s.cache_hits.values()) for s in stats),

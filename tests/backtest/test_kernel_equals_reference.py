@@ -93,6 +93,30 @@ def test_one_symbol(seed, n_bars, density, wild, short, per_bar, costs, fill, re
     assert_same(*both(bars, signals, rules, warmup))
 
 
+@settings(max_examples=500, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_bars=st.integers(30, 500),
+    density=st.sampled_from([0.003, 0.02, 0.1]),
+    wild=st.sampled_from([0.001, 0.02, 0.2]),
+    short=st.booleans(),
+    stop=st.sampled_from([None, 0.02, 0.2, 0.8]),
+    target=st.sampled_from([None, 0.02, 0.3]),
+    costs=costs_of,
+    fill=st.sampled_from(["next_open", "close"]),
+    reentry=st.sampled_from(["while_true", "fresh_signal"]),
+    cut=st.tuples(st.floats(0, 0.5), st.floats(0.5, 1)),
+)
+def test_positions_that_last(seed, n_bars, density, wild, short, stop, target, costs, fill, reentry, cut):
+    """The kernel looks at whole groups of bars; here positions outlast them, and windows end inside them."""
+    bars = random_bars(seed, n_bars, wild=wild)
+    signals = random_signals(seed + 1, bars, density=density, short=short)
+    signals = replace(signals, stop_loss=stop, take_profit=target, trailing_stop=None)
+    start, end = int(cut[0] * n_bars), max(int(cut[1] * n_bars), int(cut[0] * n_bars) + 1)
+    rules = Rules(costs=costs, fill=fill, reentry=reentry, window=(start, end))
+    assert_same(*both(bars, signals, rules, warmup=start // 2))
+
+
 @settings(max_examples=600, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

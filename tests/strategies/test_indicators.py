@@ -56,6 +56,7 @@ def by_window(function):
 
 
 CASES = {
+    "lagged": (lambda x, n: ind.lagged(x, n), lambda n: [np.nan] * n + list(PRICES[:-n])),
     "change": (lambda x, n: ind.change(x, n), lambda n: [np.nan] * n + list(PRICES[n:] / PRICES[:-n] - 1)),
     "sma": (ind.sma, by_window(np.mean)),
     "wma": (ind.wma, by_window(lambda w: np.average(w, weights=np.arange(1, len(w) + 1)))),

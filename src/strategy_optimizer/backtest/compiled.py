@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from strategy_optimizer.backtest.kernel_cache import SIMULATORS, STRATEGY_RUNNER, load_kernel
+from strategy_optimizer.backtest.kernel_cache import load_simulators, load_strategy_runner
 from strategy_optimizer.backtest.strategy import ORDER_FIELDS, CompiledStrategy
 from strategy_optimizer.errors import StrategyError, nearest_name
 from strategy_optimizer.space import Categorical, Discrete, Parameter, ParameterSpace
@@ -36,9 +36,9 @@ def choose_outputs(entries, exits, short_entries, short_exits, size, stop_loss, 
 
 
 @cache
-def simulators(has_short: bool = True) -> types.ModuleType:
-    """Return the kernel that simulates given signals; without shorts it reads only half as many."""
-    return load_kernel(SIMULATORS, constants={"HAS_SHORT": has_short})
+def simulators() -> types.ModuleType:
+    """Return the compiled simulators."""
+    return load_simulators()
 
 
 @cache
@@ -62,7 +62,7 @@ def strategy_kernel(strategy: type[CompiledStrategy]) -> types.ModuleType:
         "strategy_warmup": strategy.warmup,
     }
     constants = {"MULTI_SYMBOL": strategy.multi_symbol}
-    return load_kernel(STRATEGY_RUNNER, functions, generated, constants)
+    return load_strategy_runner(functions, generated, constants)
 
 
 def _check_orders(strategy: type[CompiledStrategy], space: ParameterSpace) -> None:

@@ -24,8 +24,8 @@ import numpy as np
 
 from strategy_optimizer.errors import StrategyError
 
-SIMULATORS = Path(__file__).with_name("kernel.py")
-STRATEGY_RUNNER = Path(__file__).with_name("strategy_kernel.py")
+KERNELS = Path(__file__).with_name("kernels")
+STRATEGY_RUNNER = KERNELS / "strategy_runner.py"
 
 
 def cache_folder() -> Path:
@@ -121,37 +121,52 @@ def _is_library(module: str | None) -> bool:
 _loading = threading.Lock()
 
 
-def load_kernel(
-    template: Path,
-    functions: Mapping[str, Callable[..., Any]] | None = None,
-    generated: str = "",
-    constants: Mapping[str, Any] | None = None,
+def load_simulators() -> types.ModuleType:
+    """Return the package of the simulators, loaded from its copy in the cache folder."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(KERNELS.glob("*.py"))}
+    name = f"strategy_optimizer_kernels_{_key(*sources, *sources.values())}"
+    with _loading:  # no thread may see a module that is half made
+        if name not in sys.modules:
+            folder = cache_folder() / name
+            folder.mkdir(exist_ok=True)
+            for file_name, source in sources.items():
+                _write_once(folder / file_name, source)
+            _import_file(folder / "__init__.py", name)
+        return sys.modules[name]
+
+
+def load_strategy_runner(
+    functions: Mapping[str, Callable[..., Any]], generated: str, constants: Mapping[str, Any]
 ) -> types.ModuleType:
-    """Return a kernel module made from a template file of this folder.
+    """Return the module that runs one strategy: a further module of the package of the simulators.
 
     Parameters
     ----------
-    template
-        `SIMULATORS`, or `STRATEGY_RUNNER`.
     functions
         Plain Python functions to compile, by the name that the template calls them.
     generated
         Source text to add to the template.
     constants
-        Values of the template's constants, such as ``HAS_SHORT``.
+        Values of the template's constants, such as ``MULTI_SYMBOL``.
     """
-    functions = functions or {}
-    assignments = "".join(f"{name} = {value!r}\n" for name, value in (constants or {}).items())
-    source = "\n\n".join([template.read_text(encoding="utf-8"), generated, assignments])
+    package = load_simulators()
+    assignments = "".join(f"{name} = {value!r}\n" for name, value in constants.items())
+    source = "\n\n".join([STRATEGY_RUNNER.read_text(encoding="utf-8"), generated, assignments])
     digests = [f"{name}={function_digest(function)}" for name, function in functions.items()]
-    key = hashlib.sha256("\0".join([source, *digests, *_versions()]).encode()).hexdigest()[:32]
-    name = f"strategy_optimizer_kernel_{key}"
-    with _loading:  # no thread may see a module that is half made
+    stem = f"strategy_{_key(source, *digests)}"
+    name = f"{package.__name__}.{stem}"
+    with _loading:
         if name not in sys.modules:
-            module = _import_file(_write_once(cache_folder() / f"{name}.py", source), name)
+            path = _write_once(Path(package.__path__[0]) / f"{stem}.py", source)
+            module = _import_file(path, name)
             for slot, function in functions.items():
                 setattr(module, slot, _jit(function))
         return sys.modules[name]
+
+
+def _key(*parts: str) -> str:
+    """Return the digest of texts and of the versions of the compiler."""
+    return hashlib.sha256("\0".join([*parts, *_versions()]).encode()).hexdigest()[:32]
 
 
 def _jit(function: Callable[..., Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,7 +72,7 @@ class MetricsTable:
 
     values: FloatArray
     blocks: FloatArray
-    errors: Mapping[int, str] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)

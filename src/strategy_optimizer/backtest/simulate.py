@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import reference
-from strategy_optimizer.backtest.compiled import simulators
 from strategy_optimizer.backtest.costs import Costs
-from strategy_optimizer.backtest.evaluate import PopulationEvaluator, equity_path, kernel_bars, symbol_bars
+from strategy_optimizer.backtest.evaluate import PopulationEvaluator
 from strategy_optimizer.backtest.metrics import METRICS, block_sums, equity_metrics
 from strategy_optimizer.backtest.plan import (
     Rules,
@@ -19,11 +18,11 @@ from strategy_optimizer.backtest.plan import (
     account_values,
     as_bars,
     bar_rows,
-    level_masks,
     signal_rows,
 )
 from strategy_optimizer.backtest.result import EXIT_REASONS, BacktestResult, Trade
 from strategy_optimizer.backtest.signals import Level, Signals, Size, as_level
+from strategy_optimizer.backtest.simulator import Simulator
 from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.market import Bars
@@ -142,39 +141,8 @@ def run_plan(bars: Bars, plan: SignalRows, rules: Rules, engine: str = "kernel")
 
 
 def _run_kernel(bars: Bars, plan: SignalRows, rules: Rules) -> BacktestResult:
-    kernel = simulators(plan.has_short)
-    rows = bar_rows(bars)
-    account = kernel.Account(*account_values(rules, bars, plan.size_is_notional))
-    flags, levels = plan.flags, plan.levels
-    masks = level_masks(levels)
-    record = kernel.record_portfolio
-    market: tuple[Any, ...] = (kernel_bars(kernel, rows),)
-    if bars.n_symbols == 1:
-        record = kernel.record_symbol
-        flags = tuple(f[0] for f in flags)
-        levels = tuple(x[0] for x in levels)
-        prices = symbol_bars(kernel, rows)
-        market = (prices, kernel.group_extremes(prices))
-    orders = kernel.Orders(*levels, masks)
-    tally, metrics, blocks = np.empty(kernel.TALLY), np.empty(len(METRICS)), np.empty((rules.n_blocks, 3))
-    curve = np.empty(bars.n_bars)
-    trades = np.empty((_most_trades(plan, account.stop - account.start), kernel.TRADE_COLUMNS))
-    room = (tally, equity_path(kernel, account, rules.n_blocks)) if bars.n_symbols == 1 else (tally,)
-    record(*market, *flags, plan.warmup, orders, account, *room, metrics, blocks, trades, curve)
-    values = dict(zip(METRICS, metrics.tolist(), strict=True))
-    opened = trades[: int(values["trades"])]
-    return BacktestResult(
-        tuple(_trade(row) for row in opened.tolist()),
-        curve[account.start : account.stop].copy(),
-        values,
-        blocks,
-    )
-
-
-def _most_trades(plan: SignalRows, n_bars: int) -> int:
-    """Return a bound on the positions opened: one a bar that has an entry signal, and never two a bar."""
-    entries = int(np.count_nonzero(plan.entries)) + int(np.count_nonzero(plan.short_entries))
-    return min(entries, n_bars * len(plan.entries)) + 1
+    values, blocks, trades, equity = Simulator(bars, rules).record(plan)
+    return BacktestResult(tuple(_trade(row) for row in trades.tolist()), equity, values, blocks)
 
 
 def _trade(row: list[float]) -> Trade:

@@ -24,6 +24,15 @@ def change(x: FloatArray, n: int) -> FloatArray:
 
 
 @njit(cache=True, error_model="numpy")
+def lagged(x: FloatArray, n: int) -> FloatArray:
+    """Return ``x[t - n]``."""
+    out = np.full(x.size, np.nan)
+    for t in range(n, x.size):
+        out[t] = x[t - n]
+    return out
+
+
+@njit(cache=True, error_model="numpy")
 def sma(x: FloatArray, n: int) -> FloatArray:
     """Return the simple moving average of the last `n` values.
 

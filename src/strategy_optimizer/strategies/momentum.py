@@ -7,7 +7,7 @@ from typing import Any
 from strategy_optimizer.backtest import CompiledStrategy, Parameters, Signals, Strategy
 from strategy_optimizer.market import Bars
 from strategy_optimizer.space import Continuous, Discrete, Parameter
-from strategy_optimizer.strategies.indicators import change
+from strategy_optimizer.strategies.indicators import lagged
 
 PARAMETERS: dict[str, Parameter] = {
     "lookback_period": Discrete(10, 100, default=20),
@@ -35,10 +35,10 @@ class Momentum(CompiledStrategy):
         n = p.lookback_period
         now, before = bars.close[n:], bars.close[:-n]
         entries, exits = out.entries[n:], out.exits[n:]
+        factor = 1.0 + p.threshold
         for t in range(now.size):
-            rise = now[t] / before[t] - 1.0
-            entries[t] = rise > p.threshold
-            exits[t] = rise < 0.0
+            entries[t] = now[t] > factor * before[t]
+            exits[t] = now[t] < before[t]
 
 
 class VectorisedMomentum(Strategy):
@@ -57,10 +57,10 @@ class VectorisedMomentum(Strategy):
         return int(p.lookback_period)
 
     def signals(self, bars: Bars) -> Signals:
-        rise = self.indicator(change, bars.close, self.lookback_period)
+        before = self.indicator(lagged, bars.close, self.lookback_period)
         return Signals(
-            entries=rise > self.threshold,
-            exits=rise < 0.0,
+            entries=bars.close > (1.0 + self.threshold) * before,
+            exits=bars.close < before,
             size=self.position_size,
             stop_loss=self.stop_loss,
             take_profit=self.take_profit,

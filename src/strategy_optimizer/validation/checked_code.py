@@ -13,8 +13,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from strategy_optimizer.backtest import CompiledStrategy, Strategy
 from strategy_optimizer.backtest.evaluate import CompiledSignals, VectorisedSignals
+from strategy_optimizer.backtest.explain import explain_compilation
+from strategy_optimizer.errors import StrategyError
 from strategy_optimizer.market import Bars
 
 
@@ -23,17 +28,27 @@ class CheckedSignals(CompiledSignals):
 
     def __init__(self, strategy: type[CompiledStrategy], bars: Bars) -> None:
         super().__init__(strategy, bars)
-        self._unchecked = self.kernel.compiled_signals
-        self._use(_checked(self._unchecked))
+        self._write_candidate = _checked(self.kernel.write_candidate)
 
-    def _use(self, compiled_signals: Any) -> None:
-        kept = {name: getattr(self.kernel, name) for name in ("BarArrays", "SignalArrays")}
-        # All of the kernel that making signals needs.
-        self.kernel = types.SimpleNamespace(compiled_signals=compiled_signals, **kept)  # type: ignore[assignment]
+    def compile(self) -> None:
+        """Compile the checked code; a strategy that Numba cannot compile is the caller's mistake."""
+        if self._write_candidate.signatures:
+            return
+        import numba  # loaded with the kernel
+
+        arguments = self.prices, np.empty(self.space.n_dims), self.room(1), 0
+        try:
+            self._write_candidate.compile(tuple(numba.typeof(argument) for argument in arguments))  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise StrategyError(explain_compilation(self.strategy, error)) from error
+
+    def _write(self, points: NDArray[np.float64], used: Any) -> None:
+        for i, point in enumerate(points):
+            self._write_candidate(self.prices, point, used, i)
 
     def place_of_index_error(self, params: Mapping[str, Any]) -> str:
         """Return the line that goes out of bounds: the code runs as plain Python, which knows its lines."""
-        self._use(_rebuilt(self._unchecked, _as_python))
+        self._write_candidate = _rebuilt(self.kernel.write_candidate, _as_python)
         try:
             self.fill(self.space.from_dicts([params]), self.room(1))
         except IndexError as error:

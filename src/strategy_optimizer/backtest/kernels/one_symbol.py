@@ -1,0 +1,316 @@
+"""Simulates one symbol from event to event.
+
+Bars without a position cost a sixty-fourth of a look at the entry signals. Bars with one are looked at 32 at a
+time: vector instructions write their equity and find the first bar at which a level is touched, a signal asks for
+something or the account is lost. What is left for single bars are the events themselves.
+
+Positions that change from bar to bar, by a trailing stop or a charge for borrowed shares, are followed bar by bar.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+from .lanes import (
+    ALL,
+    LANE_SET,
+    LANES,
+    bars_from,
+    first_bar,
+    has_bar,
+    outside,
+    write_bars,
+    write_equity,
+)
+from .orders import (
+    COSTS,
+    ENTRY,
+    EXIT,
+    FLAT,
+    HELD,
+    NOTHING,
+    SHORT_ENTRY,
+    SHORT_EXIT,
+    SIGNAL,
+    Orders,
+    book_ruin,
+    close_position,
+    held_on,
+    list_open_trade,
+    nearer_stop,
+    open_position,
+    protective_exit,
+    protective_reason,
+)
+from .statistics import measure_path, write_edges
+
+# `lowest` and `highest` are low and high, widened where the open lies outside them.
+Prices = namedtuple("Prices", ("open", "high", "low", "close", "lowest", "highest"))
+# Room for one run. `wishes` are sets of bars: see `write_wishes`.
+Room = namedtuple("Room", ("tally", "path", "wishes"))
+# Rows of `wishes`: open a long position; close one; the same for short ones.
+ENTER_LONG, LEAVE_LONG, ENTER_SHORT, LEAVE_SHORT = range(4)
+# Why a position is not simply held on.
+HELD_TO_END, AT_LEVEL, AT_SIGNAL, AT_RUIN = range(4)
+
+
+@njit(_nrt=False)
+def write_wishes(wishes, signals, first, end):
+    """Write at which bars ``first <= t < end`` the signals (2 or 4, words) ask for what: `wishes` (4, words + 2).
+
+    An exit beats an entry, two opposite entries cancel, and an opposite entry closes too. The entries end with a
+    bar after all, so that a search for the next one needs no other end.
+    """
+    n_words = signals.shape[1]
+    has_short = signals.shape[0] > SHORT_EXIT
+    for w in range(n_words):
+        leave_long = signals[EXIT, w]
+        go_long = signals[ENTRY, w] & ~leave_long
+        go_short = leave_short = np.uint64(0)
+        if has_short:
+            leave_short = signals[SHORT_EXIT, w]
+            go_short = signals[SHORT_ENTRY, w] & ~leave_short
+            both = go_long & go_short
+            go_long ^= both
+            go_short ^= both
+        allowed = bars_between(w << 6, first, end)
+        wishes[ENTER_LONG, w] = go_long & allowed
+        wishes[LEAVE_LONG, w] = (leave_long | go_short) & allowed
+        wishes[ENTER_SHORT, w] = go_short & allowed
+        wishes[LEAVE_SHORT, w] = (leave_short | go_long) & allowed
+    for w in range(n_words, n_words + 2):
+        wishes[:, w] = 0
+        wishes[ENTER_LONG, w] = ALL
+
+
+@njit(forceinline=True, _nrt=False)
+def bars_between(t, first, end):
+    """Return which of the 64 bars from t on lie in ``first <= bar < end``."""
+    bars = ALL
+    if t < first:
+        bars = ALL << np.uint64(first - t) if first - t < 64 else np.uint64(0)
+    if t + 64 > end:
+        bars &= ~(ALL << np.uint64(end - t)) if t < end else np.uint64(0)
+    return bars
+
+
+@njit(forceinline=True, _nrt=False)
+def next_entry(wishes, t):
+    """Return the first bar from t on at which a signal asks for a position."""
+    bars = bars_from(wishes[ENTER_LONG], t) | bars_from(wishes[ENTER_SHORT], t)
+    if bars != 0:
+        return t + first_bar(bars)
+    w = t >> 6
+    while bars == 0:
+        w += 1
+        bars = wishes[ENTER_LONG, w] | wishes[ENTER_SHORT, w]
+    return (w << 6) + first_bar(bars)
+
+
+@njit(_nrt=False)
+def next_fresh_entry(wishes, t, end, entries, side, waits_from):
+    """Return ``(bar, whether the side still waits, from which bar on)`` where `side` waits for a fresh signal.
+
+    After a protective exit the side's entry signal has to go away once before it opens again.
+    """
+    while True:
+        t = next_entry(wishes, t)
+        if t >= end or has_bar(wishes[ENTER_LONG if side < 0.0 else ENTER_SHORT], t):
+            return t, True, waits_from
+        while waits_from <= t and has_bar(entries, waits_from):
+            waits_from += 1
+        if waits_from <= t:
+            return t, False, waits_from
+        t += 1
+
+
+@njit(forceinline=True, _nrt=False)
+def follow_groups(prices, leaves, position, t, j, cash, stop, path, blind):
+    """Carry a position whose levels stand still through whole groups of bars from t on; t becomes element j.
+
+    Returns ``(bar, its element, what)``; what is `HELD_TO_END` at the first bar that is left: where no full group
+    fits any more, or in whose group the account is lost.
+    `blind` is the set of bars of the first group at which neither levels nor signals count.
+    """
+    end = min(stop, prices.close.size - LANES + 1)
+    q = position.q
+    long = q > 0.0
+    lower = position.stop if long else position.target
+    upper = position.target if long else position.stop
+    while t < end and write_equity(path.equity, j, cash, q, prices.close, t):
+        write_bars(path.bar, j, t)
+        touched = outside(prices.lowest, prices.highest, t, lower, upper) & ~blind
+        events = touched | (bars_from(leaves, t) & LANE_SET & ~blind)
+        if events != 0:
+            k = first_bar(events)
+            at_level = int((touched >> np.uint64(k)) & np.uint64(1))
+            return t + k, j + k, AT_SIGNAL - at_level
+        blind = np.uint64(0)
+        t += LANES
+        j += LANES
+    return t, j, HELD_TO_END
+
+
+@njit(forceinline=True, _nrt=False)
+def follow_bars(prices, leaves, position, t, j, cash, account, tally, path, blind):
+    """Carry a position bar by bar; return ``(bar, its element, what, position, cash)``."""
+    q, stop = position.q, account.stop
+    long = q > 0.0
+    charge_rate = 0.0 if long else account.borrow_per_bar * -q
+    extreme, carried = position.extreme, 0.0
+    what = HELD_TO_END
+    while t < stop:
+        close = prices.close[t]
+        asked = False
+        if not blind:
+            level, _ = nearer_stop(long, position.stop, extreme, position.trail)
+            _, found = protective_exit(
+                long, prices.open[t], prices.high[t], prices.low[t], level, position.target
+            )
+            if found != NOTHING:
+                what = AT_LEVEL
+                break
+            extreme = max(extreme, prices.high[t]) if long else min(extreme, prices.low[t])
+            charge = charge_rate * close
+            cash -= charge
+            carried += charge
+            tally[COSTS] += charge
+            asked = has_bar(leaves, t)
+        path.equity[j] = cash + q * close
+        path.bar[j] = t
+        if path.equity[j] <= 0.0:
+            what = AT_RUIN
+            break
+        if asked:
+            what = AT_SIGNAL
+            break
+        blind = False
+        t += 1
+        j += 1
+    return t, j, what, held_on(position, extreme, carried), cash
+
+
+@njit(forceinline=True, _nrt=False)
+def begin_blocks(path, block, first_element, fill_bar, last_bar):
+    """Note the first elements of the blocks that begin up to `last_bar`; return the next block to begin."""
+    while path.edges[block] <= last_bar:
+        path.starts[block] = first_element + max(path.edges[block] - fill_bar, 0)
+        block += 1
+    return block
+
+
+@njit(error_model="numpy", _nrt=False)
+def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve):
+    """Simulate one symbol; fill `metrics` (17,), `blocks` (B, 3) and those of the records that are not None."""
+    tally, path, wishes = room
+    stop, at_close = account.stop, account.fill_at_close
+    delay = 0 if at_close else 1
+    fills = prices.close if at_close else prices.open
+    last_decision = stop - delay  # exclusive: a later decision is never filled
+    t = max(account.start, warmup)
+    write_wishes(wishes, signals, t, last_decision)
+    tally[:] = 0.0
+    path.equity[0] = cash = account.cash
+    path.bar[0] = account.start - 1
+    n, block = 1, 0  # elements of the path; the next block to begin
+    position = FLAT
+    reverse_to = 0.0
+    waiting, waits_from = 0.0, 0  # the side that waits for a fresh signal
+    while True:
+        if reverse_to != 0.0:
+            side = reverse_to
+            reverse_to = 0.0
+        else:
+            if waiting == 0.0:
+                t = next_entry(wishes, t)
+            else:
+                entries = signals[ENTRY if waiting > 0.0 else SHORT_ENTRY]
+                t, waits, waits_from = next_fresh_entry(
+                    wishes, t, last_decision, entries, waiting, waits_from
+                )
+                waiting = waiting if waits else 0.0
+            if t >= last_decision:
+                break
+            side = 1.0 if has_bar(wishes[ENTER_LONG], t) else -1.0
+        fill_bar = t + delay
+        # Where this bar is in the path already, as that of an exit, the new position takes its place.
+        first = n - int(path.bar[n - 1] == fill_bar)
+        last = path.equity[first - 1]
+        position = open_position(tally, account, orders, fill_bar, t, side, fills[fill_bar], cash, cash, last)
+        if position.q == 0.0:
+            t += 1
+            continue
+        cash -= position.q * position.entry + position.carried
+
+        t, j, what = fill_bar, first, HELD_TO_END
+        leaves = wishes[LEAVE_LONG if side > 0.0 else LEAVE_SHORT]
+        if position.trail != position.trail and (side > 0.0 or account.borrow_per_bar == 0.0):
+            t, j, what = follow_groups(prices, leaves, position, t, j, cash, stop, path, np.uint64(at_close))
+        if what == HELD_TO_END and t < stop:
+            blind = at_close and t == fill_bar
+            t, j, what, position, cash = follow_bars(
+                prices, leaves, position, t, j, cash, account, tally, path, blind
+            )
+        if t >= stop:
+            what, t, j = HELD_TO_END, stop, j - (t - stop)
+        elif what == AT_RUIN and at_close and t > fill_bar and has_bar(leaves, t):
+            what = AT_SIGNAL  # closed before its equity is looked at
+
+        asked = int(what == AT_SIGNAL)
+        exit_bar = t + delay * asked
+        n = j + delay * asked
+        tally[HELD] += exit_bar - fill_bar
+        if what in (HELD_TO_END, AT_RUIN):
+            block = begin_blocks(path, block, first, fill_bar, min(t, stop - 1))
+            if what == AT_RUIN:
+                n += 1
+                tally[HELD] += 1.0
+                book_ruin(tally, trades, 0, position, t, prices.close[t])
+                position = FLAT
+            break
+        # Both prices are computed and one is taken: which it is cannot be guessed.
+        long = side > 0.0
+        level, trailing = nearer_stop(long, position.stop, position.extreme, position.trail)
+        price, found = protective_exit(
+            long, prices.open[t], prices.high[t], prices.low[t], level, position.target
+        )
+        reason = SIGNAL if asked else protective_reason(found, trailing)
+        price = fills[exit_bar] if asked else price
+        last = path.equity[n - 1]
+        cash += close_position(tally, account, trades, 0, position, exit_bar, price, reason, last)
+        position = FLAT
+        path.equity[n], path.bar[n] = cash, exit_bar
+        n += 1
+        block = begin_blocks(path, block, first, fill_bar, exit_bar)
+        if cash <= 0.0:  # the account is lost
+            break
+        if account.fresh_signal and not asked:
+            waiting, waits_from = side, t
+        if asked and has_bar(wishes[ENTER_SHORT if long else ENTER_LONG], t):
+            reverse_to = -side
+        else:
+            t += asked
+
+    if trades is not None and position.q != 0.0:
+        list_open_trade(trades, 0, position, prices.close[stop - 1])
+    path.starts[block:] = n
+    measure_path(path, n, account, tally, metrics, blocks, curve)
+
+
+@njit(nogil=True, error_model="numpy", _nrt=False)
+def run_symbol(prices, signals, warmups, size, stop, target, trail, masks, account, room, metrics, blocks):
+    """Simulate the signals (candidates, 2 or 4, words) of many candidates on one symbol."""
+    write_edges(room.path.edges, account)
+    for i in range(metrics.shape[0]):
+        orders = Orders(size[i], stop[i], target[i], trail[i], masks)
+        simulate_symbol(
+            prices, signals[i], warmups[i], orders, account, room, metrics[i], blocks[i], None, None
+        )
+
+
+@njit(nogil=True, error_model="numpy", _nrt=False)
+def record_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve):
+    """Simulate one symbol with its trades (as many rows as the run opens) and its equity (bars,)."""
+    write_edges(room.path.edges, account)
+    simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve)

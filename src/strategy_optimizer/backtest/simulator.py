@@ -1,0 +1,112 @@
+"""The compiled simulator for some bars and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest.compiled import simulators
+from strategy_optimizer.backtest.metrics import METRICS
+from strategy_optimizer.backtest.plan import BarRows, Rules, SignalRows, account_values, bar_rows, level_masks
+from strategy_optimizer.market import Bars
+
+FloatArray = NDArray[np.float64]
+# Elements behind the path of the equity: the simulator writes whole groups of bars.
+SPARE = 64
+
+
+class Simulator:
+    """Turns signals into metrics; threads may share it, each with a `room` of its own."""
+
+    def __init__(self, bars: Bars, rules: Rules) -> None:
+        self.bars = bars
+        self.rules = rules
+        self.kernel = simulators()
+        rows = bar_rows(bars)
+        self.one_symbol = bars.n_symbols == 1
+        if self.one_symbol:
+            self.prices = _symbol_prices(self.kernel, rows)
+        else:
+            self.prices = self.kernel.PortfolioPrices(rows.open, rows.high, rows.low, rows.close)
+
+    def room(self) -> Any:
+        """Return the arrays that one run writes to and the next one may use again."""
+        start, stop = self.rules.window_of(self.bars)
+        n, n_blocks = stop - start + 1 + SPARE, self.rules.n_blocks
+        path = self.kernel.Path(
+            np.empty(n),
+            np.empty(n, np.int32),
+            np.empty(n_blocks + 1, np.int64),
+            np.empty(n_blocks + 1, np.int64),
+        )
+        wishes = np.empty((4, -(-self.bars.n_bars // 64) + 2), np.uint64)
+        return self.kernel.Room(np.empty(self.kernel.TALLY), path, wishes)
+
+    def sets(self, flags: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint64]:
+        """Return signals (n, symbols, bars) as sets of bars (n, symbols, signals, words), 64 bars a word."""
+        n, n_symbols, n_bars = flags[0].shape
+        sets = np.empty((n, n_symbols, len(flags), -(-n_bars // 64)), np.uint64)
+        for k, values in enumerate(flags):
+            self.kernel.pack_signals(np.ascontiguousarray(values), sets[:, :, k])
+        return sets
+
+    def run(
+        self,
+        sets: NDArray[np.uint64],
+        levels: Sequence[FloatArray],
+        warmups: NDArray[np.int64],
+        notional: bool,
+        room: Any,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return metrics (n, 17) and block sums (n, B, 3) of n candidates.
+
+        Signals are sets of bars (n, symbols, 2 or 4, words), the four order values (n, symbols, 1 or bars).
+        """
+        metrics, blocks = (
+            np.empty((len(warmups), len(METRICS))),
+            np.empty((len(warmups), self.rules.n_blocks, 3)),
+        )
+        masks = level_masks(levels)
+        run = self.kernel.run_portfolio
+        if self.one_symbol:
+            run = self.kernel.run_symbol
+            sets, levels = sets[:, 0], [level[:, 0] for level in levels]
+        run(self.prices, sets, warmups, *levels, masks, self._account(notional), room, metrics, blocks)
+        return metrics, blocks
+
+    def record(self, plan: SignalRows) -> tuple[dict[str, float], FloatArray, FloatArray, FloatArray]:
+        """Return the metrics, block sums (B, 3), trades (n, 9) and equity (bars of the window,) of one candidate."""
+        account = self._account(plan.size_is_notional)
+        metrics, blocks = np.empty(len(METRICS)), np.empty((self.rules.n_blocks, 3))
+        trades = np.empty((_most_trades(plan, account.stop - account.start), self.kernel.TRADE_COLUMNS))
+        curve = np.empty(self.bars.n_bars)
+        sets = self.sets([flags[np.newaxis] for flags in plan.given_flags])[0]
+        levels, masks = plan.levels, level_masks(plan.levels)
+        record = self.kernel.record_portfolio
+        if self.one_symbol:
+            record = self.kernel.record_symbol
+            sets, levels = sets[0], tuple(level[0] for level in levels)
+        orders = self.kernel.Orders(*levels, masks)
+        record(self.prices, sets, plan.warmup, orders, account, self.room(), metrics, blocks, trades, curve)
+        values = dict(zip(METRICS, metrics.tolist(), strict=True))
+        return values, blocks, trades[: int(values["trades"])], curve[account.start : account.stop].copy()
+
+    def _account(self, notional: bool) -> Any:
+        return self.kernel.Account(*account_values(self.rules, self.bars, notional))
+
+
+def _symbol_prices(kernel: Any, rows: BarRows) -> Any:
+    open_, high, low, close = rows.open[0], rows.high[0], rows.low[0], rows.close[0]
+    # Rounding may leave the open a hair outside; most often it is not, and no copy is needed.
+    lowest = low if (low <= open_).all() else np.minimum(low, open_)
+    highest = high if (high >= open_).all() else np.maximum(high, open_)
+    return kernel.Prices(open_, high, low, close, lowest, highest)
+
+
+def _most_trades(plan: SignalRows, n_bars: int) -> int:
+    """Return a bound on the positions opened: one a bar that has an entry signal, and never two a bar."""
+    entries = int(np.count_nonzero(plan.entries)) + int(np.count_nonzero(plan.short_entries))
+    return min(entries, n_bars * len(plan.entries)) + 1
