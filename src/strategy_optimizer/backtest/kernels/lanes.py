@@ -18,6 +18,8 @@ LANES = 32
 LANE_SET = np.uint64(2**LANES - 1)
 ALL = np.uint64(2**64 - 1)
 WORD = 64
+# Unsigned indices spare a test for negative ones at each access; a mix with signed numbers would become float.
+ONE, SIX, LAST_BIT = np.uint64(1), np.uint64(6), np.uint64(63)
 
 # Doubles in one vector register of AVX2; longer vectors make the compiler keep them in memory.
 _WIDTH = 4
@@ -42,6 +44,11 @@ def _splat(builder, value, count):
     nothing = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
     one = builder.insert_element(nothing, value, ir.Constant(_INT32, 0))
     return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT32, count), [0] * count))
+
+
+def _smaller(builder, a, b, reverse=False):
+    """Return the lane-wise minimum of two vectors; the maximum when reversed."""
+    return builder.select(builder.fcmp_ordered(">" if reverse else "<", a, b), a, b)
 
 
 @intrinsic
@@ -80,6 +87,27 @@ def outside(typing_context, lowest, highest, t, lower, upper):
 
 
 @intrinsic
+def all_between(typing_context, values, j, lower, upper):
+    """Return whether ``lower < value < upper`` for all `LANES` values from j on."""
+
+    def codegen(context, builder, signature, arguments):
+        values, j, lower, upper = arguments
+        lowest = highest = None
+        for place in _registers(context, builder, signature.args[0], values, j):
+            value = builder.load(place, align=8)
+            lowest = value if lowest is None else _smaller(builder, value, lowest)
+            highest = value if highest is None else _smaller(builder, value, highest, reverse=True)
+        inside = builder.and_(
+            builder.fcmp_ordered(">", lowest, _splat(builder, lower, _WIDTH)),
+            builder.fcmp_ordered("<", highest, _splat(builder, upper, _WIDTH)),
+        )
+        every = ir.Constant(ir.IntType(_WIDTH), 2**_WIDTH - 1)
+        return builder.icmp_unsigned("==", builder.bitcast(inside, ir.IntType(_WIDTH)), every)
+
+    return types.boolean(values, types.int64, types.float64, types.float64), codegen
+
+
+@intrinsic
 def write_equity(typing_context, equity, j, cash, q, close, t):
     """Write ``cash + q * close`` of the bars from t on to `equity` from j on; return whether all are above 0."""
 
@@ -92,10 +120,7 @@ def write_equity(typing_context, equity, j, cash, q, close, t):
         for place, close_place in zip(places, closes, strict=True):
             worth = builder.fadd(cash, builder.fmul(q, builder.load(close_place, align=8)))
             builder.store(worth, place, align=8)
-            if lowest is None:
-                lowest = worth
-            else:
-                lowest = builder.select(builder.fcmp_ordered("<", worth, lowest), worth, lowest)
+            lowest = worth if lowest is None else _smaller(builder, worth, lowest)
         lost = builder.fcmp_ordered("<=", lowest, ir.Constant(_DOUBLES, [0.0] * _WIDTH))
         return builder.icmp_unsigned(
             "==", builder.bitcast(lost, ir.IntType(_WIDTH)), ir.Constant(ir.IntType(_WIDTH), 0)
@@ -151,13 +176,21 @@ def pack_signals(flags, sets):
 
 
 @njit(forceinline=True, _nrt=False)
+def at(values, i):
+    """Return ``values[i]`` where i is known not to be negative: without a test for it."""
+    return values[np.uint64(i)]
+
+
+@njit(forceinline=True, _nrt=False)
 def has_bar(words, t):
     """Return whether bar t is in the set that the array `words` holds, 64 bars a word."""
-    return (words[t >> 6] >> np.uint64(t & 63)) & np.uint64(1) != 0
+    t = np.uint64(t)
+    return (words[t >> SIX] >> (t & LAST_BIT)) & ONE != 0
 
 
 @njit(forceinline=True, _nrt=False)
 def bars_from(words, t):
     """Return the set of the 64 bars from t on."""
-    w, shift = t >> 6, np.uint64(t & 63)
-    return (words[w] >> shift) | ((words[w + 1] << np.uint64(1)) << (np.uint64(63) - shift))
+    t = np.uint64(t)
+    w, shift = t >> SIX, t & LAST_BIT
+    return (words[w] >> shift) | ((words[w + ONE] << ONE) << (LAST_BIT - shift))

@@ -16,6 +16,9 @@ from .lanes import (
     ALL,
     LANE_SET,
     LANES,
+    ONE,
+    SIX,
+    at,
     bars_from,
     first_bar,
     has_bar,
@@ -101,11 +104,11 @@ def next_entry(wishes, t):
     bars = bars_from(wishes[ENTER_LONG], t) | bars_from(wishes[ENTER_SHORT], t)
     if bars != 0:
         return t + first_bar(bars)
-    w = t >> 6
+    w = np.uint64(t) >> SIX
     while bars == 0:
-        w += 1
+        w += ONE
         bars = wishes[ENTER_LONG, w] | wishes[ENTER_SHORT, w]
-    return (w << 6) + first_bar(bars)
+    return np.int64(w << SIX) + first_bar(bars)
 
 
 @njit(_nrt=False)
@@ -194,7 +197,7 @@ def follow_bars(prices, leaves, position, t, j, cash, account, tally, path, blin
 @njit(forceinline=True, _nrt=False)
 def begin_blocks(path, block, first_element, fill_bar, last_bar):
     """Note the first elements of the blocks that begin up to `last_bar`; return the next block to begin."""
-    while path.edges[block] <= last_bar:
+    while at(path.edges, block) <= last_bar:
         path.starts[block] = first_element + max(path.edges[block] - fill_bar, 0)
         block += 1
     return block
@@ -235,9 +238,9 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
             side = 1.0 if has_bar(wishes[ENTER_LONG], t) else -1.0
         fill_bar = t + delay
         # Where this bar is in the path already, as that of an exit, the new position takes its place.
-        first = n - int(path.bar[n - 1] == fill_bar)
-        last = path.equity[first - 1]
-        position = open_position(tally, account, orders, fill_bar, t, side, fills[fill_bar], cash, cash, last)
+        first = n - int(at(path.bar, n - 1) == fill_bar)
+        last = at(path.equity, first - 1)
+        position = open_position(tally, account, orders, fill_bar, t, side, at(fills, fill_bar), cash, cash, last)
         if position.q == 0.0:
             t += 1
             continue
@@ -273,14 +276,14 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
         long = side > 0.0
         level, trailing = nearer_stop(long, position.stop, position.extreme, position.trail)
         price, found = protective_exit(
-            long, prices.open[t], prices.high[t], prices.low[t], level, position.target
+            long, at(prices.open, t), at(prices.high, t), at(prices.low, t), level, position.target
         )
         reason = SIGNAL if asked else protective_reason(found, trailing)
-        price = fills[exit_bar] if asked else price
-        last = path.equity[n - 1]
+        price = at(fills, exit_bar) if asked else price
+        last = at(path.equity, n - 1)
         cash += close_position(tally, account, trades, 0, position, exit_bar, price, reason, last)
         position = FLAT
-        path.equity[n], path.bar[n] = cash, exit_bar
+        path.equity[np.uint64(n)], path.bar[np.uint64(n)] = cash, exit_bar
         n += 1
         block = begin_blocks(path, block, first, fill_bar, exit_bar)
         if cash <= 0.0:  # the account is lost

@@ -5,6 +5,8 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
+from .lanes import at
+
 # Rows of the signals: sets of bars, 64 a word; without short signals there are only the first two.
 ENTRY, EXIT, SHORT_ENTRY, SHORT_EXIT = range(4)
 # What a run counts and sums.
@@ -79,7 +81,7 @@ def open_position(tally, account, orders, t, decision, side, price, equity, buyi
     """
     size_mask, stop_mask, target_mask, trail_mask = orders.masks
     fill = price * (1.0 + account.slippage * side)
-    wanted = orders.size[decision & size_mask]
+    wanted = at(orders.size, decision & size_mask)
     notional = wanted if account.size_is_notional else wanted * equity
     affordable = (buying_power - account.fixed_fee) / (fill * (1.0 + account.commission))
     if not (notional > 0.0 and affordable > 0.0):  # a size that is NaN opens nothing either
@@ -98,10 +100,10 @@ def open_position(tally, account, orders, t, decision, side, price, equity, buyi
         t,
         row,
         costs,
-        fill * (1.0 - side * orders.stop[decision & stop_mask]),
-        fill * (1.0 + side * orders.target[decision & target_mask]),
+        fill * (1.0 - side * at(orders.stop, decision & stop_mask)),
+        fill * (1.0 + side * at(orders.target, decision & target_mask)),
         fill,
-        orders.trail[decision & trail_mask],
+        at(orders.trail, decision & trail_mask),
     )
 
 

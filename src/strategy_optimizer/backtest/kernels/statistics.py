@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from .lanes import LANES, first_bar, outside
+from .lanes import LANES, all_between, first_bar, outside
 from .orders import (
     CLOSED,
     COSTS,
@@ -86,11 +86,11 @@ def measure_drawdown(path, n, stop, tally):
     drawdown, longest = 0.0, 0
     j = 1
     while j < n:
-        events = outside(equity, equity, j, peak * (1.0 - drawdown), peak)
-        if events == 0:
+        floor = peak * (1.0 - drawdown)
+        if all_between(equity, j, floor, peak):
             j += LANES
             continue
-        j += first_bar(events)
+        j += first_bar(outside(equity, equity, j, floor, peak))
         end = min(j + AT_ONCE, n)
         while j < end:
             e = equity[j]
