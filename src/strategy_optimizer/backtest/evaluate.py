@@ -15,6 +15,7 @@ from strategy_optimizer.backtest.batch import SignalBatch
 from strategy_optimizer.backtest.compiled import order_masks, strategy_kernel
 from strategy_optimizer.backtest.costs import Costs
 from strategy_optimizer.backtest.explain import explain_compilation, place_in_user_code
+from strategy_optimizer.backtest.kernel_cache import wide_vectors
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.backtest.plan import (
     Rules,
@@ -256,7 +257,8 @@ class CompiledSignals:
         """Compile before threads start; a strategy that Numba cannot compile is the caller's mistake."""
         if not self.kernel.compiled_signals.signatures:
             try:
-                self.fill(np.empty((0, self.space.n_dims)), self.room(1))
+                with wide_vectors():
+                    self.fill(np.empty((0, self.space.n_dims)), self.room(1))
             except Exception as error:
                 raise StrategyError(explain_compilation(self.strategy, error)) from error
 

@@ -16,6 +16,7 @@ from strategy_optimizer.market import Bars
 FloatArray = NDArray[np.float64]
 # Elements behind the path of the equity: the simulator writes whole groups of bars.
 SPARE = 64
+NO_RECORDS = np.empty((0, 0)), np.empty(0)
 
 
 class Simulator:
@@ -60,39 +61,36 @@ class Simulator:
         warmups: NDArray[np.int64],
         notional: bool,
         room: Any,
+        records: tuple[FloatArray, FloatArray] = NO_RECORDS,
     ) -> tuple[FloatArray, FloatArray]:
         """Return metrics (n, 17) and block sums (n, B, 3) of n candidates.
 
-        Signals are sets of bars (n, symbols, 2 or 4, words), the four order values (n, symbols, 1 or bars).
+        Signals are sets of bars (n, symbols, 2 or 4, words), the four order values (n, symbols, 1 or bars). The
+        trades and the equity of a single candidate are written into `records` when these are not empty.
         """
         metrics, blocks = (
             np.empty((len(warmups), len(METRICS))),
             np.empty((len(warmups), self.rules.n_blocks, 3)),
         )
-        masks = level_masks(levels)
+        masks, account = level_masks(levels), self._account(notional)
         run = self.kernel.run_portfolio
         if self.one_symbol:
             run = self.kernel.run_symbol
             sets, levels = sets[:, 0], [level[:, 0] for level in levels]
-        run(self.prices, sets, warmups, *levels, masks, self._account(notional), room, metrics, blocks)
+        run(self.prices, sets, warmups, *levels, masks, account, room, metrics, blocks, *records)
         return metrics, blocks
 
     def record(self, plan: SignalRows) -> tuple[dict[str, float], FloatArray, FloatArray, FloatArray]:
         """Return the metrics, block sums (B, 3), trades (n, 9) and equity (bars of the window,) of one candidate."""
-        account = self._account(plan.size_is_notional)
-        metrics, blocks = np.empty(len(METRICS)), np.empty((self.rules.n_blocks, 3))
-        trades = np.empty((_most_trades(plan, account.stop - account.start), self.kernel.TRADE_COLUMNS))
+        start, stop = self.rules.window_of(self.bars)
+        trades = np.empty((_most_trades(plan, stop - start), self.kernel.TRADE_COLUMNS))
         curve = np.empty(self.bars.n_bars)
-        sets = self.sets([flags[np.newaxis] for flags in plan.given_flags])[0]
-        levels, masks = plan.levels, level_masks(plan.levels)
-        record = self.kernel.record_portfolio
-        if self.one_symbol:
-            record = self.kernel.record_symbol
-            sets, levels = sets[0], tuple(level[0] for level in levels)
-        orders = self.kernel.Orders(*levels, masks)
-        record(self.prices, sets, plan.warmup, orders, account, self.room(), metrics, blocks, trades, curve)
-        values = dict(zip(METRICS, metrics.tolist(), strict=True))
-        return values, blocks, trades[: int(values["trades"])], curve[account.start : account.stop].copy()
+        sets = self.sets([flags[np.newaxis] for flags in plan.given_flags])
+        levels = [level[np.newaxis] for level in plan.levels]
+        warmups = np.array([plan.warmup], dtype=np.int64)
+        metrics, blocks = self.run(sets, levels, warmups, plan.size_is_notional, self.room(), (trades, curve))
+        values = dict(zip(METRICS, metrics[0].tolist(), strict=True))
+        return values, blocks[0], trades[: int(values["trades"])], curve[start:stop].copy()
 
     def _account(self, notional: bool) -> Any:
         return self.kernel.Account(*account_values(self.rules, self.bars, notional))

@@ -13,9 +13,9 @@ at each slice and argument, and took two thirds of the time of a backtest.
 """
 
 from .lanes import pack_signals
-from .one_symbol import Prices, Room, record_symbol, run_symbol
+from .one_symbol import Prices, Room, run_symbol
 from .orders import TALLY, TRADE_COLUMNS, Account, Orders
-from .portfolio import PortfolioPrices, record_portfolio, run_portfolio
+from .portfolio import PortfolioPrices, run_portfolio
 from .statistics import Path
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "Prices",
     "Room",
     "pack_signals",
-    "record_portfolio",
-    "record_symbol",
     "run_portfolio",
     "run_symbol",
 ]

@@ -205,7 +205,7 @@ def begin_blocks(path, block, first_element, fill_bar, last_bar):
 
 @njit(error_model="numpy", _nrt=False)
 def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve):
-    """Simulate one symbol; fill `metrics` (17,), `blocks` (B, 3) and those of the records that are not None."""
+    """Simulate one symbol; fill `metrics` (17,), `blocks` (B, 3) and the records that are not empty."""
     tally, path, wishes = room
     stop, at_close = account.stop, account.fill_at_close
     delay = 0 if at_close else 1
@@ -240,7 +240,9 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
         # Where this bar is in the path already, as that of an exit, the new position takes its place.
         first = n - int(at(path.bar, n - 1) == fill_bar)
         last = at(path.equity, first - 1)
-        position = open_position(tally, account, orders, fill_bar, t, side, at(fills, fill_bar), cash, cash, last)
+        position = open_position(
+            tally, account, orders, fill_bar, t, side, at(fills, fill_bar), cash, cash, last
+        )
         if position.q == 0.0:
             t += 1
             continue
@@ -295,25 +297,23 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
         else:
             t += asked
 
-    if trades is not None and position.q != 0.0:
+    if trades.shape[0] > 0 and position.q != 0.0:
         list_open_trade(trades, 0, position, prices.close[stop - 1])
     path.starts[block:] = n
     measure_path(path, n, account, tally, metrics, blocks, curve)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def run_symbol(prices, signals, warmups, size, stop, target, trail, masks, account, room, metrics, blocks):
-    """Simulate the signals (candidates, 2 or 4, words) of many candidates on one symbol."""
+def run_symbol(
+    prices, signals, warmups, size, stop, target, trail, masks, account, room, metrics, blocks, trades, curve
+):
+    """Simulate the signals (candidates, 2 or 4, words) of many candidates on one symbol.
+
+    Trades (as many rows as a run opens) and equity (bars,) are recorded where these arrays are not empty.
+    """
     write_edges(room.path.edges, account)
     for i in range(metrics.shape[0]):
         orders = Orders(size[i], stop[i], target[i], trail[i], masks)
         simulate_symbol(
-            prices, signals[i], warmups[i], orders, account, room, metrics[i], blocks[i], None, None
+            prices, signals[i], warmups[i], orders, account, room, metrics[i], blocks[i], trades, curve
         )
-
-
-@njit(nogil=True, error_model="numpy", _nrt=False)
-def record_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve):
-    """Simulate one symbol with its trades (as many rows as the run opens) and its equity (bars,)."""
-    write_edges(room.path.edges, account)
-    simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve)

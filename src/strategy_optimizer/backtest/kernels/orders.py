@@ -141,7 +141,7 @@ def book_trade(tally, trades, symbol, position, t, fill, costs, reason):
     tally[WINS] += 1.0 if won else 0.0
     tally[PROFIT] += pnl if won else 0.0
     tally[LOSS] -= 0.0 if won else pnl
-    if trades is not None:
+    if trades.shape[0] > 0:
         write_trade(trades, symbol, position, t, fill, pnl, reason)
 
 

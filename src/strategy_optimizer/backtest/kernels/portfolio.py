@@ -175,7 +175,7 @@ def simulate_portfolio(bars, signals, warmup, orders, account, room, metrics, bl
                     positions[s] = FLAT
             break
 
-    if trades is not None:
+    if trades.shape[0] > 0:
         for s in range(n_symbols):
             if positions[s].q != 0.0:
                 list_open_trade(trades, s, positions[s], bars.close[s, stop - 1])
@@ -185,18 +185,13 @@ def simulate_portfolio(bars, signals, warmup, orders, account, room, metrics, bl
 
 
 @njit(nogil=True, error_model="numpy")
-def run_portfolio(bars, signals, warmups, size, stop, target, trail, masks, account, room, metrics, blocks):
+def run_portfolio(
+    bars, signals, warmups, size, stop, target, trail, masks, account, room, metrics, blocks, trades, curve
+):
     """Simulate the signals (candidates, symbols, 2 or 4, words) of many candidates on several symbols."""
     write_edges(room.path.edges, account)
     for i in range(metrics.shape[0]):
         orders = Orders(size[i], stop[i], target[i], trail[i], masks)
         simulate_portfolio(
-            bars, signals[i], warmups[i], orders, account, room, metrics[i], blocks[i], None, None
+            bars, signals[i], warmups[i], orders, account, room, metrics[i], blocks[i], trades, curve
         )
-
-
-@njit(nogil=True, error_model="numpy")
-def record_portfolio(bars, signals, warmup, orders, account, room, metrics, blocks, trades, curve):
-    """Simulate several symbols with their trades and their equity."""
-    write_edges(room.path.edges, account)
-    simulate_portfolio(bars, signals, warmup, orders, account, room, metrics, blocks, trades, curve)

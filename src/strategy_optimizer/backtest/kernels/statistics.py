@@ -122,7 +122,7 @@ def measure_path(path, n, account, tally, metrics, blocks, curve):
         down += sums[4]
     measure_drawdown(path, n, account.stop, tally)
     write_metrics(metrics, blocks, s3, s4, down, tally, path.equity[n - 1], account)
-    if curve is not None:
+    if curve.size > 0:
         done = account.start
         for j in range(1, n):
             curve[done : path.bar[j]] = path.equity[j - 1]
