@@ -38,7 +38,7 @@ from strategy_optimizer.market import Bars
 
 FloatArray = NDArray[np.float64]
 # Signals that wait for the simulator, in bytes a thread: small enough to stay in the processor's caches.
-SIGNAL_BYTES = 2**19
+SIGNAL_BYTES = 2**18
 # Dicts of candidates that exist at a time: thousands would set off Python's garbage collector.
 DICTS_AT_ONCE = 256
 
@@ -146,29 +146,30 @@ class PopulationEvaluator:
         return points
 
     def _run_compiled(self, maker: CompiledSignals, points: FloatArray, table: MetricsTable) -> None:
-        """Let each thread turn its part of the points into signals and simulate them, a cache-full at a time."""
+        """Let each thread take chunk after chunk of the points, turn it into signals and simulate these."""
         maker.compile()
-        at_once = max(1, SIGNAL_BYTES // maker.bytes_each)
+        size = _chunk_size(len(points), self.threads, max(1, SIGNAL_BYTES // maker.bytes_each))
+        chunks = iter(range(0, len(points), size))
 
-        def work(part: slice) -> None:
-            arrays, room = maker.room(min(at_once, part.stop - part.start)), self.simulator.room()
-            for first in range(part.start, part.stop, at_once):
-                rows = np.arange(first, min(first + at_once, part.stop))
+        def work() -> None:
+            arrays, room = maker.room(min(size, len(points))), self.simulator.room()
+            for first in chunks:
+                rows = slice(first, min(first + size, len(points)))
                 self._fill_and_simulate(maker, points, rows, arrays, room, table)
 
-        parts = _parts(len(points), self.threads)
-        if len(parts) == 1:
-            work(parts[0])
+        workers = min(self.threads, -(-len(points) // size))
+        if workers < 2:
+            work()
             return
-        with ThreadPoolExecutor(self.threads) as pool:
-            for future in [pool.submit(work, part) for part in parts]:
+        with ThreadPoolExecutor(workers) as pool:
+            for future in [pool.submit(work) for _ in range(workers)]:
                 future.result()
 
     def _fill_and_simulate(
         self,
         maker: CompiledSignals,
         points: FloatArray,
-        rows: NDArray[np.int64],
+        rows: slice,
         arrays: Any,
         room: Any,
         table: MetricsTable,
@@ -176,13 +177,14 @@ class PopulationEvaluator:
         try:
             filled = maker.fill(points[rows], arrays)
         except Exception as error:  # the strategy raised for one of them: find out for which
-            if len(rows) == 1:
-                table.errors[int(rows[0])] = f"{type(error).__name__}: {error}"
+            if rows.stop - rows.start == 1:
+                table.errors[rows.start] = f"{type(error).__name__}: {error}"
                 return
-            for row in rows:
-                self._fill_and_simulate(maker, points, np.array([row]), arrays, room, table)
+            for row in range(rows.start, rows.stop):
+                self._fill_and_simulate(maker, points, slice(row, row + 1), arrays, room, table)
             return
-        self._simulate(filled.sets, filled[4:8], filled.warmups, maker.notional, room, rows, table)
+        out = table.values[rows], table.blocks[rows]
+        self.simulator.run(filled.sets, filled[4:8], filled.warmups, maker.notional, room, out)
 
     def _run_vectorised(self, maker: VectorisedSignals, points: FloatArray, table: MetricsTable) -> None:
         """Compute signals in this thread while others simulate those of the chunk before.
@@ -192,7 +194,13 @@ class PopulationEvaluator:
         workers = max(1, self.threads - 1)
         with ThreadPoolExecutor(workers) as pool:
             running: deque[Future[None]] = deque()
+            unused: list[SignalBatch] = []
             batch: SignalBatch | None = None
+
+            def simulate(batch: SignalBatch) -> None:
+                self._simulate_batch(batch, table)
+                unused.append(batch)
+
             for i, params in enumerate(self._dicts(points)):
                 try:
                     plan = maker.one(params)
@@ -201,13 +209,13 @@ class PopulationEvaluator:
                     continue
                 if batch is None or not batch.takes(plan):
                     if batch is not None:
-                        running.append(pool.submit(self._simulate_batch, batch, table))
+                        running.append(pool.submit(simulate, batch))
                     if len(running) > workers:  # the simulators are behind: wait instead of piling up signals
                         running.popleft().result()
-                    batch = SignalBatch(plan)
+                    batch = _batch_for(plan, unused)
                 batch.add(i, plan)
             if batch is not None:
-                self._simulate_batch(batch, table)
+                simulate(batch)
             for future in running:
                 future.result()
 
@@ -219,21 +227,11 @@ class PopulationEvaluator:
         n = len(batch.rows)
         sets = self.simulator.sets([flags[:n] for flags in batch.flags])
         levels = [level[:n] for level in batch.levels]
-        room, rows = self.simulator.room(), np.array(batch.rows)
-        self._simulate(sets, levels, batch.warmups[:n], batch.size_is_notional, room, rows, table)
-
-    def _simulate(
-        self,
-        sets: NDArray[np.uint64],
-        levels: Sequence[FloatArray],
-        warmups: NDArray[np.int64],
-        notional: bool,
-        room: Any,
-        rows: NDArray[np.int64],
-        table: MetricsTable,
-    ) -> None:
-        """Run the simulator over the signals of some candidates and put their metrics into `rows`."""
-        table.values[rows], table.blocks[rows] = self.simulator.run(sets, levels, warmups, notional, room)
+        out = np.empty((n, len(METRICS))), np.empty((n, self.rules.n_blocks, 3))
+        self.simulator.run(
+            sets, levels, batch.warmups[:n], batch.size_is_notional, self.simulator.room(), out
+        )
+        table.values[batch.rows], table.blocks[batch.rows] = out
 
 
 class CompiledSignals:
@@ -343,7 +341,16 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def _parts(n: int, threads: int) -> list[slice]:
-    """Cut n candidates into parts that keep the threads evenly busy; one part when there are few."""
-    size = max(16, -(-n // (threads * 4))) if threads > 1 else max(n, 1)
-    return [slice(first, min(first + size, n)) for first in range(0, n, size)] or [slice(0, 0)]
+def _chunk_size(n: int, threads: int, at_most: int) -> int:
+    """Return how many of n candidates a thread takes at once: a few chunks a thread keep all evenly busy."""
+    return max(1, min(at_most, max(16, -(-n // (threads * 4)))))
+
+
+def _batch_for(plan: SignalRows, unused: list[SignalBatch]) -> SignalBatch:
+    """Return an empty batch that takes the plan: one that was used before, whose memory is at hand, if there is."""
+    while unused:
+        batch = unused.pop()
+        batch.rows = []
+        if batch.takes(plan):
+            return batch
+    return SignalBatch(plan)

@@ -222,7 +222,8 @@ def _level_rows(values: Sequence[Any], shape: tuple[int, ...], n_symbols: int) -
     """Return the four order values as (symbols, 1), or (symbols, bars) where they change."""
     if {type(value) for value in values} <= {float, type(None)}:  # most strategies: spare them 15 us
         numbers = np.array([math.nan if value is None else value for value in values])
-        return list(numbers.repeat(n_symbols).reshape(4, n_symbols, 1))
+        size, stop, target, trail = numbers.repeat(n_symbols).reshape(4, n_symbols, 1)
+        return [size, stop, target, trail]
     levels = [as_level(value, shape, name) for name, value in zip(LEVELS, values, strict=True)]
     return [
         np.full((n_symbols, 1), level[0]) if level.shape == (1,) else np.asarray(_rows(level))

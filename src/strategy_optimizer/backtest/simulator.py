@@ -61,24 +61,20 @@ class Simulator:
         warmups: NDArray[np.int64],
         notional: bool,
         room: Any,
+        out: tuple[FloatArray, FloatArray],
         records: tuple[FloatArray, FloatArray] = NO_RECORDS,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return metrics (n, 17) and block sums (n, B, 3) of n candidates.
+    ) -> None:
+        """Write the metrics (n, 17) and block sums (n, B, 3) of n candidates into `out`.
 
         Signals are sets of bars (n, symbols, 2 or 4, words), the four order values (n, symbols, 1 or bars). The
         trades and the equity of a single candidate are written into `records` when these are not empty.
         """
-        metrics, blocks = (
-            np.empty((len(warmups), len(METRICS))),
-            np.empty((len(warmups), self.rules.n_blocks, 3)),
-        )
         masks, account = level_masks(levels), self._account(notional)
         run = self.kernel.run_portfolio
         if self.one_symbol:
             run = self.kernel.run_symbol
             sets, levels = sets[:, 0], [level[:, 0] for level in levels]
-        run(self.prices, sets, warmups, *levels, masks, account, room, metrics, blocks, *records)
-        return metrics, blocks
+        run(self.prices, sets, warmups, *levels, masks, account, room, *out, *records)
 
     def record(self, plan: SignalRows) -> tuple[dict[str, float], FloatArray, FloatArray, FloatArray]:
         """Return the metrics, block sums (B, 3), trades (n, 9) and equity (bars of the window,) of one candidate."""
@@ -88,9 +84,10 @@ class Simulator:
         sets = self.sets([flags[np.newaxis] for flags in plan.given_flags])
         levels = [level[np.newaxis] for level in plan.levels]
         warmups = np.array([plan.warmup], dtype=np.int64)
-        metrics, blocks = self.run(sets, levels, warmups, plan.size_is_notional, self.room(), (trades, curve))
-        values = dict(zip(METRICS, metrics[0].tolist(), strict=True))
-        return values, blocks[0], trades[: int(values["trades"])], curve[start:stop].copy()
+        out, records = (np.empty((1, len(METRICS))), np.empty((1, self.rules.n_blocks, 3))), (trades, curve)
+        self.run(sets, levels, warmups, plan.size_is_notional, self.room(), out, records)
+        values = dict(zip(METRICS, out[0][0].tolist(), strict=True))
+        return values, out[1][0], trades[: int(values["trades"])], curve[start:stop].copy()
 
     def _account(self, notional: bool) -> Any:
         return self.kernel.Account(*account_values(self.rules, self.bars, notional))
