@@ -117,7 +117,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class Finished:
-    """The search is over; the winner is checked after this event."""
+    """The search is over; what follows is the check of the winner, if there is one."""
 
     stop_reason: StopReason
     trials: int
@@ -125,5 +125,12 @@ class Finished:
     elapsed: float
 
 
-Event: TypeAlias = Started | Progress | CheckpointSaved | Finished
+@dataclass(frozen=True)
+class Reproducing:
+    """The reference simulator begins to run the winner again, over `bars` bars; a million take it some 12 s."""
+
+    bars: int
+
+
+Event: TypeAlias = Started | Progress | CheckpointSaved | Finished | Reproducing
 Sink: TypeAlias = Callable[[Event], None]

@@ -97,6 +97,11 @@ class Moody(Strategy):
         return Signals(entries, NEVER) if self.mood < 4 else None
 
 
+def test_threads():
+    with pytest.raises(BacktestError, match="threads is 0; expected at least 1"):
+        evaluate_population(get_strategy("momentum"), [{}], BARS, threads=0)
+
+
 def test_a_vectorised_strategy_that_fails_fails_its_trial_only():
     table = evaluate_population(Moody, [{"mood": mood} for mood in range(5)], BARS)
     assert sorted(table.errors) == [1, 2, 3, 4]

@@ -59,13 +59,14 @@ def refused(call, *arguments: object) -> str:
         (["momentum", "--holdout", "1"], "holdout is 1.0; expected a fraction"),
         (["momentum", "--optimizer", "gaa"], "unknown optimizer 'gaa'"),
         (["momentum", "--setting", "mutation_rat=0.1"], "did you mean 'mutation_rate'?"),
+        (["momentum", "--setting", "a=2", "--setting", "a=3"], "--setting gives 'a' twice"),
         (["momentum", "--setting", "mutation_rate=2"], "expected a number between 0 and 1"),
         (["momentum", "--setting", "population_size=10", "--population", "20"], "is given twice"),
         (["momentum", "--commission", "5"], "it is a fraction"),
         (["momentum", "--slippage", "-0.1"], "slippage is -0.1"),
         (["momentum", "--cash", "0"], "cash is 0.0"),
         (["momentum", "--fill", "next_close"], "fill is 'next_close'; expected one of next_open, close"),
-        (["momentum", "--workers", "0"], "threads is 0"),
+        (["momentum", "--workers", "0"], "workers is 0; expected a whole number from 1 up"),
         (["momentum", "--repair", "everything"], "everything"),
         (["momentum", "--checkpoint", "/proc/nothing/here"], "/proc/nothing/here"),
     ],
@@ -136,6 +137,15 @@ def test_all_problems_come_at_once(call, prices) -> None:
 def test_data_can_be_mended_when_asked(call, prices) -> None:
     path = prices(lambda rows: rows.reverse())
     assert call("optimize", "momentum", "--data", path, "--repair", "sort", "-n", 20).code == 0
+
+
+def test_symbols_are_told_apart_by_their_whole_names(call, prices, tmp_path: Path) -> None:
+    for name in ("BRK.A.csv", "BRK.B.csv"):
+        (tmp_path / name).write_text(prices().read_text())
+    both = ("-d", tmp_path / "BRK.A.csv", "-d", tmp_path / "BRK.B.csv")
+    assert call("optimize", "rotation", *both, "-n", 5).code == 0
+    again = refused(call, "optimize", "rotation", *both[:2], *both[:2], "-n", 5)
+    assert "--data names 'BRK.A' twice" in again
 
 
 def test_missing_columns(call, prices) -> None:

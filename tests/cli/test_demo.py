@@ -8,7 +8,7 @@ import pytest
 
 from strategy_optimizer import optimize
 from strategy_optimizer.cli import demo
-from strategy_optimizer.tasks import Performance
+from strategy_optimizer.tasks import Performance, SearchLoop
 
 
 def test_the_demo(call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +20,16 @@ def test_the_demo(call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Of 200 parameter sets" in " ".join(outcome.out.split())
     assert "\n  strategy-optimizer optimize " in outcome.out
     assert all(len(line) <= 80 for line in outcome.out.splitlines() if not line.startswith("trials"))
+
+
+def test_an_interrupted_demo_says_so(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop_soon(loop: SearchLoop) -> str | None:
+        return "interrupted" if len(loop.history) >= 500 else None
+
+    monkeypatch.setattr(SearchLoop, "_reason_to_stop", stop_soon)
+    outcome = call("demo")
+    assert outcome.code == 130
+    assert "cut short" in outcome.out
 
 
 @pytest.mark.parametrize(

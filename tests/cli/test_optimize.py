@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,13 @@ def test_the_printed_space_can_be_edited_and_given_back(call, tmp_path: Path) ->
     result = result_of(call, "momentum", "--space", path)
     trials = [trial["parameters"] for trial in result["optimization_history"]]
     assert all(40 <= p["lookback_period"] <= 45 and p["stop_loss"] < p["take_profit"] for p in trials)
+
+
+def test_a_choice_held_fixed_leaves_out_what_depends_on_another(call) -> None:
+    outcome = call("optimize", "ma_cross", *FEW, "-p", "stop=none", "--json")
+    result = json.loads(outcome.out)
+    assert result["best_parameters"]["stop"] == "none"
+    assert {"stop_loss", "trail"}.isdisjoint(result["space"]["parameter_space"])
 
 
 def test_outcome_constraints_rule_winners_out(call) -> None:
@@ -307,6 +315,57 @@ def test_ctrl_c_before_a_trial_can_win(call, monkeypatch) -> None:
     assert outcome.code == 130
     assert "error" not in outcome.err
     assert "continue with: strategy-optimizer optimize momentum" in outcome.err
+
+
+def test_ctrl_c_while_the_winner_is_checked_loses_nothing(call, monkeypatch) -> None:
+    def interrupt(*arguments: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("strategy_optimizer.tasks.result_aggregator.reproduce", interrupt)
+        outcome = call("optimize", "momentum", *FEW)
+    assert outcome.code == 130
+    assert "interrupted after 40 trials, all kept in" in outcome.err
+    again = call("optimize", "momentum", *FEW, "--resume", "--json")
+    assert json.loads(again.out)["counts"]["resumed"] == 40
+
+
+def test_ctrl_c_before_the_search_says_that_there_is_nothing(call, monkeypatch) -> None:
+    def interrupt(*arguments: object, **keywords: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("strategy_optimizer.cli.searching.load_named_bars", interrupt)
+        outcome = call("optimize", "momentum", *FEW)
+    assert (outcome.code, outcome.err) == (
+        130,
+        "interrupted before the first trial; there is nothing to continue\n",
+    )
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_disk_that_is_full_at_the_end_keeps_what_was_saved(
+    call, state: Path, monkeypatch, interrupted: bool
+) -> None:
+    from strategy_optimizer.errors import CheckpointError
+    from strategy_optimizer.tasks.checkpoint import Checkpoint
+
+    save = Checkpoint.save
+
+    def full_at_last(self: Checkpoint, history: object, search: Callable[[], dict[str, object]]) -> None:
+        if search()["stop_reason"] is not None:
+            raise CheckpointError("the checkpoint cannot be written: No space left on device")
+        save(self, history, search)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", full_at_last)
+        if interrupted:
+            interrupt_after(patch, 20)
+        outcome = call("optimize", "momentum", *FEW)
+    assert outcome.code == 2
+    assert "No space left on device" in outcome.err
+    assert len(list(state.glob("runs/*/state.json"))) == 1
+    assert call("optimize", "momentum", *FEW, "--resume").code == 0
 
 
 def test_the_same_call_goes_on_by_itself(call, monkeypatch) -> None:

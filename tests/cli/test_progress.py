@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from strategy_optimizer.cli.progress import Pace, SearchProgress, Waiting, _live_line, progress_text
-from strategy_optimizer.records import Finished, Progress, Started
+from strategy_optimizer.records import Finished, Progress, Reproducing, Started
 
 
 def progress(trials: int, elapsed: float, **changes: object) -> Progress:
@@ -55,6 +55,31 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         show(Started("ga", "", 2000, None))
         show(progress(10, 1.0))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_check_of_the_winner_is_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strategy_optimizer.cli.progress.REPRODUCING_AFTER", 0.0)
+    with SearchProgress() as show:
+        show(Reproducing(1_000_000))
+        assert show._later is not None
+        show._later.join()
+    assert capsys.readouterr().err == "re-running the winner with the reference simulator, 1,000,000 bars\n"
+    with SearchProgress(quiet=True) as show:
+        show(Reproducing(1_000_000))
+        assert show._later is None
+
+
+def test_a_short_check_of_the_winner_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strategy_optimizer.cli.progress.REPRODUCING_AFTER", 3600.0)
+    with SearchProgress() as show:
+        show(Reproducing(1_000))
+    assert show._later is not None
+    show._later.join()  # it ends at once: it was called off
+    assert capsys.readouterr().err == ""
 
 
 def test_a_continued_search_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,11 @@ def test_bars_do_not_share_memory_with_the_caller() -> None:
     assert prices.flags.writeable
 
 
+def test_datetimes_of_any_unit_become_nanoseconds() -> None:
+    days = np.arange("2020-01-01", "2020-01-06", dtype="M8[D]")
+    assert make(timestamp=days).timestamp.tolist() == days.astype("M8[ns]").view(np.int64).tolist()
+
+
 def test_fields_cannot_be_replaced() -> None:
     with pytest.raises(AttributeError):
         make().close = np.zeros(5)  # type: ignore[misc]

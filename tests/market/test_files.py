@@ -184,6 +184,34 @@ def test_a_long_table_is_split_by_its_symbols(tmp_path: Path, frame: pl.DataFram
     assert (loaded.close[:, 0] == bars.close).all()
 
 
+@pytest.mark.parametrize("ending", ["\n\n\n", "\n,,,,,,\n"])
+def test_blank_lines_are_no_symbol(tmp_path: Path, frame: pl.DataFrame, ending: str) -> None:
+    both = pl.concat([frame.with_columns(Ticker=pl.lit(name)) for name in ("MSFT", "AAPL")])
+    assert load_bars(save(tmp_path, written(both) + ending)).symbols == ("MSFT", "AAPL")
+
+
+def test_only_the_ending_is_cut_off_a_name(tmp_path: Path, frame: pl.DataFrame) -> None:
+    for name in ("BRK.A.csv", "BRK.B.csv.gz"):
+        save(tmp_path, written(frame), name)
+    assert load_bars(tmp_path).symbols == ("BRK.A", "BRK.B")
+    assert load_bars(tmp_path / "BRK.A.csv").name == "BRK.A"
+
+
+def test_a_folder_keeps_its_name_however_it_is_written(
+    tmp_path: Path, frame: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, written(frame), "a.csv")
+    monkeypatch.chdir(tmp_path)
+    assert load_bars(".").name == tmp_path.name
+
+
+def test_two_files_of_one_symbol_are_not_one(tmp_path: Path, frame: pl.DataFrame) -> None:
+    save(tmp_path, written(frame), "aapl.csv")
+    frame.write_parquet(tmp_path / "aapl.parquet")
+    with pytest.raises(DataError, match=r"two files of one symbol, aapl\.csv and aapl\.parquet"):
+        load_bars(tmp_path)
+
+
 def test_a_single_symbol_gives_its_name(tmp_path: Path, frame: pl.DataFrame, bars: Bars) -> None:
     loaded = load_bars(save(tmp_path, written(frame.with_columns(symbol=pl.lit("AAPL")))))
     assert loaded.symbols == ("AAPL",)

@@ -15,7 +15,7 @@ import pytest
 
 from strategy_optimizer.errors import DataError
 from strategy_optimizer.market import load_bars
-from strategy_optimizer.market.remote import cache_folder, download, parse_remote
+from strategy_optimizer.market.remote import download, parse_remote
 
 HOUR_MS = 3_600_000
 FIRST_MS = 1_502_942_400_000  # 2017-08-17 04:00, binance's first BTC/USDT bar
@@ -190,12 +190,13 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert list(cache.iterdir()) == []
 
 
-def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("STRATEGY_OPTIMIZER_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "strategy-optimizer"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "strategy-optimizer"
+def test_a_cache_that_cannot_be_a_folder(
+    yahoo: FakeYahoo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STRATEGY_OPTIMIZER_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"cannot be kept in .*file: "):
+        load_bars("yfinance:AAPL")
 
 
 def test_missing_values_of_a_download_are_reported_not_hidden(yahoo: FakeYahoo) -> None:

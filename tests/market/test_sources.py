@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,31 @@ def test_sources_may_be_mixed(frame: pd.DataFrame, columns: dict[str, Any]) -> N
     bars = load_bars({"A": frame, "B": columns, "C": pl.DataFrame(columns), "D": load_bars(columns)})
     assert bars.symbols == ("A", "B", "C", "D")
     assert (bars.close == bars.close[:, :1]).all()
+
+
+CLOCKS: dict[str, Any] = {
+    "texts": lambda frame: frame.astype({"date": str}).assign(time=frame["time"].astype(str)),
+    "objects": lambda frame: frame.assign(date=frame["date"].dt.date),
+    "datetimes": lambda frame: frame,
+    "dict": lambda frame: (
+        frame.astype(str).to_dict("list") | frame.drop(columns=["date", "time"]).to_dict("list")
+    ),
+    "polars": pl.from_pandas,
+    "polars texts": lambda frame: pl.from_pandas(frame).cast({"date": pl.Date}).cast({"date": pl.String}),
+}
+
+
+@pytest.mark.parametrize("shape", CLOCKS)
+def test_date_and_time_of_day_may_stand_apart(columns: dict[str, Any], bars: Bars, shape: str) -> None:
+    frame = pd.DataFrame(columns).rename(columns={"timestamp": "date"}).assign(time=dt.time(9, 30))
+    loaded = load_bars(CLOCKS[shape](frame))
+    assert (loaded.timestamp - bars.timestamp).tolist() == [34_200_000_000_000] * bars.n_bars
+    assert (loaded.close == bars.close).all()
+
+
+def test_a_name_that_two_columns_have_is_refused(frame: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="several columns 'close'"):
+        load_bars(pd.concat([frame, frame[["close"]] * 2], axis=1))
 
 
 def test_loading_leaves_the_caller_alone(columns: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from strategy_optimizer.errors import DataError
-from strategy_optimizer.market.moments import MISSING
+from strategy_optimizer.market.moments import MISSING, parse_moment
 from strategy_optimizer.market.timestamps import to_nanoseconds
 
 MOMENT = np.datetime64("2021-03-04T05:06:07", "ns").astype(np.int64)
@@ -105,6 +105,18 @@ def test_unix_numbers_in_any_unit(unit: str, dtype: Any) -> None:
     numbers, note = to_nanoseconds((moments // factor).astype(dtype))
     assert np.abs(numbers - moments).max() < (512 if dtype is np.float64 and unit == "ns" else 1)
     assert "Unix" in note
+
+
+@pytest.mark.parametrize("text", ["1677-12-31", "2262-04-12", "2262-12", "2300"])
+def test_a_moment_that_nanoseconds_cannot_express_is_an_error_not_another_one(text: str) -> None:
+    with pytest.raises(DataError, match="outside the years 1678 to 2262"):
+        parse_moment(text)
+
+
+def test_a_day_that_a_month_does_not_have_is_missing_not_one_of_the_next() -> None:
+    numbers, _ = to_nanoseconds(np.array([20210228, 20210229, 20210230, 20240229, 20211131]))
+    days = [str(np.datetime64(n, "ns"))[:10] if n != MISSING else "" for n in numbers.tolist()]
+    assert days == ["2021-02-28", "", "", "2024-02-29", ""]
 
 
 def test_nanoseconds_from_1970_are_not_taken_for_another_unit() -> None:

@@ -141,6 +141,9 @@ def test_the_seeds_task_is_valid_as_it_stands() -> None:
         ("nsga2", {"population_size": 10, "generations": 3}, 30),
         ("random", {"population_size": 10, "generations": 3, "n_calls": 7}, 7),
         ("ga", {"population_size": 10, "generations": 3, "budget": 8}, 8),
+        ("auto", {"population_size": 10, "generations": 3}, 30),
+        ("ga", {"population_size": 10, "n_calls": 7}, 7),
+        ("auto", {"population_size": 10}, None),
         ("grid", {}, None),
     ],
 )

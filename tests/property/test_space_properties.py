@@ -178,6 +178,20 @@ def test_enumeration_is_what_sampling_can_reach(space, seed):
 
 
 @EXAMPLES
+@given(spaces(), seeds, st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True))
+def test_fewer_choices_leave_the_points_that_have_them(space, seed, choices):
+    narrow = space.override(dict(space.parameters) | {"c0": Categorical(choices)})
+    assert narrow.names == tuple(name for name in space.names if name in narrow.names)
+    points = [p for p in space.to_dicts(space.sample(200, seed)) if p["c0"] in choices]
+    if points:
+        assert narrow.to_dicts(narrow.from_dicts(points)) == points
+        assert narrow.is_feasible(narrow.from_dicts(points)).all()
+    back = narrow.to_dicts(narrow.sample(50, seed))
+    assert space.to_dicts(space.from_dicts(back)) == back
+    assert space.is_feasible(space.from_dicts(back)).all()
+
+
+@EXAMPLES
 @given(spaces(), seeds)
 def test_no_method_changes_its_argument(space, seed):
     points = space.sample(5, seed)

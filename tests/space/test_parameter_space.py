@@ -341,6 +341,82 @@ def test_override_refuses_another_strategys_file(data, message, parameter):
     assert caught.value.parameter == parameter
 
 
+def test_override_with_nothing_is_refused():
+    for data in ({}, {"parameter_space": {}}, {"parameter_space": {}, "constraints": ["threshold > 0"]}):
+        with pytest.raises(SpaceError, match=r"empty: it names no parameter to search.*with_constraints"):
+            momentum().override(data)
+
+
+STOPS = ParameterSpace(
+    "stops",
+    {
+        "fast": Discrete(1, 9, default=3),
+        "stop": Categorical(["none", "fixed", "trailing"]),
+        "level": Continuous(0.01, 0.2, condition="stop != 'none'"),
+        "trail": Continuous(0.01, 0.2, condition="stop == 'trailing' and fast > 2"),
+        "pace": Continuous(0.0, 1.0, condition="trail > 0.1"),
+    },
+    constraints=["fast > 1", "trail < 0.15", "not stop == 'fixed' or fast < 8"],
+)
+
+
+def test_parameters_that_could_never_be_active_are_left_out():
+    narrow = STOPS.override({"fast": Discrete(1, 5)})  # `stop` keeps its default, 'none'
+    assert narrow.names == ("fast", "stop")
+    assert narrow.constraints == ("fast > 1", "not stop != stop or fast < 8")
+    assert narrow == STOPS.fix({"stop": "none"}).override({"fast": Discrete(1, 5)})
+    assert narrow.override(dict(narrow.parameters)).parameters == narrow.parameters
+    assert ParameterSpace.from_json(narrow.to_json()) == narrow
+
+
+def test_conditions_name_the_choices_that_are_left():
+    narrow = STOPS.override({"stop": Categorical(["trailing", "fixed"]), "level": Continuous(0.05, 0.1)})
+    assert narrow.names == STOPS.names
+    assert narrow.parameters["level"].condition == "stop == stop"
+    assert narrow.parameters["trail"].condition == "stop == 'trailing' and fast > 2"
+    assert not np.isnan(narrow.sample(50, 0)[:, 2]).any()
+    assert STOPS.fix({"stop": "fixed"}).names == ("fast", "stop", "level")
+
+
+def test_a_parameter_that_is_asked_for_needs_what_it_depends_on():
+    message = r"'level' would never be active: .*keeps its default \(stop = 'none'\); name that too, or leave"
+    with pytest.raises(SpaceError, match=message) as caught:
+        STOPS.override({"level": Continuous(0.01, 0.1)})
+    assert caught.value.parameter == "level"
+    with pytest.raises(SpaceError, match=r"'pace' would never be active: .*\(stop = 'none'\)"):
+        STOPS.override({"pace": Continuous(0, 1)})
+    fixed = STOPS.override({"stop": Categorical(["fixed"]), "trail": Continuous(0.01, 0.1)})
+    assert fixed.names == ("fast", "stop", "level")  # without the choice that `trail` needs it was not wanted
+    whole = dict(STOPS.parameters) | {"stop": Categorical(["none", "fixed"])}
+    assert STOPS.override(whole).names == ("fast", "stop", "level")
+    assert STOPS.fix({"stop": "none", "level": 0.1}).names == ("fast", "stop")
+
+
+def test_flags_and_numbers_as_choices():
+    space = ParameterSpace(
+        "s",
+        {
+            "on": Categorical([True, False]),
+            "kind": Categorical(["off", 1, 2]),
+            "a": Discrete(1, 5, condition="on"),
+            "b": Discrete(1, 5, condition="not on or kind == 1"),
+            "c": Discrete(1, 5, condition="kind != 'off'"),
+        },
+    )
+    assert space.fix({"on": False}).names == ("on", "kind", "b", "c")
+    assert space.fix({"on": True, "kind": 2}).names == ("on", "kind", "a", "c")
+    numbers = space.override({"kind": Categorical([2, 1]), "on": Categorical([True, False])})
+    assert numbers.parameters["c"].condition == "kind == kind"
+    assert numbers.sample(40, 0).shape == (40, 5)
+
+
+def test_a_choice_that_never_was_is_still_a_mistake():
+    with pytest.raises(SpaceError, match="'trailling' is not one of the choices"):
+        STOPS.override({"trail": Continuous(0.01, 0.1, condition="stop == 'trailling'")})
+    with pytest.raises(SpaceError, match="'trailling' is not one of the choices"):
+        STOPS.override({"fast": Discrete(1, 5)}, ["stop != 'trailling' or trail > 0.1"])
+
+
 def test_fix_holds_a_value():
     space = momentum().fix({"lookback_period": 30, "threshold": 0.025})
     assert space.sample(5, 0)[:, :2].tolist() == [[30.0, 0.025]] * 5

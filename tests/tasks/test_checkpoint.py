@@ -139,6 +139,9 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         Checkpoint(tmp_path / "missing", IDENTITY, resume=True)
     assert not (tmp_path / "missing").exists()
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        Checkpoint(tmp_path, IDENTITY, resume=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_before_the_first_save_starts_again(make_loop: Any, tmp_path: Path) -> None:

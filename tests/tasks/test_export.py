@@ -120,6 +120,9 @@ def test_a_missing_folder_is_an_error(history: TrialHistory, tmp_path: Path) -> 
     with pytest.raises(TaskError, match="No such file or directory") as caught:
         export_trials(history, tmp_path / "missing" / "a.csv")
     assert isinstance(caught.value.__cause__, OSError)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TaskError, match="Not a directory"):
+        export_trials(history, tmp_path / "file" / "a.csv")
 
 
 def test_nothing_is_left_of_a_file_that_did_not_fit(

@@ -39,8 +39,8 @@ from strategy_optimizer.errors import (
     StrategyOptimizerError,
     TaskError,
 )
-from strategy_optimizer.records import Finished, Progress
-from strategy_optimizer.tasks import Result, make_task, result_aggregator
+from strategy_optimizer.records import Finished, Progress, Reproducing
+from strategy_optimizer.tasks import Result, make_task, result_aggregator, search_loop
 from strategy_optimizer.tasks.reproduction import compare
 
 DAY = 86_400_000_000_000
@@ -286,9 +286,54 @@ class Unrepeatable(Rise):
         return Signals(random > 0.8, random < 0.2)
 
 
-def test_a_strategy_that_raises_on_its_defaults_is_one_error() -> None:
-    with pytest.raises(StrategyError, match=r"default parameters.*no such column"):
+def test_a_strategy_that_raises_on_the_defaults_is_one_error() -> None:
+    with pytest.raises(StrategyError, match=r"fails on the parameters tried first, .*no such column"):
         optimize(Raises, random_bars())
+
+
+class FailsByDefault(Rise):
+    def signals(self, bars: Bars) -> Signals:
+        if self.mode == "plain":
+            raise ValueError("there is no plain mode")
+        return super().signals(bars)
+
+
+def test_defaults_that_are_not_searched_need_not_work() -> None:
+    space = {
+        "mode": {"type": "categorical", "choices": ["trailing"]},
+        "days": {"type": "discrete", "bounds": [2, 9]},
+    }
+    result = optimize(FailsByDefault, random_bars(), evaluations=20, space=space)
+    assert result.reproduced
+    assert math.isnan(result.defaults.in_sample["total_return"])
+    assert result.to_dict()["defaults"]["held_out"]["composite_score"] is None
+    assert any("fails on its default parameters" in note for note in result.notes)
+    with pytest.raises(StrategyError, match="there is no plain mode"):
+        optimize(FailsByDefault, random_bars(), evaluations=20)
+    with pytest.raises(DataError, match=r"'days': 350.*decides nothing before bar 350"):
+        optimize(Plain, random_bars(), space={"days": Discrete(350, 350)})
+
+
+def test_defaults_that_the_constraints_forbid_are_not_tried() -> None:
+    class Picky(Rise):
+        def signals(self, bars: Bars) -> Signals:
+            if self.days < 12:
+                raise ValueError("too short")
+            return super().signals(bars)
+
+    result = optimize(Picky, random_bars(), "random", evaluations=20, constraints=["days >= 12"])
+    assert result.counts.failed == 0
+
+
+def test_a_space_may_leave_out_the_choice_that_a_parameter_depends_on() -> None:
+    result = optimize(Rise, random_bars(), evaluations=50, space={"days": Discrete(5, 8)})
+    assert result.best_parameters.keys() == {"days", "size", "mode"} == result.space["parameter_space"].keys()
+    assert result.counts.trials == 4
+    assert result.reproduced
+    with pytest.raises(SpaceError, match="'trail' would never be active"):
+        optimize(Rise, random_bars(), space={"trail": Continuous(0.01, 0.1)})
+    with pytest.raises(SpaceError, match="empty"):
+        optimize(Rise, random_bars(), space={})
 
 
 def test_trials_that_raise_are_counted_and_do_not_stop_the_search() -> None:
@@ -343,7 +388,7 @@ def test_too_few_bars(n_bars: int) -> None:
         ({"constraints": ["days <"]}, SpaceError, "days <"),
         ({"constraints": ["size > 5"]}, SpaceError, "size > 5"),
         ({"fill": "yesterday"}, StrategyOptimizerError, "fill is 'yesterday'"),
-        ({"workers": 0}, StrategyOptimizerError, "is 0; expected at least 1"),
+        ({"workers": 0}, TaskError, "workers is 0; expected a whole number"),
     ],
 )
 def test_bad_calls(options: dict[str, Any], kind: type[Exception], message: str) -> None:
@@ -368,6 +413,13 @@ def test_population_size_and_generations_are_a_budget() -> None:
     assert result.counts.trials == 60
 
 
+def test_settings_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"population_size": np.int64(12), "mutation_rate": np.float64(0.2)}
+    result = optimize(Rise, random_bars(), "ga", evaluations=30, checkpoint=tmp_path, **settings)
+    plain: dict[str, Any] = {"population_size": 12, "mutation_rate": 0.2}
+    assert result.task_id == optimize(Rise, random_bars(), "ga", evaluations=30, **plain).task_id
+
+
 def test_seconds_alone_are_a_budget() -> None:
     result = optimize(Rise, random_bars(), "random", seconds=0.3)
     assert result.stop_reason == "deadline"
@@ -383,7 +435,8 @@ def test_a_target_ends_the_search() -> None:
 def test_events_reach_the_sink() -> None:
     events: list[Any] = []
     optimize(Rise, random_bars(), "random", evaluations=30, progress=events.append)
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-2], Finished)
+    assert events[-1] == Reproducing(300)
     assert any(isinstance(event, Progress) for event in events)
 
 
@@ -414,7 +467,10 @@ def test_cancel_before_a_trial_is_an_error_that_says_so() -> None:
         task.run()
 
 
-def test_an_interrupted_search_resumes_to_the_same_result(tmp_path: Path) -> None:
+def test_an_interrupted_search_resumes_to_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_loop, "PROGRESS_INTERVAL", 0.0)  # the whole search may take less than a tenth
     options: dict[str, Any] = {"evaluations": 3000, "seed": 2}
     whole = optimize("momentum", random_bars(), "ga", **options)
 

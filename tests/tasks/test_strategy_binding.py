@@ -50,6 +50,14 @@ def test_choices_are_translated_to_the_strategys_indices() -> None:
     np.testing.assert_array_equal(translated(space, points), [[4, 2, 0.3], [4, 0, np.nan]])
 
 
+def test_a_column_that_the_space_does_not_have_takes_the_strategys_default() -> None:
+    space = OWN.override({"n": Discrete(1, 9), "kind": Categorical(["b", "a"])})
+    assert space.names == ("n", "kind")
+    np.testing.assert_array_equal(translated(space, [[4, 0], [7, 1]]), [[4, 1, np.nan], [7, 0, np.nan]])
+    space = ParameterSpace("own", {"kind": Categorical(["c", "b"])})
+    np.testing.assert_array_equal(translated(space, [[0], [1]]), [[4, 2, 0.2], [4, 1, np.nan]])
+
+
 def test_what_another_condition_leaves_out_takes_the_strategys_default() -> None:
     space = ParameterSpace(
         "own",
@@ -88,4 +96,8 @@ def test_a_space_of_another_strategy_is_refused() -> None:
         bind_strategy(momentum, ParameterSpace("s", {"fast": Discrete(1, 2)}))
     assert caught.value.parameter == "fast"
     with pytest.raises(SpaceError, match="in its order"):
-        bind_strategy(momentum, ParameterSpace("s", {"threshold": Continuous(0.01, 0.02)}))
+        bind_strategy(momentum, ParameterSpace("s", dict(reversed(momentum.space().parameters.items()))))
+    with pytest.raises(SpaceError, match="no parameter to search"):
+        bind_strategy(momentum, ParameterSpace("s"))
+    with pytest.raises(SpaceError, match="'threshold' is continuous, found discrete"):
+        bind_strategy(momentum, ParameterSpace("s", {"threshold": Discrete(1, 2)}))

@@ -11,7 +11,7 @@ from numba import njit
 
 from strategy_optimizer.backtest import CompiledStrategy, Signals, Strategy, VolatilityTarget
 from strategy_optimizer.errors import BacktestError, DataError, LookaheadError, StrategyError
-from strategy_optimizer.market import Bars
+from strategy_optimizer.market import Bars, load_bars
 from strategy_optimizer.space import Discrete
 from strategy_optimizer.strategies import get_strategy, list_strategies
 from strategy_optimizer.strategies.momentum import VectorisedMomentum
@@ -349,6 +349,12 @@ def test_too_few_bars() -> None:
 def test_cuts_outside_of_the_data(cuts: list[int]) -> None:
     with pytest.raises(BacktestError, match="from 1 to 400"):
         check_lookahead(Clean, {}, BARS, cuts=cuts)
+
+
+def test_a_parameter_that_a_choice_activates_takes_its_default() -> None:
+    bars = load_bars("nasdaq").slice(0, 300)
+    report = check_lookahead(get_strategy("ma_cross"), {"stop": "fixed"}, bars, cuts=1)
+    assert (report.params["stop"], report.params["stop_loss"]) == ("fixed", 0.1)
 
 
 def test_cuts_can_be_given() -> None:

@@ -4,6 +4,8 @@ Numba does not cache a closure over a compiled function, and its cache looks at 
 an edit in a function that is called from another file goes unseen. So a kernel is a file of its own, named by
 the digest of the kernel's text, the strategy's function and every function and constant that can be reached from
 it, and the versions of the compiler. Changed source means another file, and old machine code is never found.
+
+Where nothing can be written (a full disk, a read-only home) each process compiles in memory and nothing is kept.
 """
 
 from __future__ import annotations
@@ -17,37 +19,17 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from strategy_optimizer.config import cache_folder
 from strategy_optimizer.errors import StrategyError
 
 KERNELS = Path(__file__).with_name("kernels")
 STRATEGY_RUNNER = KERNELS / "strategy_runner.py"
 _WIDE_VECTORS = "--vectorizer-maximize-bandwidth"
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels; ``STRATEGY_OPTIMIZER_CACHE`` moves it."""
-    base = os.environ.get("STRATEGY_OPTIMIZER_CACHE")
-    if base is None:
-        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        base = str(Path(home) / "strategy-optimizer")
-    folder = Path(base) / "kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:  # a read-only home: compile in each process, but do not fail
-        return _process_folder()
-
-
-@cache
-def _process_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="strategy-optimizer-"))
 
 
 def function_digest(function: Callable[..., Any]) -> str:
@@ -124,16 +106,19 @@ _loading = threading.Lock()
 
 
 def load_simulators() -> types.ModuleType:
-    """Return the package of the simulators, loaded from its copy in the cache folder."""
+    """Return the package of the simulators, loaded from its copy in the cache folder if there can be one."""
     sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(KERNELS.glob("*.py"))}
     name = f"strategy_optimizer_kernels_{_key(*sources, *sources.values())}"
     with _loading:  # no thread may see a module that is half made
         if name not in sys.modules:
-            folder = cache_folder() / name
-            folder.mkdir(exist_ok=True)
-            for file_name, source in sources.items():
-                _write_once(folder / file_name, source)
-            _import_file(folder / "__init__.py", name)
+            folder = cache_folder() / "kernels" / name
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                for file_name, source in sources.items():
+                    _write_once(folder / file_name, source)
+                _keep_machine_code(_import_file(folder / "__init__.py", name))
+            except OSError:
+                _import_file(KERNELS / "__init__.py", name)
         return sys.modules[name]
 
 
@@ -159,8 +144,7 @@ def load_strategy_runner(
     name = f"{package.__name__}.{stem}"
     with _loading:
         if name not in sys.modules:
-            path = _write_once(Path(package.__path__[0]) / f"{stem}.py", source)
-            module = _import_file(path, name)
+            module = _import_runner(package, stem, source)
             for slot, function in functions.items():
                 setattr(module, slot, _jit(function))
         return sys.modules[name]
@@ -199,19 +183,40 @@ def _versions() -> list[str]:
     return [sys.version, *(importlib.metadata.version(p) for p in ("numba", "llvmlite", "numpy"))]
 
 
+def _import_runner(package: types.ModuleType, stem: str, source: str) -> types.ModuleType:
+    """Return the module made from `source`, kept beside the simulators where these are kept."""
+    name, folder = f"{package.__name__}.{stem}", Path(package.__path__[0])
+    if folder == KERNELS:
+        return _import_text(source, name)
+    try:
+        return _keep_machine_code(_import_file(_write_once(folder / f"{stem}.py", source), name))
+    except OSError:
+        return _import_text(source, name)
+
+
 def _write_once(path: Path, source: str) -> Path:
     """Write the file unless it is there: Numba forgets its machine code when the time stamp changes."""
-    if not path.exists():
+    text = source.encode()
+    if not path.exists() or path.read_bytes() != text:  # a power cut leaves empty files
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(_with_caching(source))
-        Path(temporary).replace(path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(text)
+            Path(temporary).replace(path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     return path
 
 
-def _with_caching(source: str) -> str:
-    """Switch Numba's cache on for the functions that Python calls (those that release the interpreter lock)."""
-    return source.replace("@njit(nogil=True,", "@njit(cache=True, nogil=True,")
+def _keep_machine_code(module: types.ModuleType) -> types.ModuleType:
+    """Cache the functions that Python calls, those that release the interpreter lock; return the module."""
+    from strategy_optimizer.backtest import machine_code  # loads Numba
+
+    for function in vars(module).values():
+        if getattr(function, "targetoptions", {}).get("nogil"):
+            machine_code.keep(function)
+    return module
 
 
 def _import_file(path: Path, name: str) -> types.ModuleType:
@@ -221,4 +226,12 @@ def _import_file(path: Path, name: str) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Numba's cache finds the kernel's types by the module's name
     spec.loader.exec_module(module)
+    return module
+
+
+def _import_text(source: str, name: str) -> types.ModuleType:
+    module = types.ModuleType(name)
+    sys.modules[name] = module  # as above
+    module.__package__ = name.rpartition(".")[0]
+    exec(compile(source, f"<{name}>", "exec"), vars(module))
     return module

@@ -66,6 +66,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name or not text:
             raise UsageError(f"--setting '{pair}' cannot be read; expected NAME=VALUE, such as adapt=false")
+        if name in settings:
+            raise UsageError(f"--setting gives '{name}' twice")
         try:
             settings[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -10,6 +10,7 @@ from strategy_optimizer.cli.arguments import UsageError, parse_fixed, read_json_
 from strategy_optimizer.errors import DataError, SpaceError
 from strategy_optimizer.market import Bars, load_bars
 from strategy_optimizer.market.moments import parse_moment
+from strategy_optimizer.market.reading import source_name
 from strategy_optimizer.space import ParameterSpace
 
 
@@ -19,7 +20,7 @@ def data_source(names: Sequence[str]) -> Any:
         raise UsageError("--data is empty; expected a sample's name, a file or a folder")
     if len(names) == 1:
         return names[0]
-    symbols = [Path(name).name.split(".")[0] for name in names]
+    symbols = [source_name(name) for name in names]
     repeated = next((symbol for symbol in symbols if symbols.count(symbol) > 1), None)
     if repeated is not None:
         raise UsageError(f"--data names '{repeated}' twice; several symbols need different names")
@@ -51,11 +52,8 @@ def narrowed_space(
 ) -> ParameterSpace:
     """Return the strategy's space with a file's bounds, more constraints, and fixed parameters."""
     if file is not None:
-        document = read_json_object(file, "space file")
-        if not document.get("parameter_space", document):
-            raise SpaceError(f"the space file {file} is empty: it names no parameter to search")
         try:
-            space = space.override(document)
+            space = space.override(read_json_object(file, "space file"))
         except SpaceError as error:
             raise SpaceError(f"the space file {file}: {error}", parameter=error.parameter) from error
     if constraints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from strategy_optimizer.cli.exits import DONE, INTERRUPTED
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import console, note, wrapped
@@ -39,7 +40,7 @@ def run_demo(seed: int) -> int:
     out.print("\nNext", style="bold")
     for line in NEXT:
         out.print(f"  {line}", soft_wrap=True)
-    return 0
+    return INTERRUPTED if result.stop_reason == "interrupted" else DONE
 
 
 def plain_words(result: Result) -> list[str]:

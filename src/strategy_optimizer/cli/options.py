@@ -1,4 +1,4 @@
-"""The options of `optimize` as one value, and their help texts."""
+"""The options of `optimize` as one value."""
 
 from __future__ import annotations
 

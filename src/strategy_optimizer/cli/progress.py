@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,11 +18,12 @@ from rich.text import Text
 
 from strategy_optimizer.cli.numbers import duration_text, rate_text, score_text
 from strategy_optimizer.cli.terminal import console
-from strategy_optimizer.records import Event, Finished, Progress, Started
+from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started
 
 PLAIN_INTERVAL = 5.0
 BAR_WIDTH = 24
 COMPILING_AFTER = 3.0  # seconds without a trial that mean machine code is being made
+REPRODUCING_AFTER = 1.0  # seconds that the check of the winner takes before it is explained
 RATE_WINDOW = 3.0  # seconds; the first trials wait for the compiler and would spoil a longer mean
 
 
@@ -43,6 +45,7 @@ class SearchProgress:
         self._last_line = clock()
         self._live: Live | None = None
         self._pace = Pace()
+        self._later: threading.Timer | None = None
 
     def __enter__(self) -> SearchProgress:
         # With FORCE_COLOR Rich takes a pipe for a terminal; a line that overwrites itself needs a real one.
@@ -55,6 +58,8 @@ class SearchProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._later is not None:
+            self._later.cancel()
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -70,6 +75,21 @@ class SearchProgress:
             self._show(self._pace.recent(event))
         elif isinstance(event, Finished) and self._live is not None:
             self._live.update(Text("checking the winner ...", style="dim"))
+        elif isinstance(event, Reproducing):
+            self._explain_later(event)
+
+    def _explain_later(self, event: Reproducing) -> None:
+        """Say what takes so long once it does; the check itself sends no further events."""
+        text = f"re-running the winner with the reference simulator, {event.bars:,} bars"
+        self._later = threading.Timer(REPRODUCING_AFTER, self._explain, [text])
+        self._later.daemon = True
+        self._later.start()
+
+    def _explain(self, text: str) -> None:
+        if self._live is not None:
+            self._live.update(Text(f"{text} ...", style="dim"))
+        else:
+            self._say(text)
 
     def _show(self, event: Progress) -> None:
         if self._live is not None:

@@ -20,15 +20,16 @@ from strategy_optimizer.cli.options import OptimizeOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
-from strategy_optimizer.errors import StrategyOptimizerError, TaskError
+from strategy_optimizer.errors import CheckpointError, StrategyOptimizerError, TaskError
+from strategy_optimizer.market.report import counted
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
 
 DEFAULT_OBJECTIVE = "sharpe_ratio"
 WHY_NONE = (
-    ", the folder of this very call; all its options must be those of the interrupted one, "
-    "or name the folder with --checkpoint"
+    ", the folder of this very call; all its options must be those of the interrupted one, which is kept for "
+    f"{runs.KEPT_DAYS} days; or name the folder with --checkpoint"
 )
 
 
@@ -44,12 +45,16 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     for path in options.export:
         _check_writable(path)
     # What a strategy prints must not get into the result.
+    task: OptimizationTask | None = None
     with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
         try:
             task = prepare(options, progress)
             result = _run(task, options, call)
-        except KeyboardInterrupt:
-            note("interrupted before the first trial; there is nothing to continue")
+        except KeyboardInterrupt:  # before the search, or while its winner is checked
+            if task is not None and runs.holds_search(_folder(task)):
+                _say_how_to_resume(task, call)
+            else:
+                note("interrupted before the first trial; there is nothing to continue")
             return INTERRUPTED
     if result is None:
         return INTERRUPTED
@@ -69,6 +74,8 @@ def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) 
     """Search; None when Ctrl-C came before a trial that can win."""
     try:
         return task.run()
+    except CheckpointError:
+        raise  # what was saved stays, and can be continued
     except StrategyOptimizerError:
         if task.stop_reason == "interrupted":
             _say_how_to_resume(task, call)
@@ -132,6 +139,8 @@ def _checkpoint(options: OptimizeOptions, task: OptimizationTask) -> dict[str, A
         )
     if options.checkpoint is not None:
         return {"checkpoint": folder, "resume": options.resume}
+    if (removed := runs.prune(keep=folder)) and not options.quiet:
+        note(f"removed {counted(removed, 'interrupted run')} that nobody continued for {runs.KEPT_DAYS} days")
     if started and not options.resume:
         note("an earlier run of this call was interrupted: it is continued, which gives the same result")
     return {"checkpoint": folder, "resume": started}
@@ -171,7 +180,9 @@ def _folder(task: OptimizationTask) -> Path:
 
 def _say_how_to_resume(task: OptimizationTask, call: Sequence[str]) -> None:
     arguments = [argument for argument in call if argument != "--resume"]
-    note(f"interrupted after {len(task.history):,} trials, all kept in {_folder(task)}")
+    n = len(task.history)
+    what = f"interrupted after {n:,} trials, all" if n else "interrupted; what was done before is"
+    note(f"{what} kept in {_folder(task)}")
     note(f"continue with: strategy-optimizer {shlex.join([*arguments, '--resume'])}")
 
 

@@ -36,7 +36,7 @@ class Bars:
     ----------
     open, high, low, close, volume : (n,) or (n, n_symbols) float64
         Prices in one currency, volume in units traded (zeros where unknown); no NaN in checked bars.
-    timestamp : (n,) int64
+    timestamp : (n,) int64 or datetime64
         UTC nanoseconds since 1970, strictly increasing in checked bars.
     symbols : tuple of str
         One name per column.
@@ -214,6 +214,8 @@ class Bars:
 
 
 def _frozen(values: Any, dtype: type, column: str) -> npt.NDArray[Any]:
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        values = values.astype("M8[ns]")  # else a count of days would be taken for nanoseconds
     try:
         array: npt.NDArray[Any] = np.ascontiguousarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:

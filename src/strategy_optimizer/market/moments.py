@@ -20,6 +20,7 @@ DAY = 24 * HOUR
 YEAR = int(365.25 * DAY)
 MISSING = np.iinfo(np.int64).min  # as in NumPy: not-a-time
 
+_FIRST, _LAST = np.datetime64("1678"), np.datetime64("2262-04-11")
 _MOST_MICROSECONDS = 9_214_646_400_000_000  # from 1678 to 2261
 
 _ISO = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[+-]\d{2}:?\d{2})?)?)?)?")
@@ -56,8 +57,7 @@ def parse_moment(value: Moment, *, edge: Literal["start", "end"] = "start") -> i
         raise DataError(f"{value!r} is not a date; expected {_EXPECTED}")
     if edge == "end":
         moment = moment + 1  # one of its own unit
-    year = int(moment.astype("M8[Y]").astype(np.int64)) + 1970
-    if not 1678 <= year <= 2262:
+    if not _FIRST <= moment <= _LAST:
         raise DataError(f"{value!r} lies outside the years 1678 to 2262 that nanoseconds can express")
     return int(moment.astype("M8[ns]").astype(np.int64)) - (edge == "end")
 

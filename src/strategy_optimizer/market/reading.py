@@ -12,6 +12,7 @@ import numpy as np
 from strategy_optimizer.errors import DataError, nearest_name
 from strategy_optimizer.market.bars import COLUMNS, Bars, IntArray
 from strategy_optimizer.market.columns import ColumnChoice, ColumnMap, map_columns, normalised
+from strategy_optimizer.market.files import SUFFIXES, has_known_suffix, open_file
 from strategy_optimizer.market.moments import DAY, MISSING, moment_text
 from strategy_optimizer.market.remote import download, is_remote
 from strategy_optimizer.market.report import Problem, make_problem
@@ -60,7 +61,7 @@ def read_tables(
 def _read_place(source: str | Path, columns: Columns | None, name: str | None) -> tuple[str, list[Table]]:
     text = str(source)
     if text in SAMPLES:
-        return name or text, [replace(read_sample(text), symbol=text)]
+        return name or text, [read_sample(text)]
     if is_remote(text):
         file = download(text)
         _, tables = _read_file(file, columns, text)
@@ -69,7 +70,7 @@ def _read_place(source: str | Path, columns: Columns | None, name: str | None) -
         return name or text, [table.with_notes(note) for table in tables]
     path = Path(source)
     if path.is_dir():
-        return name or path.name, _read_several(_files_in(path), columns)
+        return name or source_name(path), _read_several(_files_in(path), columns)
     if not path.exists():
         known = ", ".join(SAMPLES)
         raise DataError(
@@ -79,20 +80,31 @@ def _read_place(source: str | Path, columns: Columns | None, name: str | None) -
 
 
 def _read_file(path: Path, columns: Columns | None, name: str | None) -> tuple[str, list[Table]]:
-    from strategy_optimizer.market.files import open_file  # its reader is Polars, which is heavy
-
-    label = name or _stem(path)
+    label = name or source_name(path)
     return label, read_source(open_file(path), columns, label)
 
 
-def _stem(path: Path) -> str:
-    return path.name.split(".")[0] or path.name
+def source_name(source: str | Path) -> str:
+    """Return what data are called unless a name is given: a file without its ending, else what the source says.
+
+    >>> source_name("data/BRK.B.csv.gz"), source_name("ccxt:binance:BTC/USDT")
+    ('BRK.B', 'ccxt:binance:BTC/USDT')
+    """
+    text, path = str(source), Path(source)
+    if text in SAMPLES or is_remote(text):
+        return text
+    if path.is_dir():
+        return path.resolve().name
+    ending = max((end for end in SUFFIXES if path.name.lower().endswith(end)), key=len, default="")
+    return path.name[: len(path.name) - len(ending)] or path.name
 
 
 def _files_in(folder: Path) -> dict[str, Path]:
-    from strategy_optimizer.market.files import SUFFIXES, has_known_suffix
-
-    files = {_stem(path): path for path in sorted(folder.iterdir()) if has_known_suffix(path)}
+    files: dict[str, Path] = {}
+    for path in filter(has_known_suffix, sorted(folder.iterdir())):
+        other = files.setdefault(source_name(path), path)
+        if other != path:
+            raise DataError(f"the folder {folder} has two files of one symbol, {other.name} and {path.name}")
     if not files:
         raise DataError(f"the folder {folder} has no files that end with {', '.join(SUFFIXES)}")
     return files
@@ -184,7 +196,8 @@ def read_source(source: Source, columns: Columns | None, name: str) -> list[Tabl
         ),
     )
     tables = _by_symbol(table, fetched[chosen.names["symbol"]]) if "symbol" in chosen.names else [table]
-    return [_without_blank_rows(table, source.blank_rows) for table in tables]
+    cleaned = [_without_blank_rows(table, source.blank_rows) for table in tables]
+    return [table for table in cleaned if len(table) or table.symbol]  # blank lines have no symbol either
 
 
 def _timestamps(fetched: Mapping[str, Any], chosen: ColumnMap) -> tuple[IntArray, str]:

@@ -11,11 +11,13 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from strategy_optimizer.config import cache_folder
 from strategy_optimizer.errors import DataError
 from strategy_optimizer.market.bars import COLUMNS
 from strategy_optimizer.market.moments import DAY, HOUR, MINUTE, SECOND, parse_moment
@@ -23,7 +25,6 @@ from strategy_optimizer.market.moments import DAY, HOUR, MINUTE, SECOND, parse_m
 if TYPE_CHECKING:
     import polars as pl
 
-CACHE_VARIABLE = "STRATEGY_OPTIMIZER_CACHE"
 _FORMS = "'yfinance:AAPL', 'yfinance:AAPL:1h', 'ccxt:binance:BTC/USDT' or 'ccxt:binance:BTC/USDT:1h'"
 _INTERVAL = re.compile(r"\d+(s|m|h|d|w|wk|mo|M)")
 _LENGTHS = {
@@ -92,7 +93,7 @@ def download(text: str, *, refresh: bool = False, folder: Path | None = None) ->
     refresh : bool
         Download again even though the cache has it.
     folder : Path, optional
-        The cache; by default what the variable STRATEGY_OPTIMIZER_CACHE names, else the user's cache folder.
+        The cache; by default the user's cache folder, which STRATEGY_OPTIMIZER_CACHE moves.
 
     Raises
     ------
@@ -105,14 +106,6 @@ def download(text: str, *, refresh: bool = False, folder: Path | None = None) ->
     if refresh or not path.is_file():
         _write(_fetched(source), path)
     return path
-
-
-def cache_folder() -> Path:
-    """Return the folder in which downloads are kept."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "strategy-optimizer"
 
 
 def _cache_path(source: RemoteSource, folder: Path) -> Path:
@@ -128,7 +121,8 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(partial)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise DataError(f"the download cannot be kept in {path.parent}: {error.strerror or error}") from error
 
 

@@ -99,6 +99,10 @@ class PandasSource(Source):
         self.blank_rows = "no values" if joined else "none"
         frame = frame.reset_index() if frame.index.nlevels > 1 else frame
         self._columns = {str(name): frame.iloc[:, i] for i, name in enumerate(frame.columns)}
+        if len(self._columns) < frame.shape[1]:
+            names = [str(name) for name in frame.columns]
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"{label} has several columns {repeated!r}; expected one of each name")
         index = frame.index
         if index.name is not None or index.dtype.kind not in "iu":
             name = "index" if index.name is None else str(index.name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from strategy_optimizer.errors import DataError
 from strategy_optimizer.market.bars import IntArray
@@ -14,6 +15,8 @@ from strategy_optimizer.market.moments import MISSING, microseconds_to_nanosecon
 
 if TYPE_CHECKING:
     import polars as pl
+
+Values: TypeAlias = "npt.NDArray[Any] | pl.Series"
 
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f")
 _ZONED = tuple(
@@ -142,11 +145,18 @@ def _disorder(moments: IntArray) -> int:
     return int(min((steps < 0).sum(), (steps > 0).sum()))
 
 
-def with_clock(dates: pl.Series, clocks: pl.Series) -> pl.Series:
-    """Return date and time-of-day texts joined into one."""
-    import polars as pl
-
-    clock = clocks.cast(pl.String)
+def with_clock(dates: Values, clocks: Values) -> pl.Series:
+    """Return a column of dates and one of times of day joined into one of texts."""
+    clock = _as_texts(clocks)
     if clock.str.contains(r"^\d{1,6}$").all():
         clock = clock.str.zfill(4 if (clock.str.len_chars().max() or 0) == 4 else 6)
-    return dates.cast(pl.String) + " " + clock
+    return _as_texts(dates) + " " + clock
+
+
+def _as_texts(values: Values) -> pl.Series:
+    import polars as pl
+
+    if not isinstance(values, np.ndarray):
+        return values.cast(pl.String)
+    days = values.astype("M8[D]") if values.dtype.kind == "M" else values
+    return pl.Series([None if v is None or v != v else str(v) for v in days], dtype=pl.String)

@@ -146,9 +146,10 @@ def _from_written_dates(numbers: npt.NDArray[Any]) -> IntArray | None:
         return None
     if not (_within(minute, 0, 59) and _within(second, 0, 59)):
         return None
-    first_days = ((year - 1970) * 12 + month - 1).astype("M8[M]").astype("M8[D]").view(np.int64)
-    seconds = (hour * 60 + minute) * 60 + second
-    return np.asarray((first_days + day - 1) * DAY + seconds * SECOND, dtype=np.int64)
+    months = (year - 1970) * 12 + month - 1
+    first_days, next_days = ((months + i).astype("M8[M]").astype("M8[D]").view(np.int64) for i in (0, 1))
+    moments = (first_days + day - 1) * DAY + ((hour * 60 + minute) * 60 + second) * SECOND
+    return np.where(first_days + day <= next_days, moments, MISSING)  # there is no 30 February
 
 
 def _within(values: IntArray, low: int, high: int) -> bool:

@@ -1,4 +1,4 @@
-"""The result of a task as JSON: the fields of the seed, with more beside them."""
+"""The result of a task as JSON."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class DataModel(Model):
 
 
 class ResultModel(Model):
-    """The result of a task. The first five fields are the seed's; a file with these alone is valid.
+    """The result of a task; a file with the first five fields alone is valid.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The task file: the fields of the seed, and what may stand beside them."""
+"""The task file: strategy, parameters, objective and budget."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class ObjectiveModel(Model):
 
 
 class OptimizationConfigModel(Model):
-    """How much is tried: population_size x generations (ga), n_calls (others), unless ``budget`` says it."""
+    """How much is tried: ``budget``, else population_size x generations (ga, nsga2) or n_calls (others).
+
+    Where only the other of the two is given, it counts.
+    """
 
     population_size: int | None = Field(default=None, ge=2)
     generations: int | None = Field(default=None, ge=1)
@@ -58,9 +61,10 @@ class OptimizationConfigModel(Model):
         """Return the planned trials, or None when the file does not say."""
         if self.budget is not None:
             return self.budget
-        if optimization_type in ("ga", "nsga2") and self.population_size and self.generations:
-            return self.population_size * self.generations
-        return self.n_calls
+        product = (self.population_size or 0) * (self.generations or 0) or None
+        if optimization_type in ("ga", "nsga2"):
+            return product or self.n_calls
+        return self.n_calls or product
 
 
 class TaskModel(Model):

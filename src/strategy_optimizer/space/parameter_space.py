@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
@@ -20,6 +20,7 @@ from strategy_optimizer.space.definition import check_condition, check_name, che
 from strategy_optimizer.space.evaluation import Rule
 from strategy_optimizer.space.expressions import parse_expression, shorten
 from strategy_optimizer.space.layout import Layout
+from strategy_optimizer.space.narrowing import narrowed
 from strategy_optimizer.space.neighbourhood import neighbours
 from strategy_optimizer.space.overriding import fixed, overridden
 from strategy_optimizer.space.parameters import Parameter
@@ -352,8 +353,11 @@ class ParameterSpace:
         return ParameterSpace(self.name, self._parameters, (*self._constraints, *constraints))
 
     def fix(self, params: Mapping[str, Any]) -> ParameterSpace:
-        """Return a copy in which the given parameters have only the given value."""
-        return ParameterSpace(self.name, fixed(self._parameters, params), self._constraints)
+        """Return a copy in which the given parameters have only the given value.
+
+        A parameter whose condition can then never hold is left out, as in `override`.
+        """
+        return self._narrowed(fixed(self._parameters, params), self._constraints, params)
 
     def override(self, data: Mapping[str, Any], constraints: Iterable[Constraint] = ()) -> ParameterSpace:
         """Return a copy with other bounds; parameters that `data` leaves out keep only their default.
@@ -367,10 +371,41 @@ class ParameterSpace:
             the middle).
         constraints : iterable of str or callable
             Added to those of the space and of the document.
+
+        Raises
+        ------
+        SpaceError
+            Also when `data` names no parameter, or one that could never be active with the default of another
+            that it leaves out.
+
+        Notes
+        -----
+        Where a choice is gone, conditions and constraints take ``kind == 'gone'`` as false. A parameter whose
+        condition can then never hold is left out of the copy, together with the constraints that name it.
+
+        Examples
+        --------
+        >>> space = ParameterSpace("s").add_parameter("stop", "categorical", ["none", "fixed", "trailing"])
+        >>> _ = space.add_parameter("trail", "continuous", (0.01, 0.2), condition="stop == 'trailing'")
+        >>> space.override({"stop": {"type": "categorical", "choices": ["none", "fixed"]}}).names
+        ('stop',)
         """
         entries, own = split_document(data)
+        if not entries:
+            raise SpaceError(
+                "the space is empty: it names no parameter to search, and what it leaves out keeps only its "
+                "default; to add constraints alone use with_constraints"
+            )
         parameters = overridden(self._parameters, entries)
-        return ParameterSpace(self.name, parameters, (*self._constraints, *own, *constraints))
+        return self._narrowed(parameters, (*self._constraints, *own, *constraints), entries)
+
+    def _narrowed(
+        self,
+        parameters: Mapping[str, Parameter],
+        constraints: Sequence[Constraint],
+        asked: Collection[str],
+    ) -> ParameterSpace:
+        return ParameterSpace(self.name, *narrowed(self._parameters, parameters, constraints, asked))
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"parameter_space": {...}, "constraints": [...]}``; SpaceError for a Python constraint."""

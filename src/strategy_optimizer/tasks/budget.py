@@ -43,14 +43,15 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "patience"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         if self.seconds is not None and not _is_number(self.seconds, above=0.0):
             raise TaskError(f"seconds is {self.seconds!r}; expected a number above 0")
         if self.target is not None and not _is_number(self.target):
             raise TaskError(f"target is {self.target!r}; expected a number")
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any) -> None:
+    """Refuse anything but None and whole numbers from 1 up; `name` is what the caller calls it."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise TaskError(f"{name} is {value!r}; expected a whole number from 1 up")
 

@@ -22,7 +22,7 @@ from strategy_optimizer.tasks.trial_file import TrialFile
 FORMAT = 1
 INTERVAL = 0.5
 """Seconds between two saves."""
-STATE, TRIALS, LOCK = "state.json", "trials.bin", "lock"
+STATE, TEMPORARY, TRIALS, LOCK = "state.json", "state.tmp", "trials.bin", "lock"
 
 
 class Checkpoint:
@@ -89,7 +89,8 @@ class Checkpoint:
         return state
 
     def _make_folder(self, resume: bool) -> None:
-        if resume and not self.folder.is_dir():
+        # A process killed before its first save leaves its lock behind: there is a search, of no trials.
+        if resume and not any((self.folder / name).exists() for name in (STATE, TRIALS, LOCK)):
             raise CheckpointError(f"there is no checkpoint {self.folder} to resume")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -187,7 +188,7 @@ class Checkpoint:
 
     def _replace(self, text: str) -> None:
         path = self.folder / STATE
-        temporary = path.with_suffix(".tmp")
+        temporary = self.folder / TEMPORARY
         try:
             with temporary.open("w", encoding="utf-8") as file:
                 file.write(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +36,16 @@ def export_trials(history: TrialHistory, path: str | Path) -> Path:
     path : str or Path
         Ending in .csv, .parquet or .json (a list of objects). An existing file is replaced.
 
-    Notes ----- Columns: trial (from 1), state, reason, feasible, score, seconds, one a parameter in its
-    natural type, one a metric. What is not there (an inactive parameter, the score of a failed trial) is
-    empty; JSON has null also for infinities.
-
     Raises
     ------
     TaskError
         Unknown ending, or the file cannot be written.
+
+    Notes
+    -----
+    Columns: trial (from 1), state, reason, feasible, score, seconds, one a parameter in its natural type, one
+    a metric. What is not there (an inactive parameter, the score of a failed trial) is empty; JSON has null
+    also for infinities.
     """
     path = Path(path)
     write = writer_of(path)
@@ -51,8 +54,10 @@ def export_trials(history: TrialHistory, path: str | Path) -> Path:
         write(trial_frame(history), temporary)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise TaskError(f"the trials cannot be written to {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
     return path
 
 

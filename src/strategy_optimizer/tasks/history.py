@@ -120,7 +120,7 @@ class TrialHistory:
         feasible = np.asarray((scores.constraints >= 0.0).all(axis=1) & ~failed)
         reasons = np.zeros(n, np.int32)
         for row, text in scores.reasons.items():
-            reasons[row] = self._code(text)
+            reasons[row] = self.code_of(text)
         self._note_counts(table.blocks, failed)
         self.extend(
             TrialColumns(
@@ -175,17 +175,14 @@ class TrialHistory:
         """Set the number of returns in each block."""
         self.block_counts = np.array(counts, np.float64)
 
-    def _code(self, text: str) -> int:
+    def code_of(self, text: str) -> int:
+        """Return the code of a reason, new or known."""
         code = self._codes.get(text)
         if code is None:
             kept = text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + "..."
             code = self._codes[text] = len(self._texts)
             self._texts.append(kept)
         return code
-
-    def code_of(self, text: str) -> int:
-        """Return the code of a reason, new or known."""
-        return self._code(text)
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ def write_notes(
 
 
 def _against_defaults(best: Performance, defaults: Performance) -> Iterator[str]:
+    if math.isnan(defaults.in_sample["total_return"]):
+        yield "the strategy fails on its default parameters: there are none to compare the winner with"
     if best.held_out is not None and defaults.held_out is not None:
         mine, theirs = best.held_out[_SCORE], defaults.held_out[_SCORE]
         if not math.isfinite(mine):

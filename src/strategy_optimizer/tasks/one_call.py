@@ -8,6 +8,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
+import numpy as np
+
 from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
 from strategy_optimizer.errors import SpaceError
@@ -105,7 +107,9 @@ def make_task(
     budget = Budget(_evaluations(evaluations, seconds, optimizer_settings), seconds, target, patience)
     settings = TaskSettings(
         optimizer=optimizer,
-        optimizer_settings=optimizer_settings,
+        optimizer_settings={
+            k: v.item() if isinstance(v, np.generic) else v for k, v in optimizer_settings.items()
+        },
         budget=budget,
         seed=seed,
         rules=Rules(DEFAULT_COSTS if costs is None else costs, cash, fill, reentry),

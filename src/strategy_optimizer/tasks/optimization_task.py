@@ -15,9 +15,9 @@ from strategy_optimizer.errors import DataError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import ObjectiveFunction
 from strategy_optimizer.optimizer import Optimizer, create_optimizer
-from strategy_optimizer.records import Sink, StopReason
+from strategy_optimizer.records import Reproducing, Sink, StopReason
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.budget import Budget, check_count
 from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.division import divide
 from strategy_optimizer.tasks.history import TrialHistory
@@ -66,6 +66,7 @@ class TaskSettings:
     resume: bool = False
 
     def __post_init__(self) -> None:
+        check_count("workers", self.workers)
         if self.resume and self.checkpoint is None:
             raise TaskError("resume needs the checkpoint's folder")
 
@@ -143,9 +144,9 @@ class OptimizationTask:
         Raises
         ------
         StrategyError
-            The strategy raises on its default parameters.
+            The strategy raises on the default parameters of the space.
         DataError
-            Too few bars for its default parameters.
+            Too few bars for these parameters.
         CheckpointError
             The checkpoint cannot be continued or written.
         TaskError
@@ -166,6 +167,8 @@ class OptimizationTask:
             if checkpoint is not None:
                 checkpoint.close()
         self.optimizer = loop.optimizer
+        if self._sink is not None and loop.history.best is not None:
+            self._sink(Reproducing(self.in_sample[1] - self.in_sample[0]))
         self.result = aggregate(self._finished(loop, stop_reason))
         return self.result
 
@@ -191,19 +194,26 @@ class OptimizationTask:
         )
 
     def _check_defaults(self) -> None:
-        """Run the strategy once on its defaults: what fails there would fail in every trial."""
-        defaults = self.strategy.space().defaults()
-        engine = PopulationEvaluator(self.strategy, self.bars, self.rules, threads=1)
-        failure = engine.evaluate([defaults]).errors.get(0)
+        """Run the strategy once on the defaults of the space: what fails there would fail in every trial."""
+        params = self._allowed_defaults()
+        engine = PopulationEvaluator(self.bound_strategy, self.bars, self.rules, threads=1)
+        failure = engine.evaluate([params]).errors.get(0)
         if failure is not None:
-            raise StrategyError(f"the strategy fails on its default parameters {defaults}: {failure}")
-        warmup, n_bars = engine.signals(defaults).warmup, self.in_sample[1] - self.in_sample[0]
+            raise StrategyError(f"the strategy fails on the parameters tried first, {params}: {failure}")
+        warmup, n_bars = engine.signals(params).warmup, self.in_sample[1] - self.in_sample[0]
         if warmup >= n_bars:
             raise DataError(
                 f"{self.bars.name} has {n_bars} bars to search ({self.bars.n_bars} in all, holdout "
-                f"{self.settings.holdout:g}), but {self.strategy.label()} with its default parameters "
-                f"{defaults} decides nothing before bar {warmup}; expected more bars"
+                f"{self.settings.holdout:g}), but {self.strategy.label()} with the parameters tried first, "
+                f"{params}, decides nothing before bar {warmup}; expected more bars, or shorter periods"
             )
+
+    def _allowed_defaults(self) -> dict[str, Any]:
+        """Return the defaults of the space, or a random point where its constraints forbid them."""
+        defaults = self.space.defaults()
+        if self.space.is_feasible(self.space.from_dicts([defaults]))[0]:
+            return defaults
+        return self.space.sample_random(self.settings.seed)
 
     def _finished(self, loop: SearchLoop, stop_reason: StopReason) -> FinishedSearch:
         return FinishedSearch(

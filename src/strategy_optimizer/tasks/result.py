@@ -96,8 +96,8 @@ class Result:
     best_trial : int
         Its number, from 1.
     best, defaults, buy_and_hold : Performance
-        The winner, the strategy's default parameters, and always being long with the same costs (several
-        symbols in equal parts).
+        The winner, the strategy's default parameters (NaN where it fails on them), and always being long with
+        the same costs (several symbols in equal parts).
     default_parameters : dict
     convergence : Convergence
     counts : Counts

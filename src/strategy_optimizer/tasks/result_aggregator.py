@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from strategy_optimizer import __version__
-from strategy_optimizer.backtest import Rules, run_backtest, simulate_signals
-from strategy_optimizer.errors import SpaceError, TaskError
+from strategy_optimizer.backtest import METRICS, Rules, run_backtest, simulate_signals
+from strategy_optimizer.errors import SpaceError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import ObjectiveFunction
 from strategy_optimizer.optimizer import Optimizer
@@ -65,7 +66,7 @@ def aggregate(search: FinishedSearch) -> Result:
     proof = reproduce(trial, search.bound_strategy, search.bars, search.rules, search.objective)
     best = _performance(search, search.bound_strategy, trial.parameters)
     default_parameters = search.strategy.space().defaults()
-    defaults = _performance(search, search.strategy, default_parameters)
+    defaults = _default_performance(search, default_parameters)
     market = Performance(*_both(search, lambda rules: _hold(search.bars, rules)))
     counts = _counts(search)
     return Result(
@@ -139,6 +140,14 @@ def _performance(search: FinishedSearch, strategy: StrategyClass, params: Mappin
         return run_backtest(strategy, params, search.bars, rules).metrics
 
     return Performance(*_both(search, run))
+
+
+def _default_performance(search: FinishedSearch, params: Mapping[str, Any]) -> Performance:
+    """Return the performance of the strategy's own defaults: NaN where they fail, which the search may exclude."""
+    try:
+        return _performance(search, search.strategy, params)
+    except (SpaceError, StrategyError):
+        return Performance(*_both(search, lambda rules: dict.fromkeys(METRICS, math.nan)))
 
 
 def _hold(bars: Bars, rules: Rules) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Lets a strategy be searched in another space than the one it declares: other bounds, fewer choices.
 
 The engine reads points in the columns of the strategy's own space and knows a choice by its index there.
-A task's space has the same columns, but may have wider bounds, other conditions, or fewer choices in
-another order.
+A task's space has the same columns or some of them, and may have wider bounds, other conditions, or fewer
+choices in another order. A column that it does not have takes the strategy's default.
 """
 
 from __future__ import annotations
@@ -29,22 +29,28 @@ def bind_strategy(strategy: StrategyClass, space: ParameterSpace) -> StrategyCla
     Raises
     ------
     SpaceError
-        When the space does not have the strategy's parameters in the strategy's order.
+        When the space has parameters that the strategy has not, of another kind, or in another order.
     """
     own = strategy.space()
-    _check_names(own, space)
+    _check_parameters(own, space)
     if dict(own.parameters) == dict(space.parameters):
         return strategy
     parameters: dict[str, Parameter] = {
-        name: own.parameters[name] if isinstance(parameter, Categorical) else parameter
-        for name, parameter in space.parameters.items()
+        name: mine if isinstance(mine, Categorical) else space.parameters.get(name, mine)
+        for name, mine in own.parameters.items()
     }
     members = {"parameters": parameters, "name": strategy.label(), "__module__": strategy.__module__}
     return type(strategy.__name__, (strategy,), members)
 
 
-def _check_names(own: ParameterSpace, space: ParameterSpace) -> None:
-    if space.names == own.names:
+def _check_parameters(own: ParameterSpace, space: ParameterSpace) -> None:
+    if not space.names:
+        raise SpaceError("the space has no parameter to search")
+    for name in space.names:
+        mine, theirs = own.parameters.get(name), space.parameters[name]
+        if mine is not None and mine.kind != theirs.kind:
+            raise SpaceError(f"parameter '{name}' is {mine.kind}, found {theirs.kind}", parameter=name)
+    if space.names == tuple(name for name in own.names if name in space.names):
         return
     unknown = next((name for name in space.names if name not in own.names), None)
     if unknown is not None:
@@ -73,24 +79,28 @@ class BoundEvaluator:
 
 def bind_evaluator(evaluator: Evaluator, own: ParameterSpace, space: ParameterSpace) -> Evaluator:
     """Return an evaluator of points of `space`, given one of points of `own`, the strategy's space."""
-    pairs = [(own.parameters[name], space.parameters[name]) for name in own.names]
-    same_conditions = all(mine.condition == theirs.condition for mine, theirs in pairs)
+    columns = [own.names.index(name) for name in space.names]
+    pairs = [(own.parameters[name], space.parameters[name]) for name in space.names]
+    same_activity = len(columns) == own.n_dims and all(
+        mine.condition == theirs.condition for mine, theirs in pairs
+    )
     tables = {
         column: _index_table(mine, theirs)
-        for column, (mine, theirs) in enumerate(pairs)
+        for column, (mine, theirs) in zip(columns, pairs, strict=True)
         if isinstance(mine, Categorical)
         and isinstance(theirs, Categorical)
         and mine.choices != theirs.choices
     }
-    if same_conditions and not tables:
+    if same_activity and not tables:
         return evaluator
 
     def translate(points: FloatArray) -> FloatArray:
-        translated = points.copy()
+        translated = np.full((len(points), own.n_dims), np.nan)
+        translated[:, columns] = points
         for column, table in tables.items():
-            active = ~np.isnan(points[:, column])
-            translated[active, column] = table[points[active, column].astype(np.intp)]
-        if same_conditions:
+            active = ~np.isnan(translated[:, column])
+            translated[active, column] = table[translated[active, column].astype(np.intp)]
+        if same_activity:
             return translated
         return own.deactivate(np.where(np.isnan(translated), own.default_values, translated))
 

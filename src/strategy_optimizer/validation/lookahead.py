@@ -102,7 +102,9 @@ class _Check:
         self.strategy = strategy_class(strategy)
         self.label = self.strategy.label()
         space = self.strategy.space()
-        self.params = space.validate(space.defaults() | dict(params))
+        # Of inactive parameters too: `params` may activate them.
+        defaults = {name: parameter.default_value for name, parameter in space.parameters.items()}
+        self.params = space.validate({**defaults, **params})
         self.rng = np.random.default_rng(seed)
         self.differences: dict[tuple[str, str], Difference] = {}
         self.failures: list[Failure] = []
