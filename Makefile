@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+SEARCH_PEERS := .venv-search
 LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers lint types imports format bench lock clean check
+.PHONY: help install run test test-peers search-peers lint types imports format bench lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,14 @@ $(PEERS)/.installed: requirements/peers.txt pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --require-hashes -r requirements/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+search-peers: $(SEARCH_PEERS)/.installed  ## make .venv-search with the peers of benchmarks/search
+
+$(SEARCH_PEERS)/.installed: requirements/search-peers.txt pyproject.toml
+	$(PYTHON) -m venv $(SEARCH_PEERS)
+	$(SEARCH_PEERS)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/search-peers.txt
+	$(SEARCH_PEERS)/bin/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
 run: install  ## optimise the momentum strategy on twenty years of NASDAQ data
@@ -61,8 +70,9 @@ lock:  ## resolve the requirements anew, with hashes and without addresses (need
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile pyproject.toml --group peers --python-version 3.11 $(LOCK) -o requirements/peers.txt
+	uv pip compile pyproject.toml requirements/search-peers.in --python-version 3.11 $(LOCK) -c requirements/dev.txt --override requirements/search-peers.overrides -o requirements/search-peers.txt
 
 check: lint types imports test  ## everything CI runs, except the peers
 
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

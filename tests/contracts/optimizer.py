@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SearchError, SpaceError
-from strategy_optimizer.optimizer import Optimizer, create_optimizer, restore_optimizer
+from strategy_optimizer.optimizer import OPTIMIZERS, Optimizer, create_optimizer, restore_optimizer
 from strategy_optimizer.space import ParameterSpace
 
 
@@ -339,9 +339,22 @@ class OptimizerContract:
         assert up.best_score == -down.best_score  # type: ignore[operator]
         assert up.best_params == down.best_params
 
-    def test_several_directions_are_refused(self) -> None:
+    def test_several_directions_are_refused_where_they_cannot_be_served(self) -> None:
+        if OPTIMIZERS[self.name].several:
+            optimizer = self.create(mixed_space(), directions=["maximize", "minimize"])
+            optimizer.tell(optimizer.ask(2), [[1.0, 2.0], [0.0, 1.0]])
+            assert len(optimizer.pareto_front) == 2
+            return
         with pytest.raises(OptimizerSettingError, match="exactly one objective"):
             self.create(mixed_space(), directions=["maximize", "minimize"])
+
+    def test_the_front_of_one_objective_is_the_best_and_its_equals(self) -> None:
+        optimizer = self.create(mixed_space())
+        batch = optimizer.ask(5)
+        optimizer.tell(batch, [1.0, 3.0, math.nan, 3.0, 2.0])
+        front = optimizer.pareto_front
+        assert sorted(front.rows.tolist()) == [1, 3]
+        assert front.scores.tolist() == [[3.0], [3.0]]
 
     def test_optimize_spends_the_budget_and_reports_progress(self) -> None:
         seen: list[tuple[int, float, dict[str, Any]]] = []

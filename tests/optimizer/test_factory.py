@@ -67,7 +67,7 @@ def test_settings_reach_the_optimizer_and_are_kept() -> None:
     [
         ("genetic", "expected one of auto, random, grid, ga"),
         ("rndom", "did you mean 'random'"),
-        ("bo", "unknown optimizer 'bo'"),
+        ("annealing", "unknown optimizer 'annealing'"),
         (None, "unknown optimizer None"),
     ],
 )

@@ -18,6 +18,8 @@ from contracts.optimizer import mixed_score, mixed_space
 from strategy_optimizer.optimizer import OPTIMIZERS, create_optimizer
 
 FOLDER = Path(__file__).parent.parent / "golden"
+# Not "bo": the last bits of its model, and so its candidates, depend on the linear algebra library.
+FROZEN = [name for name in OPTIMIZERS if name != "bo"]
 
 
 def trajectory(name: str) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def path_of(name: str) -> Path:
     return FOLDER / f"optimizer_{name}.json"
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", FROZEN)
 def test_the_trajectory_has_not_moved(name: str) -> None:
     frozen, now = json.loads(path_of(name).read_text()), trajectory(name)
     assert now["best_score"] == pytest.approx(frozen["best_score"], rel=1e-9)
@@ -51,11 +53,11 @@ def test_the_trajectory_has_not_moved(name: str) -> None:
 
 def test_no_trajectory_is_orphaned() -> None:
     assert {path.stem for path in FOLDER.glob("optimizer_*.json")} == {
-        f"optimizer_{name}" for name in OPTIMIZERS
+        f"optimizer_{name}" for name in FROZEN
     }
 
 
 if __name__ == "__main__":
-    for known in OPTIMIZERS:
+    for known in FROZEN:
         lines = json.dumps(trajectory(known), indent=None).replace('{"fast"', '\n{"fast"')
         path_of(known).write_text(lines + "\n")

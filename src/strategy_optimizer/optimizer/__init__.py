@@ -2,16 +2,22 @@
 
 from strategy_optimizer.optimizer.base import Optimizer
 from strategy_optimizer.optimizer.factory import OPTIMIZERS, create_optimizer, restore_optimizer
+from strategy_optimizer.optimizer.bo import BOOptimizer
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.grid import GridOptimizer
 from strategy_optimizer.optimizer.history import TrialLog
+from strategy_optimizer.optimizer.nsga2 import NSGA2Optimizer
+from strategy_optimizer.optimizer.pareto.front import ParetoFront
 from strategy_optimizer.optimizer.random import RandomOptimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "BOOptimizer",
     "GAOptimizer",
     "GridOptimizer",
+    "NSGA2Optimizer",
     "Optimizer",
+    "ParetoFront",
     "RandomOptimizer",
     "TrialLog",
     "create_optimizer",

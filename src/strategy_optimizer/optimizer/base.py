@@ -20,7 +20,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -30,9 +30,12 @@ from strategy_optimizer.optimizer.harvest import Harvest
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, KeyArray, Outcomes, Told, TrialLog
 from strategy_optimizer.optimizer.lattice import Sweep
 from strategy_optimizer.optimizer.ledger import Ledger
+from strategy_optimizer.optimizer.pareto.front import ParetoFront
 from strategy_optimizer.optimizer.simple_loop import EvaluateFunction, ProgressCallback, spend_budget
 from strategy_optimizer.optimizer.state import decode_array, decode_rng, encode_array, encode_rng
 from strategy_optimizer.space import ParameterSpace
+
+Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
 
 STATE_FORMAT = 1
 _SWEEP_CHUNK = 4096
@@ -51,7 +54,7 @@ class Optimizer(ABC):
     seed : int
         The same seed and the same told scores give the same candidates.
     directions : None, str or sequence of str
-        ``"maximize"`` (default) or ``"minimize"``; scores are told raw.
+        ``"maximize"`` (default) or ``"minimize"``, one per objective; scores are told raw.
     repeats : int
         How many trials one point may have; 1 for deterministic objectives.
     settings : mapping
@@ -60,6 +63,7 @@ class Optimizer(ABC):
 
     name: ClassVar[str]
     n_notes: ClassVar[int] = 0  # columns which the algorithm adds to the dense points in its rows
+    several: ClassVar[bool] = False  # whether it can search with several objectives
 
     def __init__(
         self,
@@ -81,9 +85,9 @@ class Optimizer(ABC):
             for key, value in (settings or {}).items()
         }
         self.reason = f"{self.name} was asked for"
-        self._sign = checks.as_sign(directions)
+        self.directions = checks.as_directions(directions, several=self.several, name=self.name)
         self._rng = np.random.Generator(np.random.PCG64(self.seed))
-        self._ledger = Ledger(space, space.n_dims + self.n_notes, self.repeats)
+        self._ledger = Ledger(space, space.n_dims + self.n_notes, self.repeats, self.n_objectives)
         self._free = _unconditional(space)
         self._sweep = Sweep(self._free, self.repeats)
         self._queue = np.empty((0, space.n_dims))  # dense points to be asked before the algorithm's own
@@ -184,7 +188,7 @@ class Optimizer(ABC):
     def tell(
         self,
         params_list: Sequence[Mapping[str, Any]],
-        scores: Sequence[float | None] | FloatArray,
+        scores: Scores,
         *,
         constraints: Any = None,
         std_errors: Any = None,
@@ -198,12 +202,14 @@ class Optimizer(ABC):
         params_list : sequence of dict
             The candidates. Each is left unchanged.
         scores : sequence of float or None
-            One per candidate; None, NaN and infinities are failed trials: remembered, never winning.
+            One per candidate; None, NaN and infinities are failed trials: remembered, never winning. With m
+            directions (n, m), in their order; a trial fails when one of its scores does, and may be told as
+            a single None.
         constraints : array-like, optional
             (n, k) outcome constraints, feasible where >= 0. Their violations are added up, so scale them
             alike.
         std_errors, seconds : array-like, optional
-            (n,) standard errors of the scores and durations of the trials; kept in the log.
+            Standard errors, shaped like the scores, and (n,) durations of the trials; kept in the log.
         warm_start : bool
             The candidates come from an earlier task: those outside the space are no error but are left out,
             with a warning.
@@ -225,7 +231,7 @@ class Optimizer(ABC):
     def tell_array(
         self,
         points: FloatArray,
-        scores: Sequence[float | None] | FloatArray,
+        scores: Scores,
         *,
         constraints: Any = None,
         std_errors: Any = None,
@@ -252,7 +258,7 @@ class Optimizer(ABC):
             std_errors,
             seconds,
             n=n,
-            sign=self._sign,
+            directions=self.directions,
             n_constraints=self.log.n_constraints,
         )
 
@@ -329,6 +335,11 @@ class Optimizer(ABC):
     # -- reading
 
     @property
+    def n_objectives(self) -> int:
+        """Scores per trial, m."""
+        return len(self.directions)
+
+    @property
     def log(self) -> TrialLog:
         """Every told trial, scores larger-is-better."""
         return self._ledger.log
@@ -341,7 +352,7 @@ class Optimizer(ABC):
     @property
     def n_failed(self) -> int:
         """Trials told as failed."""
-        return int(np.isnan(self.log.scores).sum())
+        return int(self.log.failed.sum())
 
     @property
     def n_asked(self) -> int:
@@ -360,26 +371,55 @@ class Optimizer(ABC):
 
     @property
     def best_point(self) -> FloatArray | None:
-        """The best completed, feasible trial's point, (n_dims,); None before there is one."""
+        """The best completed, feasible trial's point, (n_dims,); None before there is one.
+
+        With several objectives the knee of the Pareto front, see :func:`~pareto.choice.knee_point`.
+        """
         row = self._ledger.best_row
         return None if row is None else self.log.points[row].copy()
 
     @property
     def best_params(self) -> dict[str, Any] | None:
-        """The best completed, feasible trial's parameters; None before there is one."""
+        """The parameters of :attr:`best_point`; None before there is one."""
         point = self.best_point
         return None if point is None else dict(self.space.to_dicts(point[None])[0])
 
     @property
-    def best_score(self) -> float | None:
-        """The best score, in the caller's direction (the mean for a repeated point); None before one."""
+    def best_score(self) -> Any:
+        """The best score, as it was told (the mean for a repeated point); None before there is one.
+
+        A float; with several objectives a tuple of floats, the scores of :attr:`best_point`.
+        """
         row = self._ledger.best_row
-        return None if row is None else float(self._sign * self._ledger.competing_scores()[row])
+        if row is None:
+            return None
+        raw = (self._raw(self._ledger.competing_scores()[row])).tolist()
+        return raw[0] if self.n_objectives == 1 else tuple(raw)
+
+    @property
+    def pareto_front(self) -> ParetoFront:
+        """All points whose completed, feasible trials no other's beat, with raw scores, each point once.
+
+        The best in the first objective comes first; the order does not depend on the order of telling. With
+        one objective: the best one, and all that equal it.
+        """
+        rows = self._ledger.front_rows
+        scores = self._raw(self._ledger.competing_scores()[rows].reshape(-1, self.n_objectives))
+        return ParetoFront(self.space.to_dicts(self.log.points[rows]), scores, rows, self.directions)
+
+    def _raw(self, scores: FloatArray) -> FloatArray:
+        """Turn larger-is-better scores, (..., m), into the caller's directions."""
+        return scores * checks.signs_of(self.directions)
 
     @property
     def stagnation(self) -> int:
-        """Trials told since the best one was; all of them when none succeeded."""
+        """Trials told since the best one was; all of them when none succeeded.
+
+        With several objectives: since the last one that is on the Pareto front.
+        """
         row = self._ledger.best_row
+        if row is not None and self.n_objectives > 1:
+            row = int(self._ledger.front_rows.max())
         return self.n_told if row is None else self.n_told - 1 - row
 
     # -- the one-call loop
@@ -388,13 +428,14 @@ class Optimizer(ABC):
         self,
         evaluate_func: EvaluateFunction,
         progress_callback: ProgressCallback | None = None,
-    ) -> tuple[dict[str, Any], float]:
+    ) -> tuple[dict[str, Any], Any]:
         """Spend the budget on `evaluate_func` and return the best parameters and their score.
 
         Parameters
         ----------
         evaluate_func : callable
-            Takes parameters, returns a score. An exception, None or a non-finite score is a failed trial.
+            Takes parameters, returns a score, or with several objectives one per direction. An exception,
+            None or a non-finite score is a failed trial.
         progress_callback : callable, optional
             Called after each batch with its number (from 1), the best score and the best parameters so far
             (NaN and ``{}`` before a trial succeeded).
@@ -426,7 +467,7 @@ class Optimizer(ABC):
                 "budget": self.budget,
                 "seed": self.seed,
                 "repeats": self.repeats,
-                "directions": "maximize" if self._sign > 0 else "minimize",
+                "directions": self.directions[0] if self.n_objectives == 1 else list(self.directions),
             },
             "reason": self.reason,
             "rng": encode_rng(self._rng),

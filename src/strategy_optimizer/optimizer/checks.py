@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,32 +47,53 @@ def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     return str(value)
 
 
-def as_sign(directions: Any) -> float:
-    """Return +1 when the one objective is maximised, -1 when it is minimised.
+def as_directions(directions: Any, *, several: bool, name: str) -> tuple[str, ...]:
+    """Return one direction per objective; `several` says whether the optimizer `name` takes more than one.
 
-    >>> as_sign(["minimize"])
-    -1.0
+    >>> as_directions("minimize", several=False, name="ga"), as_directions(None, several=False, name="ga")
+    (('minimize',), ('maximize',))
     """
     if directions is None:
-        return 1.0
-    names = [directions] if isinstance(directions, str) else list(directions)
-    if len(names) != 1:
+        return ("maximize",)
+    if not isinstance(directions, str | Iterable):
         raise OptimizerSettingError(
-            f"directions has {len(names)} entries; random, grid and ga optimise exactly one objective. "
-            "Combine the metrics into one score with weights"
+            f"directions is {directions!r}; expected 'maximize', 'minimize' or a list of them"
         )
-    return _DIRECTIONS[as_choice(names[0], "directions", tuple(_DIRECTIONS))]
+    names = [directions] if isinstance(directions, str) else list(directions)
+    if not names:
+        raise OptimizerSettingError("directions is empty; give one of maximize, minimize for each objective")
+    if len(names) > 1 and not several:
+        raise OptimizerSettingError(
+            f"directions has {len(names)} entries; {name} optimises exactly one objective. "
+            "Combine the metrics into one score with weights, or use nsga2, which finds the trade-offs"
+        )
+    return tuple(as_choice(name, "directions", tuple(_DIRECTIONS)) for name in names)
+
+
+def signs_of(directions: Sequence[str]) -> FloatArray:
+    """Return what turns raw scores into larger-is-better, (m,): +1 to maximise, -1 to minimise."""
+    return np.array([_DIRECTIONS[name] for name in directions])
 
 
 def as_outcomes(
-    scores: Any, constraints: Any, std_errors: Any, seconds: Any, *, n: int, sign: float, n_constraints: int
+    scores: Any,
+    constraints: Any,
+    std_errors: Any,
+    seconds: Any,
+    *,
+    n: int,
+    directions: Sequence[str],
+    n_constraints: int,
 ) -> Outcomes:
-    """Return what was told about `n` points as clean columns; `sign` turns scores into larger-is-better."""
+    """Return what was told about `n` points as clean columns, scores as larger-is-better."""
+    if len(directions) == 1:
+        checked = _DIRECTIONS[directions[0]] * as_scores(scores, n)
+        errors = as_column(std_errors, n, "std_errors")
+    else:
+        checked = signs_of(directions) * as_score_rows(scores, n, directions)
+        errors = None if std_errors is None else _as_rows(std_errors, n, directions, "std_errors")
     return Outcomes(
-        sign * as_scores(scores, n),
-        as_constraints(constraints, n, n_constraints),
-        as_column(std_errors, n, "std_errors"),
-        as_column(seconds, n, "seconds"),
+        checked, as_constraints(constraints, n, n_constraints), errors, as_column(seconds, n, "seconds")
     )
 
 
@@ -84,10 +105,51 @@ def as_scores(scores: Any, n: int) -> FloatArray:
     if array.ndim != 1:
         raise SearchError(
             f"scores has shape {array.shape}; expected one score per point, shape ({n},). "
-            "This optimizer has one objective"
+            "This search has one objective; several need one entry each in directions"
         )
     _check_length(array, n, "scores")
     return np.where(np.isfinite(array), array, np.nan)
+
+
+def as_score_rows(scores: Any, n: int, directions: Sequence[str]) -> FloatArray:
+    """Return scores as (n, m) floats; a trial with a None, NaN or infinity becomes NaN throughout (failed).
+
+    >>> as_score_rows([[0.5, 2.0], None, [1.0, np.inf]], 3, ("maximize", "minimize"))
+    array([[0.5, 2. ],
+           [nan, nan],
+           [nan, nan]])
+    """
+    array = _as_rows(_with_whole_rows(scores, n, len(directions)), n, directions, "scores")
+    return np.where(np.isfinite(array).all(axis=1, keepdims=True), array, np.nan)
+
+
+def _with_whole_rows(scores: Any, n: int, m: int) -> Any:
+    """Write a failed trial that was given as one None or NaN as a row of NaN."""
+    listed = isinstance(scores, Sequence) or (isinstance(scores, np.ndarray) and scores.ndim == 1)
+    if not listed or len(scores) != n:
+        return scores
+    return [[math.nan] * m if _is_missing(row) else row for row in scores]
+
+
+def _is_missing(row: Any) -> bool:
+    return row is None or (isinstance(row, float) and math.isnan(row))
+
+
+def _as_rows(values: Any, n: int, directions: Sequence[str], name: str) -> FloatArray:
+    """Return (n, m) floats; the values of a single point may come without the outer list."""
+    m = len(directions)
+    expected = f"expected shape ({n}, {m}), for each point one value per direction ({', '.join(directions)})"
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise SearchError(
+            f"{name} has rows of different lengths or something that is not a number; {expected}"
+        ) from error
+    if array.ndim == 1 and array.size == n * m and n <= 1:
+        array = array.reshape(n, m)
+    if array.shape != (n, m):
+        raise SearchError(f"{name} has shape {array.shape}; {expected}")
+    return array
 
 
 def as_column(values: Any, n: int, name: str) -> FloatArray | None:

@@ -9,15 +9,21 @@ from typing import Any
 from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SpaceError, nearest_name
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import STATE_FORMAT, Optimizer
+from strategy_optimizer.optimizer.bo import BOOptimizer
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.grid import GridOptimizer
+from strategy_optimizer.optimizer.nsga2 import NSGA2Optimizer
 from strategy_optimizer.optimizer.random import RandomOptimizer
 from strategy_optimizer.space import ParameterSpace
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    optimizer.name: optimizer for optimizer in (RandomOptimizer, GridOptimizer, GAOptimizer)
+    optimizer.name: optimizer for optimizer in (RandomOptimizer, GridOptimizer, GAOptimizer, NSGA2Optimizer, BOOptimizer)
 }
 _COMMON = ("budget", "seed", "directions", "repeats")
+_BY_BUDGET: dict[type[Optimizer], tuple[str, ...]] = {
+    GAOptimizer: ("population_size", "generations", "mutation_rate"),
+    NSGA2Optimizer: ("population_size", "generations"),
+}
 DEFAULT_BUDGET = 200
 
 
@@ -35,8 +41,9 @@ def create_optimizer(
     Parameters
     ----------
     name : str
-        ``"random"``, ``"grid"``, ``"ga"``, or ``"auto"`` which enumerates a finite space that fits the budget
-        and uses the genetic algorithm otherwise; ``optimizer.reason`` says why.
+        ``"random"``, ``"grid"``, ``"ga"``, ``"nsga2"``, ``"bo"``, or ``"auto"`` which enumerates a finite
+        space that fits the budget and otherwise uses the genetic algorithm, with several objectives NSGA-II;
+        ``optimizer.reason`` says why.
     space : ParameterSpace
         Where to search.
     budget : int, optional
@@ -44,7 +51,7 @@ def create_optimizer(
     seed : int
         The same seed and the same told scores give the same candidates.
     directions : None, str or sequence of str
-        ``"maximize"`` (default) or ``"minimize"``.
+        ``"maximize"`` (default) or ``"minimize"``; several for a Pareto search (random, grid, nsga2).
     **settings
         The optimizer's own settings, see its class.
 
@@ -66,7 +73,7 @@ def create_optimizer(
     checks.as_count(budget, "budget")
     reason = None
     if name == "auto":
-        name, reason = _choose(space, budget)
+        name, reason = _choose(space, budget, _n_objectives(directions))
     optimizer_class = _lookup(name)
     _check_settings(optimizer_class, settings)
     optimizer = _build(optimizer_class, space, budget=budget, seed=seed, directions=directions, **settings)
@@ -109,10 +116,8 @@ def restore_optimizer(
 
 
 def _build(optimizer_class: type[Optimizer], space: ParameterSpace, **arguments: Any) -> Optimizer:
-    if optimizer_class is GAOptimizer:
-        # The class keeps the seed's defaults; made by name, the algorithm chooses by budget what is not
-        # given.
-        arguments = dict.fromkeys(("population_size", "generations", "mutation_rate")) | arguments
+    # The classes keep the seed's defaults; made by name, the algorithm chooses by budget what is not given.
+    arguments = dict.fromkeys(_BY_BUDGET.get(optimizer_class, ())) | arguments
     return optimizer_class(space, **arguments)
 
 
@@ -124,7 +129,12 @@ def _planned(settings: Mapping[str, Any]) -> int:
     return checks.as_count(sizes[0], "population_size") * checks.as_count(sizes[1], "generations")
 
 
-def _choose(space: ParameterSpace, budget: int) -> tuple[str, str]:
+def _n_objectives(directions: Any) -> int:
+    """Return the number of directions; what is wrong with them the optimizer will say."""
+    return len(directions) if isinstance(directions, Sequence) and not isinstance(directions, str) else 1
+
+
+def _choose(space: ParameterSpace, budget: int, n_objectives: int) -> tuple[str, str]:
     size = space.cardinality
     if size is not None and size <= budget:
         return (
@@ -132,7 +142,11 @@ def _choose(space: ParameterSpace, budget: int) -> tuple[str, str]:
             f"auto chose grid: the space has {size} points at most, which fits the budget of {budget} trials",
         )
     points = "infinitely many" if size is None else f"{size:,}"
-    return "ga", f"auto chose ga: the space has {points} points, more than the budget of {budget} trials"
+    name, cause = ("ga", "") if n_objectives == 1 else ("nsga2", f"{n_objectives} objectives, and ")
+    return (
+        name,
+        f"auto chose {name}: {cause}the space has {points} points, more than the budget of {budget} trials",
+    )
 
 
 def _lookup(name: str) -> type[Optimizer]:

@@ -1,9 +1,5 @@
 """A genetic algorithm for mixed, rugged and partly flat landscapes, as backtests make them.
 
-It is steady and asynchronous: `ask(n)` breeds exactly `n` children from everything told before, whatever is
-still out; results may be told in any order. Asked `population_size` at a time it is the classical
-generational algorithm.
-
 Three operators make children and share the work in proportion to what their recent children were worth:
 crossover (SBX, or a classical one), a differential move towards the elite, and a local search around the
 elite. Each child then mutates with a step size that it inherits, varied a little; sizes that make good
@@ -19,11 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from strategy_optimizer.optimizer import checks, variation
-from strategy_optimizer.optimizer.base import Optimizer
+from strategy_optimizer.optimizer.evolution import EvolutionaryOptimizer, as_population_size, planned_budget
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.population import OperatorShares, Population
 from strategy_optimizer.optimizer.state import decode_array, encode_array
-from strategy_optimizer.optimizer.variation import BoolArray
 from strategy_optimizer.space import ParameterSpace
 
 CROSSOVERS = ("adaptive", "sbx", "uniform", "single_point")
@@ -39,12 +34,10 @@ MIN_SCALE, FIRST_SCALE, MAX_SCALE = 1e-4, 0.1, 0.3  # mutation steps, as a share
 SCALE_LEARNING = 0.3  # standard deviation of the logarithm of a child's step against its parent's
 PATIENCE_POPULATIONS, PATIENCE_PER_DIM = 3, 30  # trials without improvement before a restart: the larger
 MIN_SPREAD = 1e-6  # unit-cube standard deviation below which a population has converged to one point
-_REPAIRS = 3
-_BRED_ATTEMPTS = 4  # attempts at new children before neighbours of the best are tried
 _MAX_ARCHIVE = 16
 
 
-class GAOptimizer(Optimizer):
+class GAOptimizer(EvolutionaryOptimizer):
     """Search with a genetic algorithm.
 
     Parameters
@@ -92,6 +85,7 @@ class GAOptimizer(Optimizer):
 
     name: ClassVar[str] = "ga"
     n_notes: ClassVar[int] = 2  # operator, mutation step
+    unbred: ClassVar[tuple[float, ...]] = (NO_OPERATOR, FIRST_SCALE)
 
     def __init__(
         self,
@@ -119,37 +113,31 @@ class GAOptimizer(Optimizer):
             "adapt": adapt,
         }
         if budget is None:
-            budget = _planned_budget(population_size, generations)
+            budget = planned_budget(population_size, generations, (50, 100))
+        budget = checks.as_count(budget, "budget")
         super().__init__(
-            param_space, budget=budget, seed=seed, directions=directions, repeats=repeats, settings=settings
+            param_space,
+            as_population_size(population_size, default_population(budget)),
+            FIRST_POPULATIONS,
+            budget=budget,
+            seed=seed,
+            directions=directions,
+            repeats=repeats,
+            settings=settings,
         )
-        self.population_size = _population_size(population_size, self.budget)
         d = param_space.n_dims
-        self._width = d + self.n_notes
         self._rate = 1.0 / d if mutation_rate is None else checks.as_share(mutation_rate, "mutation_rate")
         self._crossover_rate = float(crossover_rate)
         self._crossover = crossover
         self._adapt = bool(adapt)
         self._shares = _first_shares(crossover, local_share)
-        self._categorical = param_space.kinds == 2
-        self._stepped = np.isfinite(param_space.sizes) & ~self._categorical
         self._population = Population(Told.empty(self._width))
         self._unit = np.empty((0, d))  # unit coordinates of the population
-        self._inbox: list[Told] = []  # told since the last ask
-        self._first: FloatArray | None = (
-            None  # rows of the first generation not asked yet; None before the first ask
-        )
-        self._n_first = max(8, min(round(FIRST_POPULATIONS * self.population_size), self.budget // 6))
         self._run_best = (-math.inf, -math.inf)
         self._run_start = 0  # ticket of the run's first point
         self._since_improved = 0
         self._n_restarts = 0
         self._archive = Population(Told.empty(self._width))  # the best of each finished run
-
-    @property
-    def batch_size(self) -> int:
-        """One population."""
-        return self.population_size
 
     @property
     def n_restarts(self) -> int:
@@ -159,12 +147,11 @@ class GAOptimizer(Optimizer):
     # -- learning
     # -------------------------------------------------------------------------------------------------
 
-    def _learn(self, told: Told) -> None:
-        # Taken in at the next ask, all at once and in the order of asking: how they are told must not matter.
-        self._inbox.append(told)
+    @property
+    def _members(self) -> Told:
+        return self._population.members
 
     def _integrate(self) -> None:
-        """Let told trials compete with the population."""
         if not self._inbox:
             return
         told = self._sorted_inbox()
@@ -180,28 +167,6 @@ class GAOptimizer(Optimizer):
             gains = np.maximum(0.0, 1.0 - ranks / (0.5 * self.population_size))
             self._shares.credit(told.rows[:, -2], gains)
         self._watch(n_told)
-
-    def _sorted_inbox(self) -> Told:
-        """Return the told trials in an order that does not depend on how they were told."""
-        told = Told.join([Told.empty(self._width), *self._inbox])
-        foreign = np.isnan(told.rows[:, -1])  # not made by this algorithm
-        told.rows[foreign, -2:] = (NO_OPERATOR, FIRST_SCALE)
-        # Points that were never asked have no ticket to order them; their own values do.
-        ties: tuple[FloatArray, ...] = (told.scores, *told.rows.T) if (told.tickets < 0).any() else ()
-        return told.take(np.lexsort((*ties, told.tickets)))
-
-    def _averaged(self, told: Told) -> Told:
-        """Where points have several trials, let each compete once and with its mean: luck must not win."""
-        if not self._ledger.tried.any_repeated:
-            return told
-        members = self._population.members
-        n_members = len(members.scores)
-        keys = self.space.keys(self.space.deactivate(Told.join([members, told]).rows[:, : self.space.n_dims]))
-        means = self._ledger.mean_scores(keys)
-        members.scores[:] = means[:n_members]
-        _, first = np.unique(keys, return_index=True)
-        new = np.sort(first[first >= n_members])
-        return told.take(new - n_members)._replace(scores=means[new])
 
     def _watch(self, n_told: int) -> None:
         """Count trials without improvement; restart when there were many or the population has collapsed."""
@@ -239,48 +204,7 @@ class GAOptimizer(Optimizer):
     # -- proposing
     # ------------------------------------------------------------------------------------------------
 
-    def _propose(self, n: int, attempt: int) -> FloatArray:
-        if self._first is None:
-            self._first = np.concatenate([self._default_row(), self._fresh_generation()])
-        if attempt == 0:
-            self._integrate()
-        rows, self._first = self._first[:n], self._first[n:]
-        if len(rows) == n:
-            return rows
-        return np.concatenate([rows, self._children(n - len(rows), attempt)])
-
-    def _children(self, n: int, attempt: int) -> FloatArray:
-        """Breed; where that made nothing new, look at neighbours of the best."""
-        if len(self._population) < 2:
-            return self._labelled(self._sample(n))
-        if attempt < _BRED_ATTEMPTS:
-            return self._breed(n + n // 4 + 1, attempt)  # some will be known already
-        if attempt == _BRED_ATTEMPTS:
-            return self._neighbours_of_best(n)
-        return np.empty((0, self._width))
-
-    def _default_row(self) -> FloatArray:
-        return self._labelled(self._with_notes(self.space.default_values[None, :]))
-
-    def _fresh_generation(self) -> FloatArray:
-        return self._labelled(self._sample(self._n_first, "sobol"))
-
-    def _labelled(self, rows: FloatArray) -> FloatArray:
-        rows[:, -2:] = (NO_OPERATOR, FIRST_SCALE)
-        return rows
-
-    def _neighbours_of_best(self, n: int) -> FloatArray:
-        """Return rows one step from the best members, the best one's first."""
-        found: list[FloatArray] = []
-        for row in self._population.rows[:8]:
-            if sum(map(len, found)) >= 4 * n:
-                break
-            points = self.space.neighbours(self.space.deactivate(row[None, : self.space.n_dims])[0])
-            found.append(np.where(np.isnan(points), row[: self.space.n_dims], points))
-        return self._labelled(self._with_notes(np.concatenate(found)))
-
     def _breed(self, n: int, attempt: int) -> FloatArray:
-        """Return `n` children; later attempts take larger steps."""
         d = self.space.n_dims
         operators = self._shares.draw(n, self._rng)
         base = self._choose_bases(operators)
@@ -356,44 +280,7 @@ class GAOptimizer(Optimizer):
         rates = np.array([self._rate, 0.3 * self._rate, max(self._rate, 1.0 / d)])[operators]
         unchanged = (children == parents).all(axis=1)
         chosen = variation.mutation_mask(n, rates, d, self._rng, unchanged | (operators == LOCAL))
-        numeric = chosen & ~self._categorical
-        rows, columns = np.nonzero(numeric)
-        children[rows, columns] = variation.polynomial_step(children[rows, columns], steps[rows], self._rng)
-        # Genes nothing happened to keep their exact value: the way through the unit cube may round.
-        dense = np.where(children == parents, parent_values, self._free.from_unit(children))
-        self._reset_categories(dense, chosen & self._categorical)
-        self._move_at_least_one_step(dense, numeric & self._stepped & (dense == parent_values))
-        return dense
-
-    def _reset_categories(self, dense: FloatArray, chosen: BoolArray) -> None:
-        rows, columns = np.nonzero(chosen)
-        n_choices = self.space.sizes[columns].astype(np.int64)
-        dense[rows, columns] = variation.reset_levels(
-            dense[rows, columns].astype(np.int64), n_choices, self._rng
-        )
-
-    def _move_at_least_one_step(self, dense: FloatArray, stuck: BoolArray) -> None:
-        """Move genes that were to change but fell back onto their level by one step; inwards at a bound."""
-        rows, columns = np.nonzero(stuck)
-        if len(rows) == 0:
-            return
-        space = self.space
-        moves = np.where(self._rng.random(len(rows)) < 0.5, -1.0, 1.0) * space.steps[columns]
-        values = dense[rows, columns]
-        outside = (values + 0.6 * moves < space.lows[columns]) | (values + 0.6 * moves > space.highs[columns])
-        dense[rows, columns] = values + np.where(outside, -moves, moves)
-        dense[rows] = space.snap(dense[rows])
-
-    def _repair(self, dense: FloatArray, parents: FloatArray) -> FloatArray:
-        """Take random genes of infeasible children back from their feasible parent, a few times."""
-        bad = np.arange(len(dense))
-        for _ in range(_REPAIRS):
-            bad = bad[~self.space.is_feasible(dense[bad])]
-            if len(bad) == 0:
-                break
-            back = self._rng.random((len(bad), dense.shape[1])) < 0.5
-            dense[bad] = np.where(back, parents[bad], dense[bad])
-        return dense
+        return self._mutated(children, parents, parent_values, chosen, steps)
 
     # -- state
     # ----------------------------------------------------------------------------------------------------
@@ -432,17 +319,6 @@ def default_population(budget: int) -> int:
     propose.
     """
     return int(np.clip(round(min(budget**0.66, 5.0 * budget**0.4)), 12, 400))
-
-
-def _population_size(population_size: int | None, budget: int) -> int:
-    if population_size is None:
-        return default_population(budget)
-    return checks.as_count(population_size, "population_size", least=4)
-
-
-def _planned_budget(population_size: int | None, generations: int | None) -> int:
-    size = checks.as_count(50 if population_size is None else population_size, "population_size", least=4)
-    return size * checks.as_count(100 if generations is None else generations, "generations")
 
 
 def _first_shares(crossover: str, local_share: float | None) -> OperatorShares:

@@ -38,6 +38,7 @@ class GridOptimizer(Optimizer):
     """
 
     name: ClassVar[str] = "grid"
+    several: ClassVar[bool] = True
 
     def __init__(
         self,

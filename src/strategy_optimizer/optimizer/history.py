@@ -17,6 +17,7 @@ from strategy_optimizer.optimizer.state import decode_array, encode_array
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 KeyArray: TypeAlias = NDArray[np.uint64]
+BoolArray: TypeAlias = NDArray[np.bool_]
 
 _FIRST_CAPACITY = 256
 
@@ -68,10 +69,15 @@ class Columns:
 class Outcomes(NamedTuple):
     """What was told about some trials, checked."""
 
-    scores: FloatArray  # (n,) larger is better, NaN: failed
+    scores: FloatArray  # (n,), or (n, m) with m > 1 objectives; larger is better, NaN: failed
     constraints: FloatArray | None  # (n, k) feasible where >= 0
-    std_errors: FloatArray | None  # (n,)
+    std_errors: FloatArray | None  # as the scores
     seconds: FloatArray | None  # (n,)
+
+    @property
+    def failed(self) -> BoolArray:
+        """Which trials failed, (n,)."""
+        return failed_trials(self.scores)
 
     def take(self, keep: Any) -> Outcomes:
         """Return the trials at an index array or mask."""
@@ -83,14 +89,19 @@ class Told(NamedTuple):
     """Told trials as parallel arrays."""
 
     rows: FloatArray  # (n, width): dense points and notes
-    scores: FloatArray  # (n,)
+    scores: FloatArray  # (n,), or (n, m) with m > 1 objectives
     violations: FloatArray  # (n,)
     tickets: IntArray  # (n,) numbers of the asked points, -1 where never asked
 
+    @property
+    def failed(self) -> BoolArray:
+        """Which trials failed, (n,)."""
+        return failed_trials(self.scores)
+
     @classmethod
-    def empty(cls, width: int) -> Self:
+    def empty(cls, width: int, n_objectives: int = 1) -> Self:
         """Return no trials with rows of `width` columns."""
-        return cls(np.empty((0, width)), np.empty(0), np.empty(0), np.empty(0, np.int64))
+        return cls(np.empty((0, width)), no_scores(n_objectives), np.empty(0), np.empty(0, np.int64))
 
     def take(self, index: Any) -> Self:
         """Return the trials at an index array, mask or slice."""
@@ -113,28 +124,38 @@ class Told(NamedTuple):
         return cls(rows, scores, violations, tickets)
 
 
+def no_scores(n_objectives: int) -> FloatArray:
+    """Return the scores of no trials: (0,) for one objective, (0, m) for several."""
+    return np.empty(0 if n_objectives == 1 else (0, n_objectives))
+
+
+def failed_trials(scores: FloatArray) -> BoolArray:
+    """Return which rows of checked scores are failed trials, (n,); a failed one is NaN in every objective."""
+    return np.isnan(scores if scores.ndim == 1 else scores[:, 0])
+
+
 class TrialLog:
     """Every told trial, in the order of telling.
 
-    Scores are *larger is better* whatever the direction of the search; NaN is a failed trial.
+    Scores are *larger is better* whatever the direction of the search; NaN is a failed trial. With one
+    objective they have the shape (n,), with m > 1 (n, m).
 
     Parameters
     ----------
     n_dims : int
         Parameters per point.
+    n_objectives : int
+        Scores per trial.
     """
 
-    def __init__(self, n_dims: int) -> None:
-        def column() -> FloatArray:
-            return np.empty(0)
-
+    def __init__(self, n_dims: int, n_objectives: int = 1) -> None:
         self._columns = Columns(
             points=np.empty((0, n_dims)),
             keys=np.empty(0, np.uint64),
-            scores=column(),
-            violations=column(),
-            std_errors=column(),
-            seconds=column(),
+            scores=no_scores(n_objectives),
+            violations=np.empty(0),
+            std_errors=no_scores(n_objectives),
+            seconds=np.empty(0),
         )
         self._constraints: Columns | None = None
 
@@ -153,8 +174,13 @@ class TrialLog:
 
     @property
     def scores(self) -> FloatArray:
-        """Scores, larger is better, (n,); NaN where the trial failed."""
+        """Scores, larger is better, (n,) or (n, m); NaN where the trial failed."""
         return self._columns["scores"]
+
+    @property
+    def failed(self) -> BoolArray:
+        """Which trials failed, (n,)."""
+        return failed_trials(self.scores)
 
     @property
     def violations(self) -> FloatArray:
@@ -163,7 +189,7 @@ class TrialLog:
 
     @property
     def std_errors(self) -> FloatArray:
-        """Standard errors of the scores, (n,); NaN where none was told."""
+        """Standard errors of the scores, shaped like them; NaN where none was told."""
         return self._columns["std_errors"]
 
     @property
@@ -178,9 +204,14 @@ class TrialLog:
 
     @property
     def winning_scores(self) -> FloatArray:
-        """Scores of the trials that may win, (n,): -inf where failed or infeasible."""
-        may_win = np.isfinite(self.scores) & (self.violations <= 0.0)
-        return np.where(may_win, self.scores, -np.inf)
+        """Scores of the trials that may win, (n,) or (n, m): -inf where failed or infeasible."""
+        return self.winning_since(0)
+
+    def winning_since(self, start: int) -> FloatArray:
+        """Return :attr:`winning_scores` from row `start` on."""
+        scores, violations = self.scores[start:], self.violations[start:]
+        may_win = ~failed_trials(scores) & (violations <= 0.0)
+        return np.where(may_win if scores.ndim == 1 else may_win[:, None], scores, -np.inf)
 
     def append(self, points: FloatArray, keys: KeyArray, outcomes: Outcomes) -> FloatArray:
         """Add trials and return their total violations, (n,)."""
@@ -331,6 +362,10 @@ class TriedPoints:
                 self.any_repeated |= count > 0
                 chosen.append(index)
         return chosen
+
+    def allows(self, key: int) -> bool:
+        """Return whether a point may have a trial more."""
+        return self._counts.get(key, 0) < self._repeats
 
     def count(self, keys: Iterable[int]) -> None:
         """Count a trial for each key, whatever the limit."""

@@ -32,6 +32,7 @@ class RandomOptimizer(Optimizer):
     """
 
     name: ClassVar[str] = "random"
+    several: ClassVar[bool] = True
 
     def __init__(
         self,

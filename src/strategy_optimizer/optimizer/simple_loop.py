@@ -11,18 +11,19 @@ from strategy_optimizer.errors import SearchError
 if TYPE_CHECKING:
     from strategy_optimizer.optimizer.base import Optimizer
 
-EvaluateFunction = Callable[[dict[str, Any]], float]
-ProgressCallback = Callable[[int, float, dict[str, Any]], None]
+# With several objectives a score is a sequence of floats.
+EvaluateFunction = Callable[[dict[str, Any]], Any]
+ProgressCallback = Callable[[int, Any, dict[str, Any]], None]
 
 
 def spend_budget(
     optimizer: Optimizer, evaluate_func: EvaluateFunction, progress_callback: ProgressCallback | None
-) -> tuple[dict[str, Any], float]:
+) -> tuple[dict[str, Any], Any]:
     """Return the best parameters and their score; see :meth:`Optimizer.optimize`."""
     first_failure: str | None = None
     iteration = 0
     while batch := optimizer.ask(min(optimizer.batch_size, max(0, optimizer.budget - optimizer.n_told))):
-        outcomes = [_attempt(evaluate_func, params) for params in batch]
+        outcomes = [_attempt(evaluate_func, params, optimizer.n_objectives) for params in batch]
         optimizer.tell(batch, [score for score, _ in outcomes])
         first_failure = first_failure or next((text for _, text in outcomes if text), None)
         iteration += 1
@@ -35,13 +36,24 @@ def spend_budget(
     return params, score
 
 
-def _attempt(evaluate_func: EvaluateFunction, params: dict[str, Any]) -> tuple[float, str | None]:
-    """Evaluate a copy of the candidate; return its score (NaN: failed) and why it failed."""
+def _attempt(
+    evaluate_func: EvaluateFunction, params: dict[str, Any], n_objectives: int
+) -> tuple[Any, str | None]:
+    """Evaluate a copy of the candidate; return its score or scores (None: failed) and why it failed."""
     try:
         value: Any = evaluate_func(dict(params))
-        score = math.nan if value is None else float(value)
+        scores = [math.nan] if value is None else _as_floats(value, n_objectives)
     except Exception as error:  # the outcome of a trial, not of the search
-        return math.nan, f"{type(error).__name__}: {error} (parameters {params})"
-    if not math.isfinite(score):
-        return math.nan, f"evaluate_func returned {value!r} (parameters {params})"
-    return score, None
+        return None, f"{type(error).__name__}: {error} (parameters {params})"
+    if not all(math.isfinite(score) for score in scores):
+        return None, f"evaluate_func returned {value!r} (parameters {params})"
+    return scores[0] if n_objectives == 1 else scores, None
+
+
+def _as_floats(value: Any, n_objectives: int) -> list[float]:
+    if n_objectives == 1:
+        return [float(value)]
+    scores = [float(score) for score in value]
+    if len(scores) != n_objectives:
+        raise ValueError(f"evaluate_func returned {len(scores)} scores for {n_objectives} directions")
+    return scores

@@ -15,11 +15,9 @@ References
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from strategy_optimizer.optimizer.history import FloatArray, IntArray
+from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray
 
-BoolArray = NDArray[np.bool_]
 SBX_ETA = 15.0  # distribution index; pymoo and Deb use 15 to 20
 
 
@@ -50,6 +48,29 @@ def sbx_crossover(
     swap = (draw[1] < 0.5) & categorical
     child = np.where(blend, 0.5 * ((1.0 + spread) * first + (1.0 - spread) * second), first)
     return reflect(np.where(swap, second, child))
+
+
+def sbx_or_exchange(
+    first: FloatArray,
+    second: FloatArray,
+    categorical: BoolArray,
+    exchanged: BoolArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return one child per pair, each gene of the first parent with probability one half.
+
+    The others are taken from the second parent where it is a category or the row is in `exchanged`, (n,);
+    else they are those of one of the two simulated-binary-crossover children, each as likely, which is what
+    the authors' implementation does. Beyond a bound they are reflected.
+    """
+    child = first.copy()
+    rows, columns = np.nonzero(rng.random(first.shape) < 0.5)
+    a, b = first[rows, columns], second[rows, columns]
+    spread = _sbx_spread(rng.random(len(rows)))
+    spread = np.where(rng.random(len(rows)) < 0.5, spread, -spread)
+    blended = reflect(0.5 * ((a + b) + spread * (a - b)))
+    child[rows, columns] = np.where(categorical[columns] | exchanged[rows], b, blended)
+    return child
 
 
 def _sbx_spread(u: FloatArray) -> FloatArray:

@@ -62,7 +62,7 @@ def make_task(
     data : str, path, frame, dict or Bars
         As for `load_bars`.
     optimizer : str
-        ``"auto"``, ``"random"``, ``"grid"`` or ``"ga"``.
+        ``"auto"``, ``"random"``, ``"grid"``, ``"ga"`` or ``"bo"``.
     space : ParameterSpace, mapping or path of a JSON file, optional
         Other bounds for the strategy's parameters. Those it leaves out keep their default. By default the
         space that the strategy declares.
