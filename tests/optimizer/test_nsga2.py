@@ -127,7 +127,7 @@ def test_four_objectives_are_spread_over_reference_directions() -> None:
     assert radii.max() < 1.3
     directions = optimizer._reference / np.linalg.norm(optimizer._reference, axis=1, keepdims=True)
     nearest = (survivors / np.linalg.norm(survivors, axis=1, keepdims=True) @ directions.T).max(axis=0)
-    assert np.degrees(np.arccos(np.minimum(nearest, 1.0))).max() < 8.0  # every direction has somebody near
+    assert np.mean(np.degrees(np.arccos(np.minimum(nearest, 1.0))) < 3.0) > 0.8  # by chance 0.04
 
 
 def test_constraints_bend_the_front() -> None:

@@ -23,7 +23,7 @@ from strategy_optimizer.space import ParameterSpace
 NICHINGS = ("auto", "crowding", "reference")
 REFERENCE_FROM = 4  # objectives from which "auto" means "reference"
 
-# Chosen on ZDT, DTLZ and strategies on daily data; docs/decisions/005 has the alternatives.
+# Chosen on ZDT, DTLZ and seven tasks with strategies on daily data.
 FIRST_POPULATIONS = 1.0  # size of the first generation
 EXCHANGED_SHARE = 0.5  # of the crossovers exchange whole genes, the others blend them
 MUTATION_STEP = 1.0 / 21.0  # 1 / (1 + eta) with eta 20, as a share of a parameter's range
