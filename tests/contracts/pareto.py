@@ -67,7 +67,9 @@ class ParetoContract:
             front = optimizer.pareto_front
             assert [tuple(row) for row in (front.scores * [1.0, -1.0]).tolist()] == brute_front(optimizer)
             assert front.scores.tolist() == scores_of(front.params)
-            np.testing.assert_array_equal(optimizer.space.from_dicts(front.params), optimizer.log.points[front.rows])
+            np.testing.assert_array_equal(
+                optimizer.space.from_dicts(front.params), optimizer.log.points[front.rows]
+            )
 
     def test_the_order_of_the_front_does_not_depend_on_telling(self) -> None:
         one, other = self.create(mixed_space()), self.create(mixed_space())
@@ -84,7 +86,9 @@ class ParetoContract:
         optimizer = self.create(mixed_space())
         batch = optimizer.ask(4)
         optimizer.tell(
-            batch, [[9.0, 0.0], [2.0, 1.0], [math.nan, 0.0], [1.0, 0.5]], constraints=[[-1.0], [0.0], [1.0], [2.0]]
+            batch,
+            [[9.0, 0.0], [2.0, 1.0], [math.nan, 0.0], [1.0, 0.5]],
+            constraints=[[-1.0], [0.0], [1.0], [2.0]],
         )
         assert optimizer.pareto_front.params == [batch[1], batch[3]]
         assert optimizer.n_failed == 1
@@ -125,7 +129,9 @@ class ParetoContract:
         np.testing.assert_array_equal(up.pareto_front.scores, -down.pareto_front.scores)
         assert up.best_params == down.best_params
 
-    @pytest.mark.parametrize("failed", [None, math.nan, [None, 1.0], [1.0, math.nan], [math.inf, 1.0], [1.0, -math.inf]])
+    @pytest.mark.parametrize(
+        "failed", [None, math.nan, [None, 1.0], [1.0, math.nan], [math.inf, 1.0], [1.0, -math.inf]]
+    )
     def test_a_failure_in_any_objective_is_a_failed_trial(self, failed: Any) -> None:
         optimizer = self.create(mixed_space())
         batch = optimizer.ask(4)
@@ -175,7 +181,9 @@ class ParetoContract:
     def test_columns_are_logged(self) -> None:
         optimizer = self.create(mixed_space())
         batch = optimizer.ask(2)
-        optimizer.tell(batch, [[1.0, 2.0], [3.0, 4.0]], std_errors=[[0.1, 0.2], [0.3, 0.4]], seconds=[5.0, 6.0])
+        optimizer.tell(
+            batch, [[1.0, 2.0], [3.0, 4.0]], std_errors=[[0.1, 0.2], [0.3, 0.4]], seconds=[5.0, 6.0]
+        )
         assert optimizer.log.std_errors.tolist() == [[0.1, 0.2], [0.3, 0.4]]
         assert optimizer.log.seconds.tolist() == [5.0, 6.0]
         with pytest.raises(SearchError, match=r"std_errors has shape \(2,\)"):
@@ -205,7 +213,9 @@ class ParetoContract:
 
     @pytest.mark.parametrize("history", [True, False])
     @pytest.mark.parametrize("n_batches", [0, 1, 5, 13])
-    def test_a_restored_search_continues_with_the_same_candidates(self, n_batches: int, history: bool) -> None:
+    def test_a_restored_search_continues_with_the_same_candidates(
+        self, n_batches: int, history: bool
+    ) -> None:
         optimizer = self.create(mixed_space())
         self.advance(optimizer, n_batches)
         out = optimizer.ask(5)

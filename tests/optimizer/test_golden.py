@@ -52,9 +52,7 @@ def test_the_trajectory_has_not_moved(name: str) -> None:
 
 
 def test_no_trajectory_is_orphaned() -> None:
-    assert {path.stem for path in FOLDER.glob("optimizer_*.json")} == {
-        f"optimizer_{name}" for name in FROZEN
-    }
+    assert {path.stem for path in FOLDER.glob("optimizer_*.json")} == {f"optimizer_{name}" for name in FROZEN}
 
 
 if __name__ == "__main__":

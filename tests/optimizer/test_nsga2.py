@@ -67,9 +67,7 @@ def zdt1(points: np.ndarray) -> np.ndarray:
 
 def search(optimizer: Optimizer, function: Any, batch: int | None = None) -> Optimizer:
     while optimizer.n_told < optimizer.budget:
-        points = optimizer.ask_array(
-            min(batch or optimizer.batch_size, optimizer.budget - optimizer.n_told)
-        )
+        points = optimizer.ask_array(min(batch or optimizer.batch_size, optimizer.budget - optimizer.n_told))
         optimizer.tell_array(points, function(points))
     return optimizer
 
@@ -187,7 +185,9 @@ def _told(optimizer: Optimizer, n: int) -> list[dict[str, Any]]:
 def test_one_lucky_trial_of_a_repeated_point_does_not_breed() -> None:
     space = ParameterSpace("noisy").add_parameter("x", "discrete", (0, 3))
     optimizer = NSGA2Optimizer(space, 4, repeats=2, directions=["maximize", "maximize"])
-    optimizer.tell([{"x": 0}, {"x": 0}, {"x": 1}, {"x": 1}], [[9.0, 9.0], [-9.0, -9.0], [1.0, 2.0], [3.0, 2.0]])
+    optimizer.tell(
+        [{"x": 0}, {"x": 0}, {"x": 1}, {"x": 1}], [[9.0, 9.0], [-9.0, -9.0], [1.0, 2.0], [3.0, 2.0]]
+    )
     optimizer.ask(1)
     assert optimizer._survivors.scores.tolist() == [[2.0, 2.0], [0.0, 0.0]]
 

@@ -1,8 +1,8 @@
 """Search algorithms behind one interface: ask for candidates, tell their scores."""
 
 from strategy_optimizer.optimizer.base import Optimizer
-from strategy_optimizer.optimizer.factory import OPTIMIZERS, create_optimizer, restore_optimizer
 from strategy_optimizer.optimizer.bo import BOOptimizer
+from strategy_optimizer.optimizer.factory import OPTIMIZERS, create_optimizer, restore_optimizer
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.grid import GridOptimizer
 from strategy_optimizer.optimizer.history import TrialLog

@@ -142,7 +142,9 @@ class BOOptimizer(Optimizer):
             if len(ahead) + len(chosen):
                 features = self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:])
                 current = [model.expecting(features) for model in models]
-                if best is not None:  # what is expected already is no improvement: or all would go to one place
+                if (
+                    best is not None
+                ):  # what is expected already is no improvement: or all would go to one place
                     to_beat = max(best, float(current[0].scores[-len(features) :].max()))
             worth = self._worth(current, thresholds, to_beat)
             found = self._best_untried(search, worth, elite, chosen, min(at_once, n - len(chosen)))

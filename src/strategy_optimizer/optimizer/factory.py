@@ -17,7 +17,8 @@ from strategy_optimizer.optimizer.random import RandomOptimizer
 from strategy_optimizer.space import ParameterSpace
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    optimizer.name: optimizer for optimizer in (RandomOptimizer, GridOptimizer, GAOptimizer, NSGA2Optimizer, BOOptimizer)
+    optimizer.name: optimizer
+    for optimizer in (RandomOptimizer, GridOptimizer, GAOptimizer, NSGA2Optimizer, BOOptimizer)
 }
 _COMMON = ("budget", "seed", "directions", "repeats")
 _BY_BUDGET: dict[type[Optimizer], tuple[str, ...]] = {

@@ -177,10 +177,10 @@ class NSGA2Optimizer(EvolutionaryOptimizer):
         m = len(self._survivors.scores)
         if self._reference is None:
             # Members are sorted, so the winner of a tournament is the smaller of two random ranks.
-            return (self._rng.random((2, 2, n)).min(axis=0) * m).astype(np.int64)
+            return np.asarray(self._rng.random((2, 2, n)).min(axis=0) * m, np.int64)
         one, other = (self._rng.random((2, 2, n)) * m).astype(np.int64)
         violations = self._survivors.violations
-        return np.where(violations[other] < violations[one], other, one)
+        return np.asarray(np.where(violations[other] < violations[one], other, one))
 
     # -- state
 

@@ -52,11 +52,11 @@ class Frame:
         try:
             plane = np.linalg.solve(self.ends - self.ideal, np.ones(len(self.ideal)))
         except np.linalg.LinAlgError:
-            return spans
+            return np.asarray(spans)
         with np.errstate(divide="ignore"):
-            intercepts: FloatArray = 1.0 / plane
+            intercepts = np.reciprocal(plane)
         sound = np.isfinite(intercepts).all() and (intercepts > _TINY).all()
-        return np.minimum(intercepts, spans) if sound else np.asarray(spans)
+        return np.asarray(np.minimum(intercepts, spans) if sound else spans, np.float64)
 
 
 def associate(places: FloatArray, directions: FloatArray) -> tuple[IntArray, FloatArray]:
