@@ -27,7 +27,7 @@ _HOMES = {
     ),
     "strategy_optimizer.strategies": ("get_strategy", "list_strategies"),
     "strategy_optimizer.optimizer": ("GAOptimizer", "create_optimizer", "restore_optimizer"),
-    "strategy_optimizer.objective": ("ObjectiveFunction",),
+    "strategy_optimizer.objective": ("ObjectiveFunction", "ParetoObjective"),
     "strategy_optimizer.tasks": ("Result", "optimize"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         simulate_signals,
     )
     from strategy_optimizer.market import Bars, check_bars, load_bars
-    from strategy_optimizer.objective import ObjectiveFunction
+    from strategy_optimizer.objective import ObjectiveFunction, ParetoObjective
     from strategy_optimizer.optimizer import GAOptimizer, create_optimizer, restore_optimizer
     from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
     from strategy_optimizer.strategies import get_strategy, list_strategies
@@ -63,6 +63,7 @@ __all__ = [
     "GAOptimizer",
     "ObjectiveFunction",
     "ParameterSpace",
+    "ParetoObjective",
     "Result",
     "Rules",
     "Signals",

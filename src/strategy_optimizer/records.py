@@ -18,7 +18,7 @@ StopReason: TypeAlias = Literal[
 ]
 STOP_REASONS: Mapping[StopReason, str] = {
     "budget": "the planned number of trials was made",
-    "converged": "the best score did not improve for `patience` trials",
+    "converged": "nothing better was found for `patience` trials",
     "target": "the target score was reached",
     "deadline": "the time was up",
     "exhausted": "the space has no untried point left",
@@ -40,7 +40,7 @@ class Trial:
     metrics : dict
         The backtest's metrics; NaN where the trial failed.
     score : float
-        Larger is better; NaN where the trial failed.
+        Larger is better; NaN where the trial failed, and with several objectives: these are metrics.
     state : {"completed", "failed", "pruned"}
     feasible : bool
         Whether it completed and the outcome constraints hold; only such a trial can win.
@@ -82,8 +82,9 @@ class Progress:
     evaluations : int or None
         Planned trials.
     best_score : float or None
-        None before a feasible trial completed.
+        None before a feasible trial completed, and with several objectives.
     best_parameters : dict or None
+        Of the best trial; with several objectives of the point chosen on the Pareto front.
     elapsed : float
         Seconds spent searching, earlier sessions of a resumed search included.
     trials_per_second : float
@@ -92,6 +93,10 @@ class Progress:
         Estimated until the budget of trials or time is spent; None when neither is set.
     fraction : float or None
         Share of the budget that is spent, 0 to 1.
+    front : int or None
+        Points on the Pareto front; None with one objective.
+    best_metrics : dict or None
+        The objectives of `best_parameters`; None with one objective.
     """
 
     trials: int
@@ -104,6 +109,8 @@ class Progress:
     trials_per_second: float
     seconds_left: float | None
     fraction: float | None
+    front: int | None = None
+    best_metrics: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class OptimizerContract:
 
     name: str
     settings: ClassVar[dict[str, Any]] = {}
+    many: ClassVar[int] = 20_000  # trials that are no trouble
 
     def create(self, space: ParameterSpace, **arguments: Any) -> Optimizer:
         return create_optimizer(self.name, space, **({"budget": 120, "seed": 3} | self.settings | arguments))
@@ -413,9 +414,9 @@ class OptimizerContract:
             one.state(history=False)
 
     def test_a_state_without_history_stays_small(self) -> None:
-        optimizer = self.create(mixed_space(), budget=20_000)
+        optimizer = self.create(mixed_space(), budget=self.many)
         scores = np.random.default_rng(0)
-        while optimizer.n_told < 20_000:
+        while optimizer.n_told < self.many:
             points = optimizer.ask_array(500)
             optimizer.tell_array(points, scores.random(500))
         assert len(json.dumps(optimizer.state(history=False))) < 100_000

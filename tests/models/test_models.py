@@ -178,7 +178,7 @@ def with_value(path: str, value: Any) -> dict[str, Any]:
         ("optimization_config.workers", 3),
         ("parameter_space.threshold.type", "real"),
         ("parameter_space.threshold.bound", [1, 2]),
-        ("objective_function.type", "pareto"),
+        ("objective_function.type", "best"),
         ("objective_function.weights.sharpe_ratio", "a lot"),
         ("costs", {"commision": 0.1}),
         ("costs", {"commission": -0.1}),

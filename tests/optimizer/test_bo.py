@@ -15,6 +15,7 @@ from scipy.stats import norm
 from contracts.optimizer import OptimizerContract, mixed_space
 from strategy_optimizer.optimizer import BOOptimizer, create_optimizer, restore_optimizer
 from strategy_optimizer.optimizer.bayes import gaussian_process as gp
+from strategy_optimizer.optimizer.bayes import kernel
 from strategy_optimizer.optimizer.bayes.acquisition import log_expected_improvement, log_probability_above
 from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters
 from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
@@ -25,6 +26,7 @@ CATEGORICAL = np.array([False, False, False, True])
 
 class TestBO(OptimizerContract):
     name = "bo"
+    many = 4_000
 
 
 def some_data(n=25, seed=0):
@@ -45,11 +47,13 @@ def slow_correlation(x, z, lengths):
             for j in range(4):
                 if math.isnan(p[j]) and math.isnan(q[j]):
                     continue
-                if CATEGORICAL[j] or math.isnan(p[j]) or math.isnan(q[j]):
-                    difference = float(p[j] != q[j])
+                if CATEGORICAL[j]:
+                    squared = float(p[j] != q[j])
+                elif math.isnan(p[j]) or math.isnan(q[j]):
+                    squared = 0.75 + (np.nanmax([p[j], q[j]]) - 0.5) ** 2
                 else:
-                    difference = abs(p[j] - q[j])
-                total += (difference / lengths[j]) ** 2
+                    squared = (p[j] - q[j]) ** 2
+                total += squared / lengths[j] ** 2
             r = math.sqrt(3 * total)
             out[a, b] = (1 + r) * math.exp(-r)
     return out
@@ -78,6 +82,26 @@ def test_the_posterior_is_that_of_the_textbook(extra):
     np.testing.assert_allclose(found_mean, mean + cross @ inverse @ residual, rtol=1e-9)
     np.testing.assert_allclose(deviation**2, variance, rtol=1e-8)
     np.testing.assert_allclose(model.predict_mean(new), found_mean, rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), share=st.floats(0.1, 0.9))
+def test_correlations_have_a_cholesky_factor_with_inactive_parameters_too(seed, share):
+    rng = np.random.default_rng(seed)
+    features = rng.random((60, 4)).round(1)
+    features[:, 3] = rng.integers(0, 3, 60)
+    features[rng.random((60, 4)) < share] = np.nan
+    matrix = np.empty((60, 60))
+    kernel.correlation(features, np.exp(rng.uniform(-6.0, 6.0, 4)), CATEGORICAL, matrix)
+    assert np.linalg.eigvalsh(matrix).min() > -1e-9
+
+
+def test_a_factor_of_points_that_are_all_but_the_same():
+    matrix = np.ones((30, 30))
+    factor = np.tril(gp.cholesky_factor(matrix))
+    np.testing.assert_allclose(factor @ factor.T, matrix, atol=1e-3)
+    with pytest.raises(np.linalg.LinAlgError, match="no valid matrix"):
+        gp.cholesky_factor(np.array([[1.0, 2.0], [2.0, 1.0]]))
 
 
 @settings(max_examples=30, deadline=None)

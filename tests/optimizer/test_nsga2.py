@@ -216,6 +216,11 @@ def test_larger_budgets_get_larger_populations() -> None:
     assert create_optimizer("nsga2", cube(2), budget=1000, directions=TWO).batch_size == 35
 
 
+def test_a_front_that_is_a_surface_gets_a_larger_population() -> None:
+    for directions, size in ((None, 35), (TWO, 35), (["maximize"] * 3, 52), (["minimize"] * 5, 52)):
+        assert create_optimizer("nsga2", cube(2), budget=1000, directions=directions).batch_size == size
+
+
 def test_auto_takes_it_for_several_objectives() -> None:
     optimizer = create_optimizer("auto", cube(2), budget=100, directions=["maximize", "minimize"])
     assert optimizer.name == "nsga2"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from strategy_optimizer import ObjectiveFunction, ParameterSpace, create_optimizer
 from strategy_optimizer.backtest import METRICS, MetricsTable
+from strategy_optimizer.objective import Objective
 from strategy_optimizer.tasks import Budget, SearchLoop
 
 FloatArray = NDArray[np.float64]
@@ -68,17 +69,18 @@ def make_loop(space: ParameterSpace, evaluator: FakeEvaluator) -> MakeLoop:
     def make(
         optimizer: str = "random",
         *,
-        objective: ObjectiveFunction | None = None,
+        objective: Objective | None = None,
         seed: int = 0,
         checkpoint: object = None,
         sink: object = None,
         planned: int = 300,
         **budget: object,
     ) -> SearchLoop:
+        goal = objective or ObjectiveFunction("sharpe_ratio")
         return SearchLoop(
-            create_optimizer(optimizer, space, budget=planned, seed=seed),
+            create_optimizer(optimizer, space, budget=planned, seed=seed, directions=goal.directions),
             evaluator,
-            objective or ObjectiveFunction("sharpe_ratio"),
+            goal,
             Budget(**({"evaluations": planned} | budget)),  # type: ignore[arg-type]
             checkpoint=checkpoint,  # type: ignore[arg-type]
             sink=sink,  # type: ignore[arg-type]

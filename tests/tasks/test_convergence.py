@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategy_optimizer import ParameterSpace
-from strategy_optimizer.tasks.convergence import convergence_iteration, exploration_ratio
+from strategy_optimizer.tasks.convergence import convergence_iteration, exploration_ratio, front_convergence
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,25 @@ def test_inactive_is_a_cell_of_its_own() -> None:
     space.add_parameter("x", "continuous", (0, 1), condition="on == True")
     points = np.array([[0.0, np.nan], [0.0, np.nan], [1.0, 0.0], [1.0, 0.05]])
     assert exploration_ratio(space, points) == 2 / 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.booleans()), min_size=1, max_size=25))
+def test_the_front_converges_when_all_of_it_is_nearly_there(trials: list[tuple[int, int, bool]]) -> None:
+    gains = np.array([trial[:2] for trial in trials], float)
+    feasible = np.array([trial[2] for trial in trials])
+    if not feasible.any():
+        return
+    beaten = [
+        any(feasible[j] and (gains[j] >= g).all() and (gains[j] > g).any() for j in range(len(gains)))
+        for g in gains
+    ]
+    front = np.flatnonzero(feasible & ~np.array(beaten))
+    slack = 0.01 * (gains[front].max(axis=0) - gains[front].min(axis=0))
+
+    def complete(n: int) -> bool:
+        return all(
+            any(feasible[j] and (gains[j] >= gains[row] - slack).all() for j in range(n)) for row in front
+        )
+
+    expected = next(n for n in range(1, len(gains) + 1) if complete(n))
+    assert front_convergence(gains, feasible, front) == expected

@@ -97,7 +97,8 @@ SAMPLE = "nasdaq"
     epilog="\b\nExamples:\n"
     "  strategy-optimizer optimize momentum --data nasdaq --evaluations 2000\n"
     "  strategy-optimizer optimize my_strategy.py --data prices.csv --time 5m\n"
-    "  strategy-optimizer optimize ma_cross -o calmar_ratio -r 'trades >= 30'",
+    "  strategy-optimizer optimize ma_cross -o calmar_ratio -r 'trades >= 30'\n"
+    "  strategy-optimizer optimize momentum -o sharpe_ratio,max_drawdown,turnover",
 )
 def optimize(
     context: typer.Context,
@@ -137,7 +138,17 @@ def optimize(
             "--objective",
             "-o",
             metavar="WHAT",
-            help="A metric, weights (sharpe_ratio:0.7,win_rate:0.3) or a JSON file. [default: sharpe_ratio]",
+            help="A metric, weights (sharpe_ratio:0.7,win_rate:0.3), several metrics for the trade-offs between "
+            "them (sharpe_ratio,max_drawdown) or a JSON file. [default: sharpe_ratio]",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="WANTED",
+            help="Of several metrics: take the trade-off closest to sharpe_ratio:1,max_drawdown:0.2 instead "
+            "of the knee.",
         ),
     ] = None,
     require: Annotated[
@@ -165,11 +176,11 @@ def optimize(
     ] = None,
     param: Param = None,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", metavar="NAME", help="auto, ga, random or grid.")
+        str, typer.Option("--optimizer", metavar="NAME", help="auto, ga, nsga2, bo, random or grid.")
     ] = "auto",
     population: Annotated[
         int | None,
-        typer.Option("--population", parser=_whole, metavar="N", help="Population of the genetic algorithm."),
+        typer.Option("--population", parser=_whole, metavar="N", help="Population of ga and nsga2."),
     ] = None,
     generations: Annotated[
         int | None,
@@ -235,6 +246,7 @@ def optimize(
         seed=seed,
         objective=objective,
         require=require or [],
+        reference=reference,
         space=space,
         constraint=constraint or [],
         param=param or [],

@@ -23,6 +23,7 @@ class OptimizeOptions:
     seed: int
     objective: str | None
     require: list[str]
+    reference: str | None
     space: Path | None
     constraint: list[str]
     param: list[str]

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from strategy_optimizer.cli.numbers import duration_text, rate_text, score_text
+from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text
 from strategy_optimizer.cli.terminal import console
 from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started
 
@@ -153,10 +153,23 @@ def progress_text(event: Progress) -> str:
 
 
 def _figures(event: Progress) -> list[str]:
-    figures = [f"best {score_text(event.best_score)}", rate_text(event.trials_per_second)]
+    figures = [_standing(event), rate_text(event.trials_per_second)]
     if event.seconds_left is not None:
         figures.append(f"{duration_text(event.seconds_left)} left")
     return figures
+
+
+def _standing(event: Progress) -> str:
+    """Return the best score; with several objectives the size of the front and the point chosen on it.
+
+    >>> best = {"sharpe_ratio": 0.81, "max_drawdown": 0.25}
+    >>> _standing(Progress(9, 0, 0, 20, None, {}, 0.5, 1e3, 1.5, 0.4, front=12, best_metrics=best))
+    'front of 12, winner 0.81 / 25.0%'
+    """
+    if event.front is None:
+        return f"best {score_text(event.best_score)}"
+    winner = " / ".join(metric_text(name, value) for name, value in (event.best_metrics or {}).items())
+    return f"front of {event.front:,}" + (f", winner {winner}" if winner else "")
 
 
 def _started_text(event: Started) -> str:

@@ -1,4 +1,4 @@
-"""Prints a result: what was searched, the winner beside what it has to beat, its parameters, the catch."""
+"""Prints a result: what was searched, the front if there is one, the winner beside its rivals, the catch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text, value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
 from strategy_optimizer.records import STOP_REASONS
-from strategy_optimizer.tasks import Result
+from strategy_optimizer.tasks import FrontPoint, Result
 
 SCORE = "composite_score"
+FRONT_ROWS = 15
+UNLIMITED = 10_000
 SIDE_BY_SIDE = 74  # columns that six numbers need
 SHOWN = (
     "total_return",
@@ -34,7 +38,8 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
     out.print(f"\n{result.strategy_name} on {result.data.name}", style="bold")
     for label, text in heading(result):
         out.print(f"{label:<10} {text}", soft_wrap=True)
-    for table in (*numbers_tables(result, out.width), parameters_table(result)):
+    fronts = [front_table(result, out)] if result.pareto_front else []
+    for table in (*fronts, *numbers_tables(result, out.width), parameters_table(result)):
         out.print()
         out.print(table)
     out.print()
@@ -51,14 +56,26 @@ def heading(result: Result) -> list[tuple[str, str]]:
     lines = [("searched", _period(data.in_sample, data.in_sample_dates))]
     if data.held_out is not None and data.held_out_dates is not None:
         lines.append(("held out", _period(data.held_out, data.held_out_dates)))
-    lines.append(("score", _score(result.objective)))
+    lines.append(("objectives" if result.pareto_front else "score", _score(result.objective)))
     lines.append(("costs", _costs(result.costs)))
     earlier = f" ({counts.resumed:,} of them before it was continued)" if counts.resumed else ""
     pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
     name, seed = result.optimizer["name"], result.seed
     lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}"))
     lines.append(("ended", STOP_REASONS[result.stop_reason]))
+    if result.pareto_front:
+        lines.append(("front", _front_text(result)))
     return lines
+
+
+def _front_text(result: Result) -> str:
+    n, wanted = _front_size(result), result.objective.get("reference")
+    chosen = "the winner is its knee"
+    if wanted is not None:
+        point = ", ".join(f"{_label(name)} {metric_text(name, value)}" for name, value in wanted.items())
+        chosen = f"the winner is the closest to {point}"
+    trials = "1 trial" if n == 1 else f"{n:,} trials"
+    return f"{trials} that no other one beats in every objective; {chosen}"
 
 
 def _score(objective: Mapping[str, Any]) -> str:
@@ -73,6 +90,56 @@ def _costs(costs: Mapping[str, float]) -> str:
 
 def _period(bars: tuple[int, int], dates: tuple[str, str]) -> str:
     return f"{bars[1] - bars[0]:,} bars, {dates[0]} to {dates[1]}"
+
+
+def _front_size(result: Result) -> int:
+    """Return the points of the whole front; of a long one the result names a selection."""
+    return len(result.pareto_front) if result.history.front is None else len(result.history.front)
+
+
+def front_table(result: Result, out: Console) -> Table:
+    """Return the front, the best in the first objective first: `FRONT_ROWS` points of it, the winner among them.
+
+    The parameters stand beside the objectives where the console is wide enough.
+    """
+    wide = _front_table(result, tuple(result.space["parameter_space"]))
+    needed = out.measure(wide, options=out.options.update_width(UNLIMITED)).maximum
+    return wide if needed <= out.width else _front_table(result, ())
+
+
+def _front_table(result: Result, parameters: Sequence[str]) -> Table:
+    front = result.pareto_front
+    names = list(front[0].objectives)
+    held_out = result.data.held_out is not None
+    parts = ["in sample", *(["held out"] if held_out else [])]
+    headings = [f"{part if i == 0 else ''}\n{_label(name)}" for part in parts for i, name in enumerate(names)]
+    table = plain_table("", "\ntrial", *headings, *(f"\n{name}" for name in parameters))
+    table.padding = (0, 1, 0, 0)
+    for point in _shown_points(front, result.best_trial):
+        columns = [point.performance.in_sample, *([point.performance.held_out or {}] if held_out else [])]
+        table.add_row(
+            "winner" if point.trial == result.best_trial else "",
+            f"{point.trial:,}",
+            *(metric_text(name, column.get(name)) for column in columns for name in names),
+            *(value_text(point.parameters.get(name)) for name in parameters),
+        )
+    if len(front) > FRONT_ROWS:
+        table.caption = f"{FRONT_ROWS} of {_front_size(result):,}; --export has all"
+        table.caption_justify = "left"
+    return table
+
+
+def _shown_points(front: Sequence[FrontPoint], winner: int) -> list[FrontPoint]:
+    """Return at most `FRONT_ROWS` points: both ends, the winner, and others spread evenly between."""
+    rows = np.linspace(0, len(front) - 1, min(FRONT_ROWS, len(front))).round().astype(int)
+    chosen = [point.trial for point in front].index(winner)
+    if chosen not in rows:
+        rows[1 + np.argmin(np.abs(rows[1:-1] - chosen))] = chosen
+    return [front[row] for row in sorted(rows.tolist())]
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def numbers_tables(result: Result, width: int) -> list[Table]:
@@ -95,16 +162,16 @@ def _half(result: Result, part: str) -> dict[str, Mapping[str, float]]:
 def _numbers_table(result: Result, halves: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
     table = plain_table("", *(heading for half in halves for heading in half))
     table.padding = (0, 1, 0, 0)
-    for name in (SCORE, *shown_metrics(result)):
-        label = "score" if name == SCORE else name.replace("_", " ")
+    for name in (*([] if result.pareto_front else [SCORE]), *shown_metrics(result)):
+        label = "score" if name == SCORE else _label(name)
         table.add_row(label, *(_cell(name, column.get(name)) for half in halves for column in half.values()))
     return table
 
 
 def shown_metrics(result: Result) -> tuple[str, ...]:
     """Return the usual metrics, and those of the objective."""
-    weights: Mapping[str, float] = result.objective.get("weights", {})
-    return (*SHOWN, *(name for name in weights if name not in SHOWN))
+    wanted = result.pareto_front[0].objectives if result.pareto_front else result.objective["weights"]
+    return (*SHOWN, *(name for name in wanted if name not in SHOWN))
 
 
 def _cell(name: str, value: float | None) -> str:

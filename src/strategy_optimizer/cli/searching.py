@@ -22,7 +22,7 @@ from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.errors import CheckpointError, StrategyOptimizerError, TaskError
 from strategy_optimizer.market.report import counted
-from strategy_optimizer.objective import parse_objective
+from strategy_optimizer.objective import ParetoObjective, parse_objective
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
 
@@ -89,11 +89,13 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
     """Return the task; mistakes in the options are found here, the cheapest first."""
     strategy = get_strategy(options.strategy)
     objective = parse_objective(
-        DEFAULT_OBJECTIVE if options.objective is None else options.objective, options.require
+        DEFAULT_OBJECTIVE if options.objective is None else options.objective,
+        options.require,
+        options.reference,
     )
     space = narrowed_space(strategy.space(), options.space, options.constraint, options.param)
     seconds = parse_duration(options.time) if options.time is not None else None
-    optimizer, settings = _optimizer(options)
+    optimizer, settings = _optimizer(options, several=isinstance(objective, ParetoObjective))
     costs = Costs(options.commission, options.fixed_fee, options.slippage, options.borrow)
     task = make_task(
         strategy,
@@ -118,15 +120,17 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
     return OptimizationTask(strategy, task.bars, task.space, task.objective, kept, sink=progress)
 
 
-def _optimizer(options: OptimizeOptions) -> tuple[str, dict[str, Any]]:
-    """Return the optimizer's name and settings; a population asks for the genetic algorithm."""
+def _optimizer(options: OptimizeOptions, *, several: bool) -> tuple[str, dict[str, Any]]:
+    """Return the optimizer's name and settings; a population asks for a genetic algorithm."""
     settings = parse_settings(options.setting)
     for name, value in (("population_size", options.population), ("generations", options.generations)):
         if value is not None and name in settings:
             raise UsageError(f"{name} is given twice, by its own option and by --setting")
         settings |= {} if value is None else {name: value}
     genetic = {"population_size", "generations"} & set(settings)
-    return ("ga" if genetic and options.optimizer == "auto" else options.optimizer), settings
+    if genetic and options.optimizer == "auto":
+        return ("nsga2" if several else "ga"), settings
+    return options.optimizer, settings
 
 
 def _checkpoint(options: OptimizeOptions, task: OptimizationTask) -> dict[str, Any]:

@@ -50,6 +50,15 @@ class ComparisonModel(Model):
     held_out: PerformanceModel | None = None
 
 
+class FrontPointModel(Model):
+    """One point of the Pareto front; ``trial`` is its number, ``objectives`` the metrics searched for."""
+
+    trial: int
+    parameters: dict[str, Value]
+    objectives: dict[str, Number]
+    performance: ComparisonModel
+
+
 class CountsModel(Model):
     """Trials by outcome; ``failures`` and ``violations`` count the reasons."""
 
@@ -118,6 +127,7 @@ class ResultModel(Model):
     reproduced: bool | None = None
     reproduced_by: str | None = None
     notes: tuple[str, ...] = ()
+    pareto_front: tuple[FrontPointModel, ...] | None = None
 
     @classmethod
     def from_result(cls, result: Result, *, trials: bool = True) -> Self:

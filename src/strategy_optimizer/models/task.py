@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.models.base import Model, Value
-from strategy_optimizer.objective import ObjectiveFunction, parse_objective
+from strategy_optimizer.objective import Objective, parse_objective
 from strategy_optimizer.space import ParameterSpace
 
 OptimizationType = Literal["ga", "bo", "hybrid", "nsga2", "ensemble", "auto", "random", "grid"]
@@ -28,14 +28,23 @@ class ParameterModel(Model):
 
 
 class ObjectiveModel(Model):
-    """Weights over metrics, or a single metric, with outcome constraints such as ``"trades >= 30"``."""
+    """Weights over metrics, a single metric, or several for a Pareto search; with outcome constraints.
 
-    type: Literal["multi_objective", "weighted", "metric"] = "multi_objective"
+    Examples
+    --------
+    >>> model = ObjectiveModel(metrics=["sharpe_ratio", "exposure:minimize"], constraints=["trades >= 30"])
+    >>> str(model.to_objective())
+    'maximize sharpe_ratio, minimize exposure'
+    """
+
+    type: Literal["multi_objective", "weighted", "metric", "pareto"] = "multi_objective"
     weights: dict[str, float] | None = None
     metric: str | None = None
+    metrics: tuple[str, ...] | None = None
+    reference: dict[str, float] | None = None
     constraints: tuple[str, ...] = ()
 
-    def to_objective(self) -> ObjectiveFunction:
+    def to_objective(self) -> Objective:
         """Return the objective; ObjectiveError names what is wrong with it."""
         return parse_objective(self.model_dump(exclude_unset=True))
 

@@ -38,6 +38,15 @@ def contribution(metric: str, values: FloatArray) -> FloatArray:
     return offset + sign * values
 
 
+def natural_direction(metric: str) -> str:
+    """Return which way a metric is better.
+
+    >>> natural_direction("max_drawdown"), natural_direction("sharpe_ratio")
+    ('minimize', 'maximize')
+    """
+    return "minimize" if metric in TURNED else "maximize"
+
+
 def describe(metric: str) -> str:
     """Return the term as text, for reports.
 

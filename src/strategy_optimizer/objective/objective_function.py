@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from strategy_optimizer.backtest.metrics import METRICS
-from strategy_optimizer.backtest.result import MetricsTable
 from strategy_optimizer.errors import ObjectiveError
+from strategy_optimizer.objective.base import COLUMN, FloatArray, Objective
 from strategy_optimizer.objective.directions import check_metric, contribution, describe
-from strategy_optimizer.objective.outcome import OutcomeConstraint, parse_constraints
+from strategy_optimizer.objective.outcome import OutcomeConstraint
 
-FloatArray = NDArray[np.float64]
 Backtest: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, float]]
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {
@@ -25,30 +21,9 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "max_drawdown": 0.2,
     "win_rate": 0.1,
 }
-NO_TRADES = "no_trades"
-_COLUMN = {name: i for i, name in enumerate(METRICS)}
 
 
-@dataclass(frozen=True)
-class Scores:
-    """The scores of a population.
-
-    Attributes
-    ----------
-    score : array, shape (n,)
-        Larger is better; NaN where the trial failed.
-    constraints : array, shape (n, k)
-        Margins of the outcome constraints, feasible where >= 0, in units of their bounds.
-    reasons : dict
-        Row of each failed or infeasible trial and why.
-    """
-
-    score: FloatArray
-    constraints: FloatArray
-    reasons: dict[int, str]
-
-
-class ObjectiveFunction:
+class ObjectiveFunction(Objective):
     """A weighted sum of metrics, with constraints on the outcome.
 
     Parameters
@@ -75,6 +50,8 @@ class ObjectiveFunction:
     nan
     """
 
+    directions = ("maximize",)
+
     def __init__(
         self,
         weights: Mapping[str, float] | str | None = None,
@@ -84,13 +61,12 @@ class ObjectiveFunction:
     ) -> None:
         self.weights = _checked_weights(weights)
         self.backtest = backtest
-        self.constraints = parse_constraints(constraints)
-        self._terms = [(name, _COLUMN[name], weight) for name, weight in self.weights.items() if weight > 0]
+        self._terms = [(COLUMN[name], name, weight) for name, weight in self.weights.items() if weight > 0]
+        super().__init__(tuple(name for _, name, _ in self._terms), constraints)
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that the score is made of."""
-        return tuple(name for name, _, _ in self._terms)
+    def with_constraints(self, more: Iterable[str | OutcomeConstraint]) -> ObjectiveFunction:
+        """Return the objective with further outcome constraints."""
+        return ObjectiveFunction(self.weights, self.backtest, constraints=[*self.constraints, *more])
 
     # -- one candidate ---------------------------------------------------------------------------------------
 
@@ -105,17 +81,11 @@ class ObjectiveFunction:
         ObjectiveError
             When a metric of the objective is missing.
         """
-        missing = next((name for name in self.metrics if name not in metrics), None)
-        if missing is not None:
-            raise ObjectiveError(f"the metrics have no '{missing}', which the objective needs: {self}")
-        if metrics.get("trades") == 0:
-            return math.nan
-        values = np.full((1, len(METRICS)), np.nan)
-        for name in self.metrics:
-            value = metrics[name]
-            values[0, _COLUMN[name]] = math.nan if value is None else value
-        score = float(self._sum(values)[0])
-        return score if math.isfinite(score) else math.nan
+        return float(self._score(metrics))
+
+    def composite(self, metrics: Mapping[str, float]) -> float:
+        """Return `score`."""
+        return self.score(metrics)
 
     def evaluate(self, params: Mapping[str, Any]) -> float:
         """Backtest one candidate and return its score."""
@@ -125,66 +95,13 @@ class ObjectiveFunction:
             )
         return self.score(self.backtest(params))
 
-    # -- populations -----------------------------------------------------------------------------------------
-
-    def score_table(self, table: MetricsTable) -> Scores:
-        """Return the scores of a population.
-
-        Parameters
-        ----------
-        table : MetricsTable
-            ``table.errors`` takes precedence as the reason of a failure.
-        """
-        values = table.values
-        score = self._sum(values)
-        failed = ~np.isfinite(score)
-        idle = values[:, _COLUMN["trades"]] == 0.0
-        failed |= idle
-        margins = self._margins(values)
-        reasons = self._violations(margins, failed)
-        if failed.any():
-            score[failed] = np.nan
-            reasons |= self._failures(values, failed, idle, table.errors)
-        return Scores(score, margins, reasons)
-
-    def _sum(self, values: FloatArray) -> FloatArray:
+    def _scores(self, values: FloatArray) -> FloatArray:
         """Add the terms one after the other: the result of a row does not depend on the other rows."""
         total = np.zeros(len(values))
         with np.errstate(invalid="ignore", over="ignore"):  # infinite and huge metrics: failed, with a reason
-            for name, column, weight in self._terms:
+            for column, name, weight in self._terms:
                 total += weight * contribution(name, values[:, column])
         return total
-
-    def _margins(self, values: FloatArray) -> FloatArray:
-        margins = np.empty((len(values), len(self.constraints)))
-        for i, constraint in enumerate(self.constraints):
-            margins[:, i] = constraint.margin(values[:, _COLUMN[constraint.metric]])
-        return margins
-
-    def _violations(self, margins: FloatArray, failed: NDArray[np.bool_]) -> dict[int, str]:
-        """Return the first violated constraint of each completed trial."""
-        reasons: dict[int, str] = {}
-        for i in reversed(range(len(self.constraints))):
-            rows = np.flatnonzero(~(margins[:, i] >= 0.0) & ~failed).tolist()
-            reasons |= dict.fromkeys(rows, f"violates {self.constraints[i]}")
-        return reasons
-
-    def _failures(
-        self,
-        values: FloatArray,
-        failed: NDArray[np.bool_],
-        idle: NDArray[np.bool_],
-        errors: Mapping[int, str],
-    ) -> dict[int, str]:
-        """Return why each failed trial failed: its error, no trade, or the first metric not finite."""
-        reasons = dict.fromkeys(np.flatnonzero(failed).tolist(), "the score is not finite")
-        for name, column, _ in reversed(self._terms):
-            broken = failed & ~np.isfinite(values[:, column])
-            missing = broken & np.isnan(values[:, column])
-            reasons |= dict.fromkeys(np.flatnonzero(broken).tolist(), f"{name} is infinite")
-            reasons |= dict.fromkeys(np.flatnonzero(missing).tolist(), f"{name} is not a number")
-        reasons |= dict.fromkeys(np.flatnonzero(idle).tolist(), NO_TRADES)
-        return reasons | dict(errors)
 
     # -- forms -----------------------------------------------------------------------------------------------
 
@@ -197,8 +114,8 @@ class ObjectiveFunction:
 
     def __str__(self) -> str:
         if len(self._terms) == 1 and self._terms[0][2] == 1.0:
-            return describe(self._terms[0][0])
-        return " + ".join(_term(weight, describe(name)) for name, _, weight in self._terms)
+            return describe(self.metrics[0])
+        return " + ".join(_term(weight, describe(name)) for _, name, weight in self._terms)
 
     def __repr__(self) -> str:
         constraints = f", constraints={[str(c) for c in self.constraints]}" if self.constraints else ""

@@ -1,35 +1,49 @@
-"""Reads an objective from what people and files say: a name, weights as text, a mapping, a JSON file."""
+"""Reads an objective from what people and files say: names, weights as text, a mapping, a JSON file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from strategy_optimizer.errors import ObjectiveError, nearest_name
+from strategy_optimizer.objective.base import Objective
 from strategy_optimizer.objective.directions import check_metric
 from strategy_optimizer.objective.objective_function import ObjectiveFunction
 from strategy_optimizer.objective.outcome import OutcomeConstraint
+from strategy_optimizer.objective.pareto_objective import DIRECTIONS, ParetoObjective
 
-ObjectiveLike: TypeAlias = ObjectiveFunction | Mapping[str, Any] | str | Path
-_FIELDS = ("type", "weights", "metric", "constraints")
-_TYPES = ("multi_objective", "weighted", "metric")
+ObjectiveLike: TypeAlias = Objective | Mapping[str, Any] | Sequence[str] | str | Path
+_FIELDS = ("type", "weights", "metric", "metrics", "reference", "constraints")
+_OF_TYPE: Mapping[str, tuple[str, ...]] = {
+    "multi_objective": ("weights", "metric"),
+    "weighted": ("weights", "metric"),
+    "metric": ("weights", "metric"),
+    "pareto": ("metrics", "reference"),
+}
+"""The fields of each type, besides ``type`` and ``constraints``."""
 
 
 def parse_objective(
-    source: ObjectiveLike, constraints: Iterable[str | OutcomeConstraint] = ()
-) -> ObjectiveFunction:
+    source: ObjectiveLike,
+    constraints: Iterable[str | OutcomeConstraint] = (),
+    reference: Mapping[str, float] | str | None = None,
+) -> Objective:
     """Return the objective that `source` describes.
 
     Parameters
     ----------
-    source : str, Path, mapping or ObjectiveFunction
+    source : str, list of str, Path, mapping or Objective
         A metric (``"sharpe_ratio"``); weights (``"sharpe_ratio:0.4,total_return:0.6"``, or a mapping of
-        metrics to numbers); the JSON form (``{"type": "multi_objective", "weights": {...}, "constraints":
-        [...]}``); or the path of a JSON file (ending in .json) with one of these.
+        metrics to numbers); several metrics for a Pareto search (``["sharpe_ratio", "exposure:minimize"]``,
+        ``"sharpe_ratio,max_drawdown"``, or a mapping of metrics to directions); the JSON form (``{"type":
+        "multi_objective", "weights": {...}, "constraints": [...]}``, ``{"type": "pareto", "metrics": [...]}``);
+        or the path of a JSON file (ending in .json) with one of these.
     constraints : iterable of str
         Outcome constraints, added to those of the source.
+    reference : mapping of str to float, or str, optional
+        Of a Pareto search: wanted values (``"sharpe_ratio:1,max_drawdown:0.2"``), see `ParetoObjective`.
 
     Raises
     ------
@@ -42,32 +56,47 @@ def parse_objective(
     '0.7 * sharpe_ratio + 0.3 * (1 - max_drawdown)'
     >>> parse_objective({"metric": "max_drawdown", "constraints": ["trades >= 30"]}).constraints
     (OutcomeConstraint(metric='trades', relation='>=', bound=30.0),)
+    >>> str(parse_objective("sharpe_ratio,max_drawdown,exposure:minimize"))
+    'maximize sharpe_ratio, minimize max_drawdown, minimize exposure'
     """
     objective = _read(source)
+    if reference is not None:
+        objective = _with_reference(objective, reference)
     constraints = [constraints] if isinstance(constraints, str) else list(constraints)
-    if not constraints:
-        return objective
-    return ObjectiveFunction(
-        objective.weights, objective.backtest, constraints=[*objective.constraints, *constraints]
-    )
+    return objective.with_constraints(constraints) if constraints else objective
 
 
-def _read(source: ObjectiveLike) -> ObjectiveFunction:
-    if isinstance(source, ObjectiveFunction):
+def _with_reference(objective: Objective, reference: Mapping[str, float] | str) -> ParetoObjective:
+    if not isinstance(objective, ParetoObjective):
+        raise ObjectiveError(
+            f"the reference point {reference!r} is for a Pareto search; the objective is {objective}, which "
+            "has one best trial. Name two metrics or more, such as 'sharpe_ratio,max_drawdown'"
+        )
+    if isinstance(reference, str):
+        reference = _numbers_of_text(reference, "the reference point", "value")
+    return objective.with_reference(reference)
+
+
+def _read(source: ObjectiveLike) -> Objective:
+    if isinstance(source, Objective):
         return source
     if isinstance(source, Mapping):
         return _from_mapping(source)
     if isinstance(source, Path) or (isinstance(source, str) and source.strip().endswith(".json")):
         return _from_file(Path(source))
     if isinstance(source, str):
-        return ObjectiveFunction(_weights_of_text(source) if ":" in source else source.strip())
+        return _from_text(source)
+    if isinstance(source, (list, tuple)):
+        return ParetoObjective(source)
     raise ObjectiveError(
-        f"the objective is {source!r}; expected a metric's name, weights by metric, or a JSON file"
+        f"the objective is {source!r}; expected a metric's name or several, weights by metric, or a JSON file"
     )
 
 
-def _from_mapping(data: Mapping[str, Any]) -> ObjectiveFunction:
+def _from_mapping(data: Mapping[str, Any]) -> Objective:
     if not any(key in _FIELDS for key in data):
+        if data and all(value in DIRECTIONS for value in data.values()):
+            return ParetoObjective([f"{name}:{direction}" for name, direction in data.items()])
         return ObjectiveFunction(data)
     unknown = next((key for key in data if key not in _FIELDS), None)
     if unknown is not None:
@@ -75,40 +104,87 @@ def _from_mapping(data: Mapping[str, Any]) -> ObjectiveFunction:
             f"the objective has an unknown field {unknown!r}{nearest_name(str(unknown), _FIELDS)} "
             f"(known: {', '.join(_FIELDS)})"
         )
-    kind = data.get("type", "multi_objective")
-    if kind not in _TYPES:
-        raise ObjectiveError(f"the objective's type is {kind!r}; expected one of {', '.join(_TYPES)}")
+    kind = data.get("type", "pareto" if "metrics" in data else "multi_objective")
+    _check_fields(kind, data)
+    constraints = data.get("constraints", ())
+    if kind == "pareto":
+        return ParetoObjective(
+            data.get("metrics", ()), reference=data.get("reference"), constraints=constraints
+        )
+    weights = check_metric(data["metric"]) if "metric" in data else data.get("weights")
+    return ObjectiveFunction(weights, constraints=constraints)
+
+
+def _check_fields(kind: Any, data: Mapping[str, Any]) -> None:
+    """Refuse fields that the objective's type does not have."""
+    if kind not in _OF_TYPE:
+        raise ObjectiveError(f"the objective's type is {kind!r}; expected one of {', '.join(_OF_TYPE)}")
+    wrong = next((key for key in data if key not in ("type", "constraints", *_OF_TYPE[kind])), None)
+    if wrong is not None:
+        raise ObjectiveError(
+            f"the objective has {wrong!r}, which the type {kind!r} does not use; it has "
+            f"{' and '.join(map(repr, _OF_TYPE[kind]))}"
+        )
     if "metric" in data and "weights" in data:
         raise ObjectiveError("the objective has both 'metric' and 'weights'; leave one out")
-    weights = check_metric(data["metric"]) if "metric" in data else data.get("weights")
-    return ObjectiveFunction(weights, constraints=data.get("constraints", ()))
 
 
-def _from_file(path: Path) -> ObjectiveFunction:
+def _from_file(path: Path) -> Objective:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ObjectiveError(f"the objective file {path} cannot be read: {error}") from error
     except json.JSONDecodeError as error:
         raise ObjectiveError(f"the objective file {path} is not valid JSON: {error}") from error
-    if not isinstance(data, (str, Mapping)):
+    if not isinstance(data, (str, list, Mapping)):
         raise ObjectiveError(
-            f"the objective file {path} holds {type(data).__name__}; expected an object or a name"
+            f"the objective file {path} holds {type(data).__name__}; expected an object, a name or a list of names"
         )
     return _read(data)
 
 
-def _weights_of_text(text: str) -> dict[str, float]:
-    weights: dict[str, float] = {}
+def _from_text(text: str) -> Objective:
+    """Return one metric, weights when all metrics have one, else several metrics with or without directions."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and ":" not in text:
+        return ObjectiveFunction(parts[0])
+    unweighted = [part for part in parts if ":" not in part or part.split(":")[1].strip() in DIRECTIONS]
+    if not unweighted:
+        return ObjectiveFunction(_numbers_of_text(text, "the objective", "weight"))
+    for part in parts:
+        check_metric(part.partition(":")[0].strip())
+    weighted = next((part for part in parts if _is_number(part.partition(":")[2])), None)
+    if weighted is not None:
+        raise ObjectiveError(
+            f"the objective {text!r} gives {weighted.split(':')[0]} a weight but not {unweighted[0]}; give all "
+            "of them a weight (one score), or none (a Pareto search)"
+        )
+    return ParetoObjective(parts)
+
+
+def _numbers_of_text(text: str, what: str, kind: str) -> dict[str, float]:
+    """Return the numbers of ``name:number,name:number``; `what` and `kind` are what errors call them."""
+    numbers: dict[str, float] = {}
     for part in text.split(","):
-        name, _, number = (piece.strip() for piece in part.partition(":"))
+        name, colon, number = (piece.strip() for piece in part.partition(":"))
+        if "=" in part and not colon:
+            raise ObjectiveError(f"{what} has {part.strip()!r}; expected a colon, such as sharpe_ratio:0.5")
         check_metric(name)
-        if name in weights:
-            raise ObjectiveError(f"the objective {text!r} names {name} twice")
-        try:
-            weights[name] = float(number)
-        except ValueError:
+        if name in numbers:
+            raise ObjectiveError(f"{what} {text!r} names {name} twice")
+        if not _is_number(number):
+            hint = " (or maximize or minimize, for a Pareto search)" if kind == "weight" else ""
+            hint = " (a fraction, not percent: 25 % is 0.25)" if number.endswith("%") else hint
             raise ObjectiveError(
-                f"the weight of {name} is {number!r}; expected a number, such as {name}:0.5"
-            ) from None
-    return weights
+                f"the {kind} of {name} is {number!r}; expected a number, such as {name}:0.5{hint}"
+            )
+        numbers[name] = float(number)
+    return numbers
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

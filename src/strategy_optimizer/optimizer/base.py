@@ -114,6 +114,10 @@ class Optimizer(ABC):
     def _load(self, data: dict[str, Any]) -> None:
         """Take back what :meth:`_save` returned."""
 
+    def join(self, leader: Optimizer) -> None:
+        """Propose for another optimizer, which makes the first design, asks and tells, and share its history."""
+        self._ledger = leader._ledger
+
     @property
     def batch_size(self) -> int:
         """A good number of points to ask for at once when trials are cheap."""
@@ -490,8 +494,8 @@ class Optimizer(ABC):
 
     def _checked_history(self, history: tuple[Any, ...]) -> tuple[FloatArray, Outcomes]:
         points = np.asarray(history[0], np.float64).reshape(-1, self.space.n_dims)
-        constraints = history[2] if len(history) > 2 else None
-        return points, self._checked(len(points), history[1], constraints, None, None)
+        constraints, seconds = (*history[2:], None, None)[:2]
+        return points, self._checked(len(points), history[1], constraints, None, seconds)
 
 
 def _unconditional(space: ParameterSpace) -> ParameterSpace:

@@ -12,6 +12,7 @@ from strategy_optimizer.optimizer.base import Optimizer
 from strategy_optimizer.optimizer.bayes.acquisition import log_expected_improvement, log_probability_above
 from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch
 from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters, fit
+from strategy_optimizer.optimizer.bayes.threads import in_one_thread
 from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
 from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.state import decode_array, encode_array
@@ -23,7 +24,6 @@ REFIT_GROWTH = 1.1  # more trials by this factor before the hyperparameters are 
 SURE_OF_FIT = 60  # trials from which a fit starts only where the last one ended
 FULL_BATCH, FEW_STEPS = 16, 2  # up to so many points each has a model of its own; more share a few
 WAITING_POINTS = 256  # points that are out and that a model expects, the latest ones
-RETURNED = 64  # candidates of which the best untried ones are taken
 ELITE = 24  # best trials from which candidates descend
 
 
@@ -33,6 +33,23 @@ class Data(NamedTuple):
     features: FloatArray  # (n, d)
     targets: FloatArray  # (n,) standardised
     extra_noise: FloatArray | None  # (n,) known variances, in units of the targets
+
+
+class Outlook(NamedTuple):
+    """What is believed after some trials."""
+
+    models: list[GaussianProcess]  # of the score and of each outcome constraint
+    thresholds: list[float]  # in the units of their targets; the score's is not used
+    best: float | None  # the target to improve on, None before a feasible trial
+    elite: FloatArray  # (k, d) dense points, best first
+    scores: FloatArray  # (n,) NaN where failed
+    targets: FloatArray  # (n,) what the scores became
+
+    def target_of(self, score: float) -> float:
+        """Return the target that stands for a score, between those of the trials beside it."""
+        known = ~np.isnan(self.scores)
+        order = np.argsort(self.scores[known], kind="stable")
+        return float(np.interp(score, self.scores[known][order], self.targets[known][order]))
 
 
 class BOOptimizer(Optimizer):
@@ -89,16 +106,24 @@ class BOOptimizer(Optimizer):
             repeats=repeats,
             settings={"n_initial": n_initial},
         )
-        self._n_initial = _first_trials(n_initial, self.budget, param_space.n_dims)
+        self._n_initial = first_trials(self.budget, param_space.n_dims)
+        if n_initial is not None:
+            self._n_initial = checks.as_count(n_initial, "n_initial", least=2)
         self._categorical = param_space.kinds == 2
         self._first: FloatArray | None = None  # dense points of the first design that are not asked yet
         self._hyperparameters: list[Hyperparameters] = []  # of the score's model and those of the constraints
         self._fitted_at = 0
+        self._known: tuple[int, Outlook | None] | None = None  # trials told, what is believed after them
 
     @property
     def batch_size(self) -> int:
         """One: each trial is chosen with all others known."""
         return 1
+
+    def join(self, leader: Optimizer) -> None:
+        """See :meth:`Optimizer.join`."""
+        super().join(leader)
+        self._first = np.empty((0, self.space.n_dims))
 
     def _learn(self, told: Told) -> None:
         """Nothing: the models are made from the log."""
@@ -116,10 +141,48 @@ class BOOptimizer(Optimizer):
             return rows
         return np.concatenate([rows, self._choose(n - len(rows))])
 
+    @in_one_thread
     def _choose(self, n: int) -> FloatArray:
         """Return up to n dense points, one after the other, each as if those before came out as expected."""
-        if np.isfinite(self.log.scores).sum() < 2:
+        outlook = self._outlook()
+        if outlook is None:
             return self._sample(n)
+        search = CandidateSearch(self.space, self._free, self._rng)
+        chosen = np.empty((0, self.space.n_dims))
+        at_once = _points_of_a_step(n)
+        while len(chosen) < n:
+            worth = self._worth(outlook, chosen)
+            found = self._best_untried(search, worth, outlook.elite, chosen, min(at_once, n - len(chosen)))
+            if len(found) == 0:
+                break
+            chosen = np.concatenate([chosen, found])
+        return chosen
+
+    @in_one_thread
+    def worth(self, dense: FloatArray) -> FloatArray | None:
+        """Return what a trial of each dense point (n, d) is worth, a logarithm (n,); None before there is a model.
+
+        Points that are out count as if they came out as expected.
+        """
+        outlook = self._outlook()
+        return None if outlook is None else self._worth(outlook, dense[:0])(dense)
+
+    @in_one_thread
+    def chance_to_beat(self, dense: FloatArray, score: float) -> FloatArray | None:
+        """Return how likely a trial of each dense point (n, d) beats a larger-is-better score, (n,); None as above."""
+        outlook = self._outlook()
+        if outlook is None:
+            return None
+        mean, deviation = outlook.models[0].predict_trial(self._features(dense))
+        return np.exp(log_probability_above(mean, deviation, outlook.target_of(score)))
+
+    def _outlook(self) -> Outlook | None:
+        """Return what is believed after the told trials; None before two of them succeeded."""
+        if self._known is None or self._known[0] != self.n_told:
+            self._known = (self.n_told, self._look() if np.isfinite(self.log.scores).sum() >= 2 else None)
+        return self._known[1]
+
+    def _look(self) -> Outlook:
         order = self._order()
         dense = self._densify(self.log.points[order])
         data = self._data(order, dense)
@@ -128,30 +191,12 @@ class BOOptimizer(Optimizer):
             GaussianProcess(*_thinned(each), self._categorical, hyperparameters)
             for each, hyperparameters in zip(data, self._hyperparameters, strict=True)
         ]
-        thresholds = [0.0, *self._thresholds(order)]
         feasible = self.log.violations[order] <= 0.0
-        best = self._best_so_far(models[0], data[0], feasible)
-        competing = np.where(feasible, data[0].targets, data[0].targets - 10.0 - self.log.violations[order])
+        targets = data[0].targets
+        competing = np.where(feasible, targets, targets - 10.0 - self.log.violations[order])
         elite = dense[np.argsort(-competing, kind="stable")[:ELITE]]
-        ahead = self._ledger.pending.export()[1][:, : self.space.n_dims]
-        search = CandidateSearch(self.space, self._free, self._rng)
-        chosen = np.empty((0, self.space.n_dims))
-        at_once = _points_of_a_step(n)
-        while len(chosen) < n:
-            current, to_beat = models, best
-            if len(ahead) + len(chosen):
-                features = self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:])
-                current = [model.expecting(features) for model in models]
-                if (
-                    best is not None
-                ):  # what is expected already is no improvement: or all would go to one place
-                    to_beat = max(best, float(current[0].scores[-len(features) :].max()))
-            worth = self._worth(current, thresholds, to_beat)
-            found = self._best_untried(search, worth, elite, chosen, min(at_once, n - len(chosen)))
-            if len(found) == 0:
-                break
-            chosen = np.concatenate([chosen, found])
-        return chosen
+        best = self._best_so_far(models[0], data[0], feasible)
+        return Outlook(models, [0.0, *self._thresholds(order)], best, elite, self.log.scores[order], targets)
 
     def _best_so_far(self, model: GaussianProcess, data: Data, feasible: BoolArray) -> float | None:
         """Return what has to be improved on: the best target, by the model's mean where trials are noisy.
@@ -164,17 +209,24 @@ class BOOptimizer(Optimizer):
         values = model.predict_mean(data.features[feasible]) if noisy else data.targets[feasible]
         return float(values.max())
 
-    def _worth(
-        self, models: list[GaussianProcess], thresholds: list[float], best: float | None
-    ) -> Callable[[FloatArray], FloatArray]:
-        """Return the acquisition function of dense points."""
+    def _worth(self, outlook: Outlook, chosen: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """Return the acquisition function of dense points once those out and `chosen` (k, d) came out as expected."""
+        models, to_beat = outlook.models, outlook.best
+        ahead = self._ledger.pending.export()[1][:, : self.space.n_dims]
+        if len(ahead) + len(chosen):
+            features = self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:])
+            models = [model.expecting(features) for model in models]
+            if (
+                to_beat is not None
+            ):  # what is expected already is no improvement: or all would go to one place
+                to_beat = max(to_beat, float(models[0].scores[-len(features) :].max()))
 
         def worth(points: FloatArray) -> FloatArray:
             features = self._features(points)
             total = np.zeros(len(points))
-            if best is not None:
-                total += log_expected_improvement(*models[0].predict(features), best)
-            for model, threshold in zip(models[1:], thresholds[1:], strict=True):
+            if to_beat is not None:
+                total += log_expected_improvement(*models[0].predict(features), to_beat)
+            for model, threshold in zip(models[1:], outlook.thresholds[1:], strict=True):
                 total += log_probability_above(*model.predict(features), threshold)
             return total
 
@@ -195,7 +247,7 @@ class BOOptimizer(Optimizer):
             points = self._densify(everything) if everything is not None else elite[:0]
             points = points[self._untried(points, chosen)]
             return points[np.argsort(-worth(points), kind="stable")[:n]] if len(points) else points
-        points = search.maximise(worth, elite, max(RETURNED, 2 * n))
+        points = search.maximise(worth, elite, n)
         return points[self._untried(points, chosen)[:n]]
 
     def _untried(self, points: FloatArray, chosen: FloatArray) -> IntArray:
@@ -274,9 +326,8 @@ def _points_of_a_step(n: int) -> int:
     return 1 if n <= FULL_BATCH else -(-n // FEW_STEPS)
 
 
-def _first_trials(n_initial: int | None, budget: int, d: int) -> int:
-    if n_initial is not None:
-        return checks.as_count(n_initial, "n_initial", least=2)
+def first_trials(budget: int, d: int) -> int:
+    """Return how many trials come before the first model of d parameters."""
     return int(np.clip(min(2 * d + 2, budget // 5), 5, 30))
 
 

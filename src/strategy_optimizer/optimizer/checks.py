@@ -38,6 +38,16 @@ def as_share(value: Any, name: str) -> float:
     return float(number)
 
 
+def as_seconds(value: Any, name: str) -> float | None:
+    """Return None, or `value` as a positive number of seconds."""
+    if value is None:
+        return None
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not 0.0 < number < math.inf:
+        raise OptimizerSettingError(f"{name} is {value!r}; expected a positive number of seconds")
+    return float(number)
+
+
 def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     """Return `value` if it is one of `choices`."""
     if value not in choices:
@@ -64,7 +74,7 @@ def as_directions(directions: Any, *, several: bool, name: str) -> tuple[str, ..
         raise OptimizerSettingError("directions is empty; give one of maximize, minimize for each objective")
     if len(names) > 1 and not several:
         raise OptimizerSettingError(
-            f"directions has {len(names)} entries; {name} optimises exactly one objective. "
+            f"{name} optimises exactly one objective, found {len(names)} directions. "
             "Combine the metrics into one score with weights, or use nsga2, which finds the trade-offs"
         )
     return tuple(as_choice(name, "directions", tuple(_DIRECTIONS)) for name in names)

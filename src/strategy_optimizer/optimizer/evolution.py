@@ -63,6 +63,11 @@ class EvolutionaryOptimizer(Optimizer):
         )
         self._n_first = max(8, min(round(first_populations * population_size), self.budget // 6))
 
+    def join(self, leader: Optimizer) -> None:
+        """See :meth:`Optimizer.join`."""
+        super().join(leader)
+        self._first = np.empty((0, self._width))
+
     # -- what an algorithm adds
 
     @property

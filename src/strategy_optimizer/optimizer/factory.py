@@ -8,17 +8,29 @@ from typing import Any
 
 from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SpaceError, nearest_name
 from strategy_optimizer.optimizer import checks
+from strategy_optimizer.optimizer.auto import AutoOptimizer
 from strategy_optimizer.optimizer.base import STATE_FORMAT, Optimizer
 from strategy_optimizer.optimizer.bo import BOOptimizer
+from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.grid import GridOptimizer
+from strategy_optimizer.optimizer.hybrid import HybridOptimizer
 from strategy_optimizer.optimizer.nsga2 import NSGA2Optimizer
 from strategy_optimizer.optimizer.random import RandomOptimizer
 from strategy_optimizer.space import ParameterSpace
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     optimizer.name: optimizer
-    for optimizer in (RandomOptimizer, GridOptimizer, GAOptimizer, NSGA2Optimizer, BOOptimizer)
+    for optimizer in (
+        AutoOptimizer,
+        RandomOptimizer,
+        GridOptimizer,
+        GAOptimizer,
+        BOOptimizer,
+        HybridOptimizer,
+        EnsembleOptimizer,
+        NSGA2Optimizer,
+    )
 }
 _COMMON = ("budget", "seed", "directions", "repeats")
 _BY_BUDGET: dict[type[Optimizer], tuple[str, ...]] = {
@@ -42,9 +54,9 @@ def create_optimizer(
     Parameters
     ----------
     name : str
-        ``"random"``, ``"grid"``, ``"ga"``, ``"nsga2"``, ``"bo"``, or ``"auto"`` which enumerates a finite
-        space that fits the budget and otherwise uses the genetic algorithm, with several objectives NSGA-II;
-        ``optimizer.reason`` says why.
+        ``"random"``, ``"grid"``, ``"ga"``, ``"bo"``, ``"hybrid"``, ``"ensemble"``, ``"nsga2"``, or ``"auto"``
+        which enumerates a finite space that fits the budget, uses NSGA-II with several objectives, and otherwise
+        chooses by what a trial costs, see :class:`AutoOptimizer`; ``optimizer.reason`` says why.
     space : ParameterSpace
         Where to search.
     budget : int, optional
@@ -75,6 +87,8 @@ def create_optimizer(
     reason = None
     if name == "auto":
         name, reason = _choose(space, budget, _n_objectives(directions))
+        if name != AutoOptimizer.name:  # which has no use for what a trial costs
+            checks.as_seconds(settings.pop("trial_seconds", None), "trial_seconds")
     optimizer_class = _lookup(name)
     _check_settings(optimizer_class, settings)
     optimizer = _build(optimizer_class, space, budget=budget, seed=seed, directions=directions, **settings)
@@ -94,8 +108,9 @@ def restore_optimizer(
     state : mapping
         What ``state()`` returned, also after a trip through JSON.
     history : tuple of array-like, optional
-        ``(points, scores)``, or ``(points, scores, constraints)``, of all trials told before the state was
-        written, raw scores in the order of telling; needed when it was written with ``history=False``.
+        ``(points, scores)``, or ``(points, scores, constraints, seconds)`` with None for what was not told, of
+        all trials told before the state was written, raw scores in the order of telling; needed when it was
+        written with ``history=False``.
 
     Raises
     ------
@@ -135,26 +150,28 @@ def _n_objectives(directions: Any) -> int:
     return len(directions) if isinstance(directions, Sequence) and not isinstance(directions, str) else 1
 
 
-def _choose(space: ParameterSpace, budget: int, n_objectives: int) -> tuple[str, str]:
+def _choose(space: ParameterSpace, budget: int, n_objectives: int) -> tuple[str, str | None]:
     size = space.cardinality
     if size is not None and size <= budget:
         return (
             "grid",
             f"auto chose grid: the space has {size} points at most, which fits the budget of {budget} trials",
         )
+    if n_objectives == 1:
+        return "auto", None
     points = "infinitely many" if size is None else f"{size:,}"
-    name, cause = ("ga", "") if n_objectives == 1 else ("nsga2", f"{n_objectives} objectives, and ")
     return (
-        name,
-        f"auto chose {name}: {cause}the space has {points} points, more than the budget of {budget} trials",
+        "nsga2",
+        f"auto chose nsga2: {n_objectives} objectives, and the space has {points} points, more than the budget of "
+        f"{budget} trials",
     )
 
 
 def _lookup(name: str) -> type[Optimizer]:
     if name not in OPTIMIZERS:
-        known = ("auto", *OPTIMIZERS)
         raise OptimizerSettingError(
-            f"unknown optimizer {name!r}; expected one of {', '.join(known)}{nearest_name(str(name), known)}"
+            f"unknown optimizer {name!r}; expected one of {', '.join(OPTIMIZERS)}"
+            f"{nearest_name(str(name), OPTIMIZERS)}"
         )
     return OPTIMIZERS[name]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strategy_optimizer.errors import SearchError
 
@@ -24,8 +25,8 @@ def spend_budget(
     iteration = 0
     while batch := optimizer.ask(min(optimizer.batch_size, max(0, optimizer.budget - optimizer.n_told))):
         outcomes = [_attempt(evaluate_func, params, optimizer.n_objectives) for params in batch]
-        optimizer.tell(batch, [score for score, _ in outcomes])
-        first_failure = first_failure or next((text for _, text in outcomes if text), None)
+        optimizer.tell(batch, [each.score for each in outcomes], seconds=[each.seconds for each in outcomes])
+        first_failure = first_failure or next((each.failure for each in outcomes if each.failure), None)
         iteration += 1
         if progress_callback is not None:
             best = optimizer.best_score
@@ -36,18 +37,25 @@ def spend_budget(
     return params, score
 
 
-def _attempt(
-    evaluate_func: EvaluateFunction, params: dict[str, Any], n_objectives: int
-) -> tuple[Any, str | None]:
-    """Evaluate a copy of the candidate; return its score or scores (None: failed) and why it failed."""
+class _Outcome(NamedTuple):
+    score: Any  # one score or several, None when failed
+    failure: str | None
+    seconds: float
+
+
+def _attempt(evaluate_func: EvaluateFunction, params: dict[str, Any], n_objectives: int) -> _Outcome:
+    """Evaluate a copy of the candidate."""
+    start = time.perf_counter()
     try:
         value: Any = evaluate_func(dict(params))
         scores = [math.nan] if value is None else _as_floats(value, n_objectives)
     except Exception as error:  # the outcome of a trial, not of the search
-        return None, f"{type(error).__name__}: {error} (parameters {params})"
+        failure = f"{type(error).__name__}: {error} (parameters {params})"
+        return _Outcome(None, failure, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
     if not all(math.isfinite(score) for score in scores):
-        return None, f"evaluate_func returned {value!r} (parameters {params})"
-    return scores[0] if n_objectives == 1 else scores, None
+        return _Outcome(None, f"evaluate_func returned {value!r} (parameters {params})", seconds)
+    return _Outcome(scores[0] if n_objectives == 1 else scores, None, seconds)
 
 
 def _as_floats(value: Any, n_objectives: int) -> list[float]:

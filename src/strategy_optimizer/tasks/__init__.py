@@ -7,7 +7,7 @@ from strategy_optimizer.tasks.export import export_trials, trial_frame, writer_o
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.one_call import DEFAULT_COSTS, make_task, optimize, search_space
 from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
-from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, Performance, Result
+from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, FrontPoint, Performance, Result
 from strategy_optimizer.tasks.search_loop import SearchLoop
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Counts",
     "DataInfo",
     "Evaluator",
+    "FrontPoint",
     "OptimizationTask",
     "Performance",
     "Result",

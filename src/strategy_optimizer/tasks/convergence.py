@@ -7,14 +7,27 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.result import Convergence
+from strategy_optimizer.tasks.result import FRONT_POINTS, Convergence
 
 FloatArray = NDArray[np.float64]
 BINS = 10
 
 
 def analyse_convergence(history: TrialHistory, default_score: float) -> Convergence:
-    """Return the convergence analysis of a history that has a winner."""
+    """Return the convergence analysis of a history that has a winner.
+
+    With several objectives: of its Pareto front, which has no improvement in one number.
+    """
+    if history.front is not None:
+        return Convergence(
+            convergence_iteration=front_convergence(
+                history.front.objective.gains(history.metrics),
+                history.feasible,
+                history.front.selection(FRONT_POINTS),
+            ),
+            final_improvement=np.nan,
+            exploration_ratio=exploration_ratio(history.space, history.points),
+        )
     scores = np.where(history.feasible, history.scores, -np.inf)
     return Convergence(
         convergence_iteration=convergence_iteration(scores),
@@ -40,6 +53,38 @@ def convergence_iteration(scores: FloatArray) -> int:
     best = np.maximum.accumulate(scores)
     first, final = best[np.isfinite(best)][0], best[-1]
     return int(np.argmax(best >= final - 0.01 * (final - first))) + 1
+
+
+def front_convergence(gains: FloatArray, feasible: NDArray[np.bool_], front: NDArray[np.int64]) -> int:
+    """Return the first trial (from 1) at which the front comes within 1 % of the final one everywhere.
+
+    Parameters
+    ----------
+    gains : array, shape (n, m)
+        Larger is better.
+    feasible : array of bool, shape (n,)
+        Which trials may win.
+    front : array of int
+        Rows of the final front, one at least.
+
+    Notes
+    -----
+    For every point of the final front some feasible trial so far must be at most 1 % of the front's range behind
+    it in each objective.
+
+    Examples
+    --------
+    >>> gains = np.array([[0.0, 1.0], [0.995, 0.0], [0.5, 0.5], [1.0, 0.0], [0.5, 0.501]])
+    >>> front_convergence(gains, np.ones(5, bool), np.array([0, 3, 4]))
+    3
+    """
+    slack = 0.01 * np.ptp(gains[front], axis=0)
+    last = 0
+    for row in front.tolist():
+        # The point itself is near enough, so that there is a first one.
+        near = (gains[: row + 1] >= gains[row] - slack).all(axis=1) & feasible[: row + 1]
+        last = max(last, int(np.argmax(near)))
+    return last + 1
 
 
 def exploration_ratio(space: ParameterSpace, points: FloatArray) -> float:

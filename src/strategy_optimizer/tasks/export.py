@@ -43,9 +43,9 @@ def export_trials(history: TrialHistory, path: str | Path) -> Path:
 
     Notes
     -----
-    Columns: trial (from 1), state, reason, feasible, score, seconds, one a parameter in its natural type, one
-    a metric. What is not there (an inactive parameter, the score of a failed trial) is empty; JSON has null
-    also for infinities.
+    Columns: trial (from 1), state, reason, feasible, score (with several objectives instead: on_front, whether
+    the trial is on the Pareto front), seconds, one a parameter in its natural type, one a metric. What is not
+    there (an inactive parameter, the score of a failed trial) is empty; JSON has null also for infinities.
     """
     path = Path(path)
     write = writer_of(path)
@@ -82,7 +82,7 @@ def trial_frame(history: TrialHistory) -> pl.DataFrame:
         "state": pl.Series(states.tolist(), dtype=pl.String),
         "reason": pl.Series(history.reasons, dtype=pl.String),
         "feasible": history.feasible,
-        "score": history.scores,
+        **_standing(history),
         "seconds": history.seconds,
     }
     points, metrics = history.points, history.metrics
@@ -92,6 +92,15 @@ def trial_frame(history: TrialHistory) -> pl.DataFrame:
         columns[_free(name, columns)] = np.ascontiguousarray(metrics[:, i])
     frame = pl.DataFrame(columns)
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("reason").replace("", None))
+
+
+def _standing(history: TrialHistory) -> dict[str, Any]:
+    """Return what says how good the trials are: their score, or whether they are on the Pareto front."""
+    if history.front is None:
+        return {"score": history.scores}
+    on_front = np.zeros(len(history), np.bool_)
+    on_front[history.front.rows] = True
+    return {"on_front": on_front}
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.backtest.result import MetricsTable
 from strategy_optimizer.errors import TaskError
-from strategy_optimizer.objective import Scores
+from strategy_optimizer.objective import Objective, ParetoObjective, Scores
 from strategy_optimizer.records import TRIAL_STATES, Trial
 from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.front import RunningFront
 
 FloatArray = NDArray[np.float64]
 PAGE_ROWS = 4096
@@ -39,6 +40,7 @@ class TrialColumns:
     sums : array, shape (n, B, 2)
         Sum and sum of squares of the returns in each block; their counts are the same for every trial.
     scores, seconds : array, shape (n,)
+        The scores are NaN where the trial failed, and throughout with several objectives: these are metrics.
     states : array of int8, shape (n,)
         Index into `TRIAL_STATES`.
     feasible : array of bool, shape (n,)
@@ -80,20 +82,23 @@ class TrialHistory:
         Gives the columns of the points.
     n_blocks : int
         Parts of the window for the block sums.
+    objective : Objective, optional
+        With several objectives the history keeps their Pareto front, `front`.
 
     Notes
     -----
     The array properties (`points`, `scores`, ...) copy the column: take them once, not in a loop.
     """
 
-    def __init__(self, space: ParameterSpace, n_blocks: int = 16) -> None:
+    def __init__(self, space: ParameterSpace, n_blocks: int = 16, objective: Objective | None = None) -> None:
         self.space = space
         self.n_blocks = n_blocks
         self.block_counts = np.zeros(n_blocks)
         self.n_failed = 0
         self.n_infeasible = 0
-        self.best: int | None = None
+        self.front = RunningFront(objective) if isinstance(objective, ParetoObjective) else None
         self.best_score = -np.inf
+        self._best: int | None = None
         self._pages: list[TrialColumns] = []
         self._n = 0
         self._texts = [""]
@@ -116,7 +121,7 @@ class TrialHistory:
             Of each of them.
         """
         n = len(points)
-        failed = np.isnan(scores.score)
+        failed = scores.failed
         feasible = np.asarray((scores.constraints >= 0.0).all(axis=1) & ~failed)
         reasons = np.zeros(n, np.int32)
         for row, text in scores.reasons.items():
@@ -127,7 +132,7 @@ class TrialHistory:
                 points,
                 table.values,
                 table.blocks[:, :, 1:],
-                scores.score,
+                scores.score if scores.score.ndim == 1 else np.full(n, np.nan),
                 np.full(n, seconds),
                 failed.astype(np.int8),
                 feasible,
@@ -155,16 +160,18 @@ class TrialHistory:
         return self._pages[-1], offset
 
     def _note_best(self, columns: TrialColumns) -> None:
-        """Count failures and keep the best feasible trial; the first of equals."""
+        """Count failures and keep the best feasible trial, the first of equals; or the front."""
         n_failed = int(np.count_nonzero(columns.states == FAILED))
         n_winning = int(np.count_nonzero(columns.feasible))
         self.n_failed += n_failed
         self.n_infeasible += len(columns.states) - n_failed - n_winning
-        if n_winning:
+        if self.front is not None:
+            self.front.add(columns.metrics, columns.feasible, self._n)
+        elif n_winning:
             scores = np.where(columns.feasible, columns.scores, -np.inf)
             row = int(np.argmax(scores))
             if scores[row] > self.best_score:
-                self.best, self.best_score = self._n + row, float(scores[row])
+                self._best, self.best_score = self._n + row, float(scores[row])
 
     def _note_counts(self, blocks: FloatArray, failed: NDArray[np.bool_]) -> None:
         """Keep the returns a block has; they depend on the window only, so one row says it for all."""
@@ -187,6 +194,17 @@ class TrialHistory:
     # -- reading ---------------------------------------------------------------------------------------------
 
     @property
+    def best(self) -> int | None:
+        """Index of the trial that wins: the best score, or the point chosen on the front; None without one."""
+        return self._best if self.front is None else self.front.chosen
+
+    @property
+    def stagnation(self) -> int:
+        """Trials since the last one with a better score, or since the front gained one; all when none won."""
+        last = self._best if self.front is None else self.front.newest
+        return self._n - (0 if last is None else last + 1)
+
+    @property
     def points(self) -> FloatArray:
         """Canonical points, (n, d)."""
         return self.column("points")
@@ -198,7 +216,7 @@ class TrialHistory:
 
     @property
     def scores(self) -> FloatArray:
-        """Scores, larger is better, (n,); NaN where the trial failed."""
+        """Scores, larger is better, (n,); NaN where the trial failed, and with several objectives."""
         return self.column("scores")
 
     @property
@@ -286,7 +304,13 @@ class TrialHistory:
         return dict(Counter({self._texts[code]: count for code, count in pairs}).most_common())
 
     def improvements(self) -> list[int]:
-        """Return the indices of the trials that were better than all feasible ones before them."""
+        """Return the indices of the trials that were better than all feasible ones before them.
+
+        With several objectives: of those on the Pareto front.
+        """
+        if self.front is not None:
+            on_front: list[int] = np.sort(self.front.rows).tolist()
+            return on_front
         scores = np.where(self.feasible, self.scores, -np.inf)
         before = np.maximum.accumulate(np.concatenate([[-np.inf], scores[:-1]]))
         improved: list[int] = np.flatnonzero(scores > before).tolist()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from strategy_optimizer.records import STOP_REASONS, StopReason
 from strategy_optimizer.space import Categorical, ParameterSpace
 from strategy_optimizer.tasks.result import Counts, Performance
 
+FloatArray = NDArray[np.float64]
 FEW_TRADES = 30
 _CUT_SHORT = ("deadline", "cancelled", "interrupted")
 _SCORE = "composite_score"
@@ -24,16 +29,76 @@ def write_notes(
     buy_and_hold: Performance,
     counts: Counts,
     stop_reason: StopReason,
+    rivals: FrontRivals | None = None,
 ) -> tuple[str, ...]:
-    """Return notes on a result, the gravest first; empty when there is nothing to add."""
+    """Return notes on a result, the gravest first; empty when there is nothing to add.
+
+    With several objectives `rivals` compares the front with the defaults.
+    """
     return (
-        *_against_defaults(best, defaults),
+        *(_against_defaults(best, defaults) if rivals is None else _front_against_defaults(rivals)),
         *_against_market(best, buy_and_hold),
         *_few_trades(best),
         *_at_bounds(space, best_parameters),
         *_search(counts, stop_reason),
         *([] if best.held_out else [_NOTHING_HELD_OUT]),
     )
+
+
+@dataclass(frozen=True)
+class FrontRivals:
+    """What a Pareto front is measured by: the objectives of its points and of the default parameters.
+
+    Attributes
+    ----------
+    metrics : tuple of str
+    in_sample, held_out : array, shape (n, m)
+        Objectives of the front's points, larger is better; held out None when nothing was.
+    defaults_in_sample, defaults_held_out : array, shape (m,)
+        Those of the defaults; NaN where they fail.
+    chosen : int
+        Which point of the front is the winner.
+    """
+
+    metrics: tuple[str, ...]
+    in_sample: FloatArray
+    defaults_in_sample: FloatArray
+    held_out: FloatArray | None
+    defaults_held_out: FloatArray | None
+    chosen: int
+
+
+def _front_against_defaults(rivals: FrontRivals) -> Iterator[str]:
+    if not np.isfinite(rivals.defaults_in_sample).all():
+        yield "the strategy fails on its default parameters: there are none to compare the front with"
+        return
+    ahead = _beats(rivals.in_sample, rivals.defaults_in_sample)
+    n, n_ahead = len(ahead), int(ahead.sum())
+    if n_ahead == 0:
+        yield f"none of {n:,} points of the front is better than the default parameters in every objective"
+    if rivals.held_out is None or rivals.defaults_held_out is None:
+        return
+    if n_ahead:
+        n_still = int((ahead & _beats(rivals.held_out, rivals.defaults_held_out)).sum())
+        yield (
+            f"{n_ahead:,} of {n:,} points of the front beat the default parameters in every objective in "
+            f"sample, {f'{n_still:,}' if n_still else 'none'} of them held out too"
+        )
+    yield from _worse_held_out(rivals, rivals.held_out[rivals.chosen], rivals.defaults_held_out)
+
+
+def _worse_held_out(rivals: FrontRivals, mine: FloatArray, theirs: FloatArray) -> Iterator[str]:
+    if not np.isfinite(mine).all():
+        yield "held out, the winner has no trade, or an objective that is not finite"
+        return
+    worse = [name for name, a, b in zip(rivals.metrics, mine, theirs, strict=True) if a < b]
+    if worse:
+        yield f"held out, the winner is worse than the default parameters in {' and '.join(worse)}"
+
+
+def _beats(points: FloatArray, other: FloatArray) -> NDArray[np.bool_]:
+    """Return which points, (n, m), are at least as good as another, (m,), in all objectives and better in one."""
+    return np.asarray((points >= other).all(axis=1) & (points > other).any(axis=1))
 
 
 def _against_defaults(best: Performance, defaults: Performance) -> Iterator[str]:

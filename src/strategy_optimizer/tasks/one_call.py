@@ -37,6 +37,7 @@ def make_task(
     constraints: Iterable[Any] = (),
     objective: ObjectiveLike = "sharpe_ratio",
     outcome_constraints: Iterable[str | OutcomeConstraint] = (),
+    reference: Mapping[str, float] | str | None = None,
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
@@ -62,16 +63,20 @@ def make_task(
     data : str, path, frame, dict or Bars
         As for `load_bars`.
     optimizer : str
-        ``"auto"``, ``"random"``, ``"grid"``, ``"ga"`` or ``"bo"``.
+        ``"auto"``, ``"random"``, ``"grid"``, ``"ga"``, ``"bo"`` or ``"nsga2"``, see `create_optimizer`.
     space : ParameterSpace, mapping or path of a JSON file, optional
         Other bounds for the strategy's parameters. Those it leaves out keep their default. By default the
         space that the strategy declares.
     constraints : iterable of str or callable
         More constraints between parameters, such as ``"fast < slow"``.
-    objective : str, mapping, path or ObjectiveFunction
-        As for `parse_objective`: what to make large.
+    objective : str, list of str, mapping, path or ObjectiveFunction
+        As for `parse_objective`: what to make large. A list of metrics, such as ``["sharpe_ratio",
+        "max_drawdown"]``, searches for the trade-offs between them, ``result.pareto_front``.
     outcome_constraints : iterable of str
         What the winner's metrics must satisfy, such as ``"trades >= 30"``.
+    reference : mapping of str to float, or str, optional
+        Of several objectives: a wanted value of each. The closest point of the front is the winner; by
+        default the knee is.
     evaluations : int, optional
         Trials. Default: population_size x generations when both are given; no limit when `seconds` is
         given; else 2,000.
@@ -103,7 +108,7 @@ def make_task(
         One of its kinds, naming what cannot be used.
     """
     chosen = _strategy(strategy)
-    goal = parse_objective(objective, outcome_constraints)
+    goal = parse_objective(objective, outcome_constraints, reference)
     budget = Budget(_evaluations(evaluations, seconds, optimizer_settings), seconds, target, patience)
     settings = TaskSettings(
         optimizer=optimizer,

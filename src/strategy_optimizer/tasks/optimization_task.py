@@ -13,7 +13,7 @@ from strategy_optimizer import __version__
 from strategy_optimizer.backtest import PopulationEvaluator, Rules
 from strategy_optimizer.errors import DataError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.objective import Objective, ParetoObjective
 from strategy_optimizer.optimizer import Optimizer, create_optimizer
 from strategy_optimizer.records import Reproducing, Sink, StopReason
 from strategy_optimizer.space import ParameterSpace
@@ -80,7 +80,7 @@ class OptimizationTask:
     bars : Bars
     space : ParameterSpace
         What to search: parameters of the strategy, in its order (`ParameterSpace.override` makes one).
-    objective : ObjectiveFunction
+    objective : Objective
     settings : TaskSettings
     sink : callable, optional
         Receives the events of `strategy_optimizer.records`.
@@ -103,7 +103,7 @@ class OptimizationTask:
         strategy: StrategyClass,
         bars: Bars,
         space: ParameterSpace,
-        objective: ObjectiveFunction,
+        objective: Objective,
         settings: TaskSettings | None = None,
         *,
         sink: Sink | None = None,
@@ -125,7 +125,9 @@ class OptimizationTask:
     @property
     def history(self) -> TrialHistory:
         """Every trial so far."""
-        return self._loop.history if self._loop else TrialHistory(self.space, self.rules.n_blocks)
+        if self._loop is not None:
+            return self._loop.history
+        return TrialHistory(self.space, self.rules.n_blocks, self.objective)
 
     @property
     def stop_reason(self) -> StopReason | None:
@@ -175,8 +177,19 @@ class OptimizationTask:
     def _make_optimizer(self) -> Optimizer:
         settings = self.settings
         planned = settings.budget.evaluations or PLANNED_WITHOUT_LIMIT
+        several = isinstance(self.objective, ParetoObjective)
+        if several and settings.budget.target is not None:
+            raise TaskError(
+                f"target is {settings.budget.target:g}, one score, but the objective has several "
+                f"({self.objective}); use patience, or a reference point, which chooses on the front"
+            )
         return create_optimizer(
-            settings.optimizer, self.space, budget=planned, seed=settings.seed, **settings.optimizer_settings
+            settings.optimizer,
+            self.space,
+            budget=planned,
+            seed=settings.seed,
+            directions=self.objective.directions if several else None,
+            **settings.optimizer_settings,
         )
 
     def _make_loop(self, checkpoint: Checkpoint | None) -> SearchLoop:
@@ -238,16 +251,18 @@ class OptimizationTask:
     def identity(self) -> dict[str, Any]:
         """Return what makes this search this one: a checkpoint of another identity is not continued.
 
-        The limits of the budget are no part of it: a search may be continued with more of them.
+        The limits of the budget are no part of it: a search may be continued with more of them. Nor is a
+        reference point: it chooses on the front that was found.
         """
         settings = self.settings
+        objective = {name: part for name, part in self.objective.to_json().items() if name != "reference"}
         return {
             "version": __version__,
             "strategy": self.strategy.digest(),
             "data": self.bars.digest,
             "in_sample_bars": list(self.in_sample),
             "space": self.space.digest,
-            "objective": self.objective.to_json(),
+            "objective": objective,
             "costs": asdict(self.rules.costs),
             "rules": rules_json(self.rules),
             "seed": settings.seed,

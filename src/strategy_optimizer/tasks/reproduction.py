@@ -9,16 +9,14 @@ from strategy_optimizer.backtest import Rules, run_backtest
 from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import ReproductionError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Trial
 
 TOLERANCE = 1e-9
 """Relative; also absolute, for metrics near zero. The kernel keeps running sums, the reference exact ones."""
 
 
-def reproduce(
-    trial: Trial, strategy: AnyStrategy, bars: Bars, rules: Rules, objective: ObjectiveFunction
-) -> str:
+def reproduce(trial: Trial, strategy: AnyStrategy, bars: Bars, rules: Rules, objective: Objective) -> str:
     """Run a trial again in the reference simulator and return what was proved, as text.
 
     Raises
@@ -27,16 +25,17 @@ def reproduce(
         When a metric or the score differs by more than `TOLERANCE`.
     """
     metrics = run_backtest(strategy, trial.parameters, bars, rules, engine="reference").metrics
-    found = {**metrics, "score": objective.score(metrics)}
+    found = {**metrics, "score": objective.composite(metrics)}
     differences = compare({**trial.metrics, "score": trial.score}, found)
     if differences:
         raise ReproductionError(
-            f"the winner (trial {trial.number}, {trial.parameters}) could not be reproduced by the "
+            f"trial {trial.number} ({trial.parameters}), which won, could not be reproduced by the "
             f"reference simulator: {'; '.join(differences)}. Do not use these parameters. A strategy whose "
             "signals depend on anything but bars and parameters (random numbers, a clock, earlier calls) "
             "behaves like this"
         )
-    return f"reference simulator: all {len(metrics)} metrics and the score agree to {TOLERANCE:g}"
+    score = "" if math.isnan(trial.score) else " and the score"
+    return f"reference simulator: all {len(metrics)} metrics{score} agree to {TOLERANCE:g}"
 
 
 def compare(expected: Mapping[str, float], found: Mapping[str, float]) -> list[str]:

@@ -15,6 +15,9 @@ from strategy_optimizer.tasks.history import TrialHistory
 EMBEDDED_TRIALS = 10_000
 """A JSON result with more trials than this holds only those that were better than all before."""
 
+FRONT_POINTS = 1_000
+"""A result names about so many points of a larger front; all of it is marked in the history and the exports."""
+
 
 @dataclass(frozen=True)
 class Performance:
@@ -24,7 +27,7 @@ class Performance:
     ----------
     in_sample : dict
         Metrics on the bars that were searched, and ``composite_score``, the objective's score (NaN without a
-        trade or with a metric that is not finite).
+        trade or with a metric that is not finite, and with several objectives).
     held_out : dict or None
         The same on the bars that were kept out; None when there were none.
     """
@@ -34,15 +37,38 @@ class Performance:
 
 
 @dataclass(frozen=True)
+class FrontPoint:
+    """One point of the Pareto front.
+
+    Attributes
+    ----------
+    trial : int
+        Its number, from 1.
+    parameters : dict
+    objectives : dict
+        The metrics that were searched for, as they are: not turned round.
+    performance : Performance
+        All metrics, in sample and held out.
+    """
+
+    trial: int
+    parameters: dict[str, Any]
+    objectives: dict[str, float]
+    performance: Performance
+
+
+@dataclass(frozen=True)
 class Convergence:
     """How the search went.
 
     Attributes
     ----------
     convergence_iteration : int
-        The first trial (from 1) whose best is within 1 % of (final - first) of the final best.
+        The first trial (from 1) whose best is within 1 % of (final - first) of the final best. With several
+        objectives: at which the front comes within 1 % of its final ranges of each final point.
     final_improvement : float
-        Best score - score of the default parameters; NaN when the defaults have none.
+        Best score - score of the default parameters; NaN when the defaults have none, and with several
+        objectives.
     exploration_ratio : float
         Distinct cells of a grid with 10 bins a parameter that were visited / trials.
     """
@@ -91,8 +117,10 @@ class Result:
         The same search has the same.
     strategy_name, strategy_digest : str
     best_parameters : dict
-        The in-sample best: the feasible trial with the highest score, the first of equals.
+        The in-sample best: the feasible trial with the highest score, the first of equals. With several
+        objectives the point of the Pareto front that its knee or the reference point chooses.
     best_score : float
+        NaN with several objectives.
     best_trial : int
         Its number, from 1.
     best, defaults, buy_and_hold : Performance
@@ -115,6 +143,10 @@ class Result:
         What the numbers alone might hide.
     history : TrialHistory
         Every trial.
+    pareto_front : tuple of FrontPoint
+        With several objectives: the feasible trials that no other one beats in every objective (the first
+        of equals), the best in the first objective first; beyond `FRONT_POINTS` an even selection of them.
+        Empty with one objective.
     """
 
     task_id: str
@@ -144,6 +176,7 @@ class Result:
     reproduced_by: str
     notes: tuple[str, ...]
     history: TrialHistory = field(repr=False, compare=False)
+    pareto_front: tuple[FrontPoint, ...] = ()
 
     @property
     def best_performance(self) -> dict[str, float]:
@@ -156,13 +189,16 @@ class Result:
         Parameters
         ----------
         trials : bool
-            Whether to embed ``optimization_history``: all trials up to 10,000, beyond that the improvements.
+            Whether to embed ``optimization_history``: all trials up to 10,000, beyond that the improvements,
+            with several objectives those of the Pareto front.
         """
         data = {
             name: asdict(value) if hasattr(value, "__dataclass_fields__") else value
             for name, value in vars(self).items()
-            if name != "history"
+            if name not in ("history", "pareto_front")
         }
+        if self.pareto_front:
+            data["pareto_front"] = [asdict(point) for point in self.pareto_front]
         data["best_performance"] = self.best_performance
         data["convergence_analysis"] = data.pop("convergence")
         if trials:

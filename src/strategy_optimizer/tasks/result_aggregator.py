@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from strategy_optimizer import __version__
-from strategy_optimizer.backtest import METRICS, Rules, run_backtest, simulate_signals
+from strategy_optimizer.backtest import (
+    METRICS,
+    PopulationEvaluator,
+    Rules,
+    run_backtest,
+    simulate_signals,
+)
 from strategy_optimizer.errors import SpaceError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.objective import Objective, ParetoObjective
 from strategy_optimizer.optimizer import Optimizer
+from strategy_optimizer.optimizer.checks import signs_of
 from strategy_optimizer.records import STOP_REASONS, StopReason, Trial
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.convergence import analyse_convergence
 from strategy_optimizer.tasks.division import Window
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.notes import tally_text, write_notes
+from strategy_optimizer.tasks.notes import FrontRivals, tally_text, write_notes
 from strategy_optimizer.tasks.reproduction import reproduce
-from strategy_optimizer.tasks.result import Counts, DataInfo, Performance, Result
+from strategy_optimizer.tasks.result import FRONT_POINTS, Counts, DataInfo, FrontPoint, Performance, Result
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 
 
@@ -36,7 +43,7 @@ class FinishedSearch:
     bound_strategy: StrategyClass
     bars: Bars
     space: ParameterSpace
-    objective: ObjectiveFunction
+    objective: Objective
     optimizer: Optimizer
     rules: Rules
     held_out: Window | None
@@ -63,12 +70,23 @@ def aggregate(search: FinishedSearch) -> Result:
         The reference simulator does not confirm the winner.
     """
     trial = _winner(search)
-    proof = reproduce(trial, search.bound_strategy, search.bars, search.rules, search.objective)
+    proof = _proof(search, trial)
     best = _performance(search, search.bound_strategy, trial.parameters)
     default_parameters = search.strategy.space().defaults()
     defaults = _default_performance(search, default_parameters)
     market = Performance(*_both(search, lambda rules: _hold(search.bars, rules)))
     counts = _counts(search)
+    front = _front(search)
+    notes = write_notes(
+        search.space,
+        trial.parameters,
+        best,
+        defaults,
+        market,
+        counts,
+        search.stop_reason,
+        _rivals(search, front, defaults),
+    )
     return Result(
         task_id=search.task_id,
         strategy_name=search.strategy.label(),
@@ -95,8 +113,9 @@ def aggregate(search: FinishedSearch) -> Result:
         versions=_versions(),
         reproduced=True,
         reproduced_by=proof,
-        notes=write_notes(search.space, trial.parameters, best, defaults, market, counts, search.stop_reason),
+        notes=notes,
         history=search.history,
+        pareto_front=front,
     )
 
 
@@ -121,6 +140,79 @@ def _winner(search: FinishedSearch) -> Trial:
     )
 
 
+def _proof(search: FinishedSearch, winner: Trial) -> str:
+    """Run the winner again, and the best trial in each objective when there are several."""
+    history = search.history
+    arguments = search.bound_strategy, search.bars, search.rules, search.objective
+    proof = reproduce(winner, *arguments)
+    if history.front is None:
+        return proof
+    for row in history.front.ends:
+        if row + 1 != winner.number:
+            reproduce(history[row], *arguments)
+    return f"{proof}, also for the best in each objective"
+
+
+# -- the Pareto front -------------------------------------------------------------------------------------
+
+
+def _front(search: FinishedSearch) -> tuple[FrontPoint, ...]:
+    """Return the points of the front with their metrics on both parts of the data."""
+    history = search.history
+    if history.front is None:
+        return ()
+    trials = [history[row] for row in history.front.selection(FRONT_POINTS).tolist()]
+    held_out = _held_out_metrics(search, [trial.parameters for trial in trials])
+    return tuple(
+        FrontPoint(
+            trial=trial.number,
+            parameters=trial.parameters,
+            objectives={name: trial.metrics[name] for name in search.objective.metrics},
+            performance=Performance(
+                _scored(search, trial.metrics), None if metrics is None else _scored(search, metrics)
+            ),
+        )
+        for trial, metrics in zip(trials, held_out, strict=True)
+    )
+
+
+def _held_out_metrics(
+    search: FinishedSearch, candidates: Sequence[Mapping[str, Any]]
+) -> list[dict[str, float]] | list[None]:
+    if search.held_out is None:
+        return [None] * len(candidates)
+    rules = replace(search.rules, window=search.held_out)
+    table = PopulationEvaluator(search.bound_strategy, search.bars, rules).evaluate(candidates)
+    return [dict(zip(METRICS, row, strict=True)) for row in table.values.tolist()]
+
+
+def _rivals(
+    search: FinishedSearch, front: tuple[FrontPoint, ...], defaults: Performance
+) -> FrontRivals | None:
+    """Return the front beside the default parameters; None with one objective."""
+    objective = search.objective
+    if not isinstance(objective, ParetoObjective):
+        return None
+    signs = signs_of(objective.directions)
+
+    def gains(*all_metrics: Mapping[str, float] | None) -> Any:
+        """Return (n, m) objectives, larger is better; None when nothing was held out."""
+        if any(metrics is None for metrics in all_metrics):
+            return None
+        return np.array([objective.score(metrics or {}) for metrics in all_metrics]) * signs
+
+    held_out = gains(*(point.performance.held_out for point in front))
+    defaults_held_out = gains(defaults.held_out)
+    return FrontRivals(
+        metrics=objective.metrics,
+        in_sample=gains(*(point.performance.in_sample for point in front)),
+        defaults_in_sample=gains(defaults.in_sample)[0],
+        held_out=held_out,
+        defaults_held_out=None if defaults_held_out is None else defaults_held_out[0],
+        chosen=[point.trial - 1 for point in front].index(search.history.best or 0),
+    )
+
+
 # -- performance -----------------------------------------------------------------------------------------
 
 
@@ -132,7 +224,7 @@ def _both(search: FinishedSearch, run: Any) -> tuple[dict[str, float], dict[str,
 
 
 def _scored(search: FinishedSearch, metrics: Mapping[str, float]) -> dict[str, float]:
-    return {**metrics, "composite_score": search.objective.score(metrics)}
+    return {**metrics, "composite_score": search.objective.composite(metrics)}
 
 
 def _performance(search: FinishedSearch, strategy: StrategyClass, params: Mapping[str, Any]) -> Performance:

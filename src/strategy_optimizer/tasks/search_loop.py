@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.backtest.result import MetricsTable
 from strategy_optimizer.errors import CheckpointError, OptimizerStateError, TaskError
-from strategy_optimizer.objective import ObjectiveFunction
+from strategy_optimizer.objective import Objective
 from strategy_optimizer.optimizer import Optimizer, restore_optimizer
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.records import CheckpointSaved, Finished, Progress, Sink, Started, StopReason
@@ -54,7 +54,7 @@ class SearchLoop:
     optimizer : Optimizer
         A fresh one; a saved one takes its place when `checkpoint` holds a search.
     evaluator : Evaluator
-    objective : ObjectiveFunction
+    objective : Objective
     budget : Budget
     checkpoint : Checkpoint, optional
         Opened by the caller, who also closes it.
@@ -76,18 +76,19 @@ class SearchLoop:
         self,
         optimizer: Optimizer,
         evaluator: Evaluator,
-        objective: ObjectiveFunction,
+        objective: Objective,
         budget: Budget,
         *,
         checkpoint: Checkpoint | None = None,
         sink: Sink | None = None,
         n_blocks: int = 16,
     ) -> None:
+        _check_directions(optimizer, objective)
         self.optimizer = optimizer
         self.evaluator = evaluator
         self.objective = objective
         self.budget = budget
-        self.history = TrialHistory(optimizer.space, n_blocks)
+        self.history = TrialHistory(optimizer.space, n_blocks, objective)
         self.stop_reason: StopReason | None = None
         self.n_resumed = 0
         self._checkpoint = checkpoint
@@ -169,7 +170,7 @@ class SearchLoop:
         """
         if self._target_reached():
             return "target"
-        if self.budget.patience is not None and self._stagnation() >= self.budget.patience:
+        if self.budget.patience is not None and self.history.stagnation >= self.budget.patience:
             return "converged"
         self._in_flight = self.optimizer.ask_array(min(self.optimizer.batch_size, MAX_BATCH))
         return None if len(self._in_flight) else "exhausted"
@@ -180,8 +181,7 @@ class SearchLoop:
             raise TaskError(f"the evaluator returned {len(table)} rows for {len(points)} candidates")
         scores = self.objective.score_table(table)
         margins = scores.constraints if self.objective.constraints else None
-        # Seconds are not told: candidates must not depend on the clock.
-        self.optimizer.tell_array(points, scores.score, constraints=margins)
+        self.optimizer.tell_array(points, scores.score, constraints=margins, seconds=seconds)
         self.history.append(points, table, scores, seconds)
         self._in_flight = self._in_flight[len(points) :]
 
@@ -203,10 +203,6 @@ class SearchLoop:
     def _target_reached(self) -> bool:
         target = self.budget.target
         return target is not None and self.history.best_score >= target
-
-    def _stagnation(self) -> int:
-        best = self.history.best
-        return len(self.history) - (0 if best is None else best + 1)
 
     # -- checkpoint ------------------------------------------------------------------------------------------
 
@@ -235,7 +231,7 @@ class SearchLoop:
             return
         self.n_resumed = len(self.history)
         try:
-            told = (self.history.points, self.history.scores, *self._told_margins())
+            told = (self.history.points, *self._told_scores(), self.history.seconds)
             self.optimizer = restore_optimizer(self.optimizer.space, state["optimizer"], told)
             self._in_flight = decode_array(state["in_flight"])
             self._before = float(state["elapsed"])
@@ -244,12 +240,14 @@ class SearchLoop:
                 f"the search in {self._checkpoint.folder} cannot be continued: {error}"
             ) from error
 
-    def _told_margins(self) -> tuple[FloatArray, ...]:
-        if not self.objective.constraints or not len(self.history):
-            return ()
-        metrics = self.history.metrics
-        table = MetricsTable(metrics, np.empty((len(metrics), 0, 3)))
-        return (self.objective.score_table(table).constraints,)
+    def _told_scores(self) -> tuple[FloatArray, FloatArray | None]:
+        """Return what the optimizer was told of the trials in the history: scores and margins, None without."""
+        objective, history = self.objective, self.history
+        if not objective.constraints and history.front is None:
+            return history.scores, None
+        metrics = history.metrics
+        scores = objective.score_table(MetricsTable(metrics, np.empty((len(metrics), 0, 3))))
+        return scores.score, scores.constraints if objective.constraints else None
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -287,6 +285,8 @@ class SearchLoop:
             evaluations=budget.evaluations,
             best_score=self._best_score(),
             best_parameters=None if history.best is None else history[history.best].parameters,
+            front=None if history.front is None else len(history.front),
+            best_metrics=self._best_metrics(),
             elapsed=elapsed,
             trials_per_second=rate,
             seconds_left=min(left, default=None),
@@ -294,4 +294,23 @@ class SearchLoop:
         )
 
     def _best_score(self) -> float | None:
-        return None if self.history.best is None else self.history.best_score
+        history = self.history
+        return None if history.best is None or history.front is not None else history.best_score
+
+    def _best_metrics(self) -> dict[str, float] | None:
+        """Return the objectives of the point chosen on the front; None without a front."""
+        history = self.history
+        if history.best is None or history.front is None:
+            return None
+        metrics = history[history.best].metrics
+        return {name: metrics[name] for name in self.objective.metrics}
+
+
+def _check_directions(optimizer: Optimizer, objective: Objective) -> None:
+    """Refuse an optimizer that was made for other scores than those of the objective."""
+    if tuple(optimizer.directions) != objective.directions:
+        raise TaskError(
+            f"the optimizer has the directions {', '.join(optimizer.directions)}, but the objective "
+            f"({objective}) gives {', '.join(objective.directions)}; make it with "
+            f"create_optimizer(..., directions={list(objective.directions)})"
+        )

@@ -70,7 +70,7 @@ class GaussianProcess:
         categorical: BoolArray,
         hyperparameters: Hyperparameters,
     ) -> None:
-        from scipy.linalg import cho_factor, cho_solve  # costs 0.1 s: loaded with the first model
+        from scipy.linalg import cho_solve  # costs 0.1 s: loaded with the first model
 
         self.features = features
         self.scores = scores
@@ -82,7 +82,7 @@ class GaussianProcess:
         matrix = np.empty((n, n))
         kernel.correlation(features, self.weights, categorical, matrix)
         matrix[np.diag_indices(n)] += hyperparameters.noise + (0.0 if extra_noise is None else extra_noise)
-        self._factor, _ = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        self._factor = cholesky_factor(matrix)
         ones = cho_solve((self._factor, True), np.ones(n), check_finite=False)
         self._inverse_ones = ones
         self._ones_information = float(ones.sum())
@@ -109,6 +109,11 @@ class GaussianProcess:
         variance = 1.0 - np.einsum("ij,ij->j", half, half) + doubt
         return mean, np.sqrt(self.scale * np.maximum(variance, 1e-12))
 
+    def predict_trial(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return mean and standard deviation (m,) of what a trial at features (m, d) will score, its noise included."""
+        mean, deviation = self.predict(features)
+        return mean, np.sqrt(deviation**2 + self.scale * self.hyperparameters.noise)
+
     def predict_mean(self, features: FloatArray) -> FloatArray:
         """Return the posterior mean (m,) alone, which needs no solve."""
         return np.asarray(self.mean + self.correlations(features) @ self._alpha)
@@ -129,6 +134,23 @@ class GaussianProcess:
         inverse = cho_solve((self._factor, True), np.eye(len(self.scores)), check_finite=False)
         diagonal = np.diag(inverse)
         return self.scores - self._alpha / diagonal, np.sqrt(self.scale / diagonal)
+
+
+def cholesky_factor(matrix: FloatArray) -> FloatArray:
+    """Return the lower Cholesky factor of a correlation matrix (n, n), its upper triangle left as it is.
+
+    Points that are all but the same make a matrix that rounding can leave without one: then the diagonal is raised,
+    by no more than it takes.
+    """
+    from scipy.linalg import lapack
+
+    for jitter in (0.0, 1e-10, 1e-8, 1e-6, 1e-4):
+        raised = matrix.copy(order="F")
+        raised[np.diag_indices(len(matrix))] += jitter
+        factor, failed = lapack.dpotrf(raised, lower=1, overwrite_a=1, clean=0)
+        if not failed:
+            return np.asarray(factor)
+    raise np.linalg.LinAlgError("the correlations of the trials are no valid matrix")
 
 
 def fit(

@@ -1,10 +1,12 @@
 """How alike two points are: one product kernel over numeric, categorical and conditional parameters.
 
 The squared distance of two points is a weighted sum over parameters, ``r^2 = sum_j w_j D_j`` with weights
-``w_j = 1 / l_j^2``. D_j is the squared difference of unit coordinates for a numeric parameter, 0 or 1 for a
-categorical one (Hamming), and 1 where the parameter is active in one of the two points only. The correlation is
-Matern 3/2, ``(1 + sqrt(3) r) exp(-sqrt(3) r)``: backtests have steps and kinks, which the smoother Matern 5/2 and
-squared exponential smear.
+``w_j = 1 / l_j^2``. D_j is the squared difference of unit coordinates for a numeric parameter and 0 or 1 for a
+categorical one (Hamming). An inactive numeric parameter lies beside the middle of its range, at a distance of
+``D_j = 3/4 + (x - 1/2)^2`` from an active value x: were it equally far from all of them, no points in space would have
+these distances, and the correlations no Cholesky factor. The correlation is Matern 3/2,
+``(1 + sqrt(3) r) exp(-sqrt(3) r)``: backtests have steps and kinks, which the smoother Matern 5/2 and squared
+exponential smear.
 
 *Features* are unit coordinates, the index for categorical parameters, and NaN where a parameter is inactive.
 
@@ -21,14 +23,19 @@ from numba import njit
 from strategy_optimizer.optimizer.history import FloatArray
 
 ROOT_3 = math.sqrt(3.0)
+INACTIVE_HEIGHT = 0.75
 
 
 @njit(cache=True, inline="always")
 def _difference(a: float, b: float, is_category: bool) -> float:
     if a == b or (a != a and b != b):
         return 0.0
-    if is_category or a != a or b != b:
+    if is_category:
         return 1.0
+    if a != a:
+        return INACTIVE_HEIGHT + (b - 0.5) * (b - 0.5)
+    if b != b:
+        return INACTIVE_HEIGHT + (a - 0.5) * (a - 0.5)
     return (a - b) * (a - b)
 
 

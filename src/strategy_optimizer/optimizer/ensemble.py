@@ -1,0 +1,155 @@
+"""Several algorithms share one history, and the trials go to whoever improves the best score most per second."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from strategy_optimizer.errors import OptimizerSettingError, nearest_name
+from strategy_optimizer.optimizer import checks
+from strategy_optimizer.optimizer.base import Optimizer
+from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
+from strategy_optimizer.optimizer.credit import Credit, improvements
+from strategy_optimizer.optimizer.ga import GAOptimizer
+from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
+from strategy_optimizer.optimizer.portfolio import Portfolio, divided
+from strategy_optimizer.optimizer.random import RandomOptimizer
+from strategy_optimizer.optimizer.state import encode_number
+from strategy_optimizer.space import ParameterSpace
+
+MEMBERS: dict[str, type[Optimizer]] = {
+    each.name: each for each in (BOOptimizer, GAOptimizer, RandomOptimizer)
+}
+# The algorithms choose by the budget what their constructors otherwise fix.
+UNPLANNED: dict[str, dict[str, None]] = {
+    "ga": {"population_size": None, "generations": None, "mutation_rate": None}
+}
+UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
+# Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
+THINKING = {"bo": 5e-3, "ga": 1e-5, "random": 5e-6}
+
+
+class EnsembleOptimizer(Portfolio):
+    """Search with several algorithms at once.
+
+    Parameters
+    ----------
+    param_space : ParameterSpace
+        Where to search.
+    algorithms : sequence of str
+        Two or more of ``"bo"``, ``"ga"``, ``"random"``.
+    floor : float
+        No algorithm gets less than this share of the trials.
+    trial_seconds : float, optional
+        What a trial takes. None: the seconds that are told; until then, or where none are, a hundredth of a second.
+    budget, seed, directions, repeats
+        See :class:`Optimizer`.
+
+    Notes
+    -----
+    A trial's gain is by how much it exceeds the best score before it, in units of the best score's distance from
+    the median. An algorithm's share of the next trials is in proportion to its gains per second, its own thinking
+    included, recent trials counting more. Which one proposed a trial is in :attr:`authors`.
+
+    Examples
+    --------
+    >>> space = ParameterSpace("parabola").add_parameter("x", "continuous", (-5.0, 5.0))
+    >>> optimizer = EnsembleOptimizer(space, budget=60)
+    >>> params, score = optimizer.optimize(lambda params: -((params["x"] - 1.0) ** 2))
+    >>> round(params["x"], 1), sorted(optimizer.trials_by_author)
+    (1.0, ['bo', 'ga'])
+    """
+
+    name: ClassVar[str] = "ensemble"
+
+    def __init__(
+        self,
+        param_space: ParameterSpace,
+        *,
+        algorithms: Sequence[str] = ("bo", "ga"),
+        floor: float = 0.1,
+        trial_seconds: float | None = None,
+        budget: int = 200,
+        seed: int = 0,
+        directions: str | Sequence[str] | None = None,
+        repeats: int = 1,
+    ) -> None:
+        names = _as_algorithms(algorithms)
+        settings = {
+            "algorithms": names,
+            "floor": checks.as_share(floor, "floor"),
+            "trial_seconds": checks.as_seconds(trial_seconds, "trial_seconds"),
+        }
+        super().__init__(
+            param_space, budget=budget, seed=seed, directions=directions, repeats=repeats, settings=settings
+        )
+        members = [
+            MEMBERS[name](
+                param_space,
+                budget=self.budget,
+                seed=self._member_seed(k),
+                directions=self.directions,
+                repeats=repeats,
+                **UNPLANNED.get(name, {}),
+            )
+            for k, name in enumerate(names)
+        ]
+        self._enrol(members, first_trials(self.budget, param_space.n_dims))
+        self._thinking = np.array([THINKING[name] for name in names])
+        self._trial_seconds = trial_seconds
+        self._credit = Credit(len(names), floor=floor)
+        self._best = -math.inf  # the best score that a gain was measured against
+
+    def _counts(self, n: int) -> IntArray:
+        return divided(n, self._credit.shares, self._rng)
+
+    def _reflect(self, told: Told, authors: IntArray) -> None:
+        self._credit.expect(self._thinking + usual_seconds(self.log.seconds, self._trial_seconds))
+        seconds = np.where(authors >= 0, self._thinking[authors], 0.0)
+        seconds = seconds + usual_seconds(self.log.seconds, self._trial_seconds)
+        self._credit.note(authors, self._gains(told), seconds)
+
+    def _gains(self, told: Told) -> FloatArray:
+        """Return by how much each trial improved, (n,), in units of the best score's distance from the median."""
+        scores = np.where(told.violations <= 0.0, told.scores, np.nan)
+        if self._ledger.tried.any_repeated:  # of repeated points the mean counts, not the luckiest trial
+            points = self.space.deactivate(told.rows[:, : self.space.n_dims])
+            scores = np.where(np.isnan(scores), np.nan, self._ledger.mean_scores(self.space.keys(points)))
+        gains = improvements(scores, self._best)
+        self._best = float(np.fmax.reduce(scores, initial=self._best))
+        whole = self._best - float(np.nanmedian(self.log.scores)) if np.isfinite(self._best) else 0.0
+        return np.minimum(gains / whole, 1.0) if whole > 0.0 else np.zeros(len(gains))
+
+    def _save(self) -> dict[str, Any]:
+        return super()._save() | {"credit": self._credit.save(), "best": encode_number(self._best)}
+
+    def _load(self, data: dict[str, Any]) -> None:
+        super()._load(data)
+        self._credit.load(data["credit"])
+        self._best = -math.inf if data["best"] is None else float(data["best"])
+
+
+def usual_seconds(told: FloatArray, pinned: float | None) -> float:
+    """Return what a trial takes: `pinned` if it is given, else the median of the told seconds (n,)."""
+    if pinned is not None:
+        return pinned
+    known = told[~np.isnan(told)]
+    return float(np.median(known)) if len(known) else UNKNOWN_SECONDS
+
+
+def _as_algorithms(names: Any) -> list[str]:
+    """Return the names of two or more different algorithms."""
+    chosen = [names] if isinstance(names, str) else list(names)
+    for name in chosen:
+        if name not in MEMBERS:
+            raise OptimizerSettingError(
+                f"unknown algorithm {name!r}; expected some of {', '.join(MEMBERS)}{nearest_name(str(name), MEMBERS)}"
+            )
+    if len(set(chosen)) < 2 or len(set(chosen)) < len(chosen):
+        raise OptimizerSettingError(
+            f"algorithms is {chosen}; expected two or more different ones of {', '.join(MEMBERS)}"
+        )
+    return chosen

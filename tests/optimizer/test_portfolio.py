@@ -1,0 +1,268 @@
+"""Several algorithms on one history: who proposes what, who deserves it, what is screened, what `auto` chooses."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.optimizer import OptimizerContract, mixed_space
+from strategy_optimizer.errors import OptimizerSettingError
+from strategy_optimizer.optimizer import Optimizer, create_optimizer, restore_optimizer
+from strategy_optimizer.optimizer.auto import AutoOptimizer, as_time, choose_policy
+from strategy_optimizer.optimizer.credit import Credit, improvements
+from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer, usual_seconds
+from strategy_optimizer.optimizer.hybrid import HybridOptimizer
+from strategy_optimizer.optimizer.portfolio import divided
+from strategy_optimizer.optimizer.screening import Calibration
+from strategy_optimizer.space import ParameterSpace
+
+
+class TestEnsemble(OptimizerContract):
+    name = "ensemble"
+    many = 4_000
+
+
+class TestHybrid(OptimizerContract):
+    name = "hybrid"
+    many = 4_000
+
+
+class TestAuto(OptimizerContract):
+    name = "auto"
+
+    def create(self, space: ParameterSpace, **settings: Any) -> Optimizer:
+        optimizer = super().create(space, **({"trial_seconds": 1e-5} | settings))
+        if optimizer.name == "auto":
+            return optimizer
+        return AutoOptimizer(
+            space, **({"budget": 120, "seed": 3, "trial_seconds": 1e-5} | settings)
+        )  # no grid
+
+
+def bowl() -> ParameterSpace:
+    return (
+        ParameterSpace("bowl")
+        .add_parameter("x", "continuous", (-2.0, 2.0))
+        .add_parameter("y", "continuous", (-2.0, 2.0))
+        .add_parameter("kind", "categorical", ["a", "b", "c"])
+    )
+
+
+def height(params: dict[str, Any]) -> float:
+    return -((params["x"] - 0.7) ** 2) - (params["y"] + 0.3) ** 2 - (params["kind"] != "b")
+
+
+def search(optimizer: Optimizer, n: int, seconds: float | None = None) -> None:
+    while optimizer.n_told < n:
+        batch = optimizer.ask(min(optimizer.batch_size, n - optimizer.n_told))
+        optimizer.tell(batch, [height(params) for params in batch], seconds=seconds)
+
+
+# -- credit
+
+
+def test_improvements_are_those_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random(200) < 0.2, np.nan, rng.standard_normal(200))
+    best, expected = 0.3, []
+    for score in scores:
+        expected.append(max(0.0, score - best) if score == score else 0.0)
+        best = max(best, score) if score == score else best
+    np.testing.assert_allclose(improvements(scores, 0.3), expected)
+
+
+def test_the_first_success_ever_is_no_improvement_of_anything() -> None:
+    assert improvements(np.array([np.nan, 2.0, 3.0]), -math.inf).tolist() == [0.0, 0.0, 1.0]
+
+
+def test_credit_goes_to_who_gains_per_second() -> None:
+    credit = Credit(2, floor=0.1)
+    credit.expect([1.0, 1.0])
+    assert credit.shares.tolist() == [0.5, 0.5]
+    authors = np.array([0, 1] * 50)
+    credit.note(authors, np.where(authors == 0, 0.5, 0.0), np.ones(100))
+    assert credit.shares[0] == pytest.approx(0.9, abs=0.02)
+    assert credit.shares.min() >= 0.1
+    quick = Credit(2, floor=0.1)
+    quick.expect([1.0, 1.0])
+    quick.note(authors, np.full(100, 0.1), np.where(authors == 0, 9.0, 1.0))
+    assert quick.shares[1] > quick.shares[0]
+
+
+def test_old_gains_are_forgotten() -> None:
+    credit = Credit(2, memory=50.0)
+    credit.expect([1.0, 1.0])
+    credit.note(np.zeros(20, np.int64), np.ones(20), np.ones(20))
+    early = credit.shares[0]
+    credit.note(np.full(400, -1), np.zeros(400), np.ones(400))
+    assert early > 0.7
+    assert credit.shares[0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_note_does_not_depend_on_the_grouping() -> None:
+    rng = np.random.default_rng(1)
+    authors, gains, seconds = rng.integers(-1, 3, 60), rng.random(60), rng.random(60)
+    whole, parts = Credit(3), Credit(3)
+    whole.note(authors, gains, seconds)
+    for part in np.array_split(np.arange(60), 7):
+        parts.note(authors[part], gains[part], seconds[part])
+    np.testing.assert_allclose(whole.shares, parts.shares, rtol=1e-12)
+
+
+def test_usual_seconds() -> None:
+    assert usual_seconds(np.array([np.nan, 1.0, 3.0, 100.0]), None) == 3.0
+    assert usual_seconds(np.array([1.0]), 0.5) == 0.5
+    assert usual_seconds(np.array([np.nan]), None) == 0.01
+
+
+def test_divided_is_never_more_than_one_off() -> None:
+    rng = np.random.default_rng(0)
+    shares = np.array([0.62, 0.1, 0.28])
+    totals = np.zeros(3)
+    for _ in range(2000):
+        counts = divided(7, shares, rng)
+        assert counts.sum() == 7
+        assert (np.abs(counts - 7 * shares) <= 1.0).all()
+        totals += counts
+    np.testing.assert_allclose(totals / 2000, 7 * shares, atol=0.05)
+
+
+# -- ensemble and hybrid
+
+
+@pytest.mark.parametrize("name", ["ensemble", "hybrid"])
+def test_each_trial_keeps_its_author(name: str) -> None:
+    optimizer = create_optimizer(name, bowl(), budget=80, seed=3)
+    search(optimizer, 80)
+    authors = optimizer.authors  # type: ignore[attr-defined]
+    assert len(authors) == 80
+    assert authors[:8] == [None] * 8  # the first design
+    assert min(optimizer.trials_by_author.values()) >= 5  # type: ignore[attr-defined]
+    twin = restore_optimizer(bowl(), json.loads(json.dumps(optimizer.state())))
+    assert twin.authors == authors  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["ensemble", "hybrid", "auto"])
+def test_it_finds_the_peak(name: str) -> None:
+    optimizer = create_optimizer(name, bowl(), budget=80, seed=3)
+    search(optimizer, 80)
+    assert optimizer.best_params is not None
+    assert optimizer.best_params["kind"] == "b"
+    assert optimizer.best_score > -0.01
+
+
+def test_told_points_of_others_are_learnt_from_and_have_no_author() -> None:
+    optimizer = EnsembleOptimizer(bowl(), budget=50)
+    optimizer.tell([{"x": 0.7, "y": -0.3, "kind": "b"}, {"x": 0.7, "y": -0.2, "kind": "b"}], [0.0, -0.01])
+    search(optimizer, 30)
+    assert optimizer.authors[:2] == [None, None]
+    found = optimizer.log.points[12:, 0]
+    assert np.median(np.abs(found - 0.7)) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "message"),
+    [
+        (["bo", "gaa"], r"unknown algorithm 'gaa'.*did you mean 'ga'"),
+        (["bo"], "two or more"),
+        (["bo", "bo"], "two or more"),
+        ("ga", "two or more"),
+    ],
+)
+def test_bad_algorithms_are_refused(algorithms: Any, message: str) -> None:
+    with pytest.raises(OptimizerSettingError, match=message):
+        create_optimizer("ensemble", bowl(), algorithms=algorithms)
+
+
+def test_a_pinned_cost_does_not_keep_auto_from_the_grid() -> None:
+    space = ParameterSpace("few").add_parameter("n", "discrete", (1, 9))
+    assert create_optimizer("auto", space, budget=50, trial_seconds=1.0).name == "grid"
+    with pytest.raises(OptimizerSettingError, match="trial_seconds is -1"):
+        create_optimizer("auto", space, budget=50, trial_seconds=-1)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, "1 s", True])
+def test_bad_trial_seconds_are_refused(seconds: Any) -> None:
+    with pytest.raises(OptimizerSettingError, match="trial_seconds"):
+        create_optimizer("hybrid", bowl(), trial_seconds=seconds)
+
+
+def test_screening_drops_the_hopeless_and_is_calibrated() -> None:
+    optimizer = HybridOptimizer(bowl(), budget=200, seed=1)
+    search(optimizer, 200)
+    calibration = optimizer.calibration
+    run = sum(row["trials"] for row in calibration.table)
+    assert 0 < run <= 200
+    assert calibration.bred > 2 * run
+    assert calibration.dropped > 0
+    assert calibration.error is not None
+    assert calibration.error < 0.15
+
+
+def test_calibration_counts_by_predicted_probability() -> None:
+    calibration = Calibration()
+    assert calibration.error is None
+    calibration.note(np.array([0.05, 0.95, 0.92, 1.0]), np.array([False, True, True, False]))
+    assert [row["trials"] for row in calibration.table] == [1, 3]
+    assert calibration.table[1]["observed"] == pytest.approx(2 / 3)
+    assert calibration.error == pytest.approx((0.05 + (2.87 - 2.0)) / 4)
+
+
+# -- auto
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_told", "budget", "n_dims", "policy"),
+    [
+        (1e-5, 12, 2000, 5, "bo"),
+        (1e-5, 300, 2000, 5, "ga"),
+        (5e-3, 300, 2000, 5, "hybrid"),
+        (5e-3, 1000, 2000, 5, "ga"),
+        (1.0, 12, 200, 5, "bo"),
+        (1.0, 12, 200, 30, "hybrid"),
+        (1.0, 5000, 9000, 5, "hybrid"),
+    ],
+)
+def test_the_policy_follows_the_cost_of_a_trial(
+    seconds: float, n_told: int, budget: int, n_dims: int, policy: str
+) -> None:
+    assert choose_policy(seconds, n_told, budget, n_dims)[0] == policy
+
+
+def test_auto_changes_its_mind_when_the_cost_changes() -> None:
+    optimizer = AutoOptimizer(bowl(), budget=2000, seed=1)
+    assert optimizer.policy is None
+    search(optimizer, 290, seconds=1e-5)
+    assert optimizer.policy == "bo"
+    assert "only the first 300 trials" in optimizer.reason
+    search(optimizer, 400, seconds=1e-5)
+    assert optimizer.policy == "ga"
+    assert optimizer.batch_size > 1
+    search(optimizer, 1300, seconds=2.0)
+    assert optimizer.policy == "hybrid"
+    assert "a trial takes 2 s" in optimizer.reason
+
+
+def test_auto_with_a_pinned_cost_does_not_look_at_the_clock() -> None:
+    told, pinned = (AutoOptimizer(bowl(), budget=400, seed=1, trial_seconds=1e-5) for _ in range(2))
+    search(told, 350, seconds=3.0)
+    search(pinned, 350)
+    np.testing.assert_array_equal(told.log.points, pinned.log.points)
+
+
+def test_times_are_written_with_their_unit() -> None:
+    assert [as_time(s) for s in (7.2e-6, 1.5e-3, 12.0)] == ["7.2 us", "1.5 ms", "12 s"]
+
+
+def test_a_mixed_space_with_conditions_is_searched_to_its_end() -> None:
+    optimizer = create_optimizer("hybrid", mixed_space(), budget=60, seed=2)
+    seen = set()
+    for _ in range(60):
+        (params,) = optimizer.ask(1)
+        seen.add(json.dumps(params, sort_keys=True))
+        optimizer.tell([params], [float(len(seen))])
+    assert len(seen) == 60
