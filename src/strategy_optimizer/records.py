@@ -18,7 +18,7 @@ StopReason: TypeAlias = Literal[
 ]
 STOP_REASONS: Mapping[StopReason, str] = {
     "budget": "the planned number of trials was made",
-    "converged": "nothing better was found for `patience` trials",
+    "converged": "the search had stopped improving (`patience`)",
     "target": "the target score was reached",
     "deadline": "the time was up",
     "exhausted": "the space has no untried point left",

@@ -212,6 +212,35 @@ def test_calibration_counts_by_predicted_probability() -> None:
     assert calibration.error == pytest.approx((0.05 + (2.87 - 2.0)) / 4)
 
 
+@pytest.mark.parametrize("name", ["bo", "hybrid", "auto"])
+def test_of_noisy_trials_the_likeliest_wins_and_not_the_luckiest(name: str) -> None:
+    optimizer = create_optimizer(name, bowl(), budget=100, seed=4)
+    rng = np.random.default_rng(5)
+    while optimizer.n_told < 60:
+        batch = optimizer.ask(4)
+        scores = [height(params) + rng.normal(0.0, 0.05) for params in batch]
+        optimizer.tell(batch, scores, std_errors=[0.05] * 4, seconds=1.0)
+    lucky = {"x": -1.9, "y": 1.9, "kind": "c"}
+    optimizer.tell([lucky], [0.8], std_errors=[2.0])
+    assert optimizer.best_params is not None
+    assert optimizer.best_params["kind"] == "b"
+    assert height(optimizer.best_params) > -0.1
+
+
+@pytest.mark.parametrize("name", ["bo", "hybrid"])
+def test_reading_the_winner_of_a_noisy_search_changes_nothing(name: str) -> None:
+    read, unread = (create_optimizer(name, bowl(), budget=60, seed=4) for _ in range(2))
+    for optimizer in (read, unread):
+        rng = np.random.default_rng(5)
+        while optimizer.n_told < 40:
+            batch = optimizer.ask(4)
+            for params in batch:
+                optimizer.tell([params], [height(params) + rng.normal(0.0, 0.1)], std_errors=[0.1])
+                if optimizer is read:
+                    assert optimizer.best_score is not None
+    np.testing.assert_array_equal(read.log.points, unread.log.points)
+
+
 # -- auto
 
 

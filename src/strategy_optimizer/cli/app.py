@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,10 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"'{text}' is not a whole number, such as 2000") from None
+
+
+def _whole_or_auto(text: str) -> Any:
+    return text if text == "auto" else _whole(text)
 
 
 def _number(text: str) -> float:
@@ -127,9 +131,12 @@ def optimize(
         float | None, typer.Option("--target", parser=_number, metavar="SCORE", help="Stop at this score.")
     ] = None,
     patience: Annotated[
-        int | None,
+        Any,
         typer.Option(
-            "--patience", parser=_whole, metavar="N", help="Stop after N trials without a better one."
+            "--patience",
+            parser=_whole_or_auto,
+            metavar="N",
+            help="Stop after N trials without a better one; auto: when twice the trials brought nothing.",
         ),
     ] = None,
     objective: Annotated[
@@ -176,7 +183,10 @@ def optimize(
     ] = None,
     param: Param = None,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", metavar="NAME", help="auto, ga, nsga2, bo, random or grid.")
+        str,
+        typer.Option(
+            "--optimizer", metavar="NAME", help="auto, bo, hybrid, ensemble, ga, nsga2, random or grid."
+        ),
     ] = "auto",
     population: Annotated[
         int | None,

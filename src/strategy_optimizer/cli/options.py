@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class OptimizeOptions:
     evaluations: int | None
     time: str | None
     target: float | None
-    patience: int | None
+    patience: int | Literal["auto"] | None
     seed: int
     objective: str | None
     require: list[str]

@@ -60,12 +60,22 @@ def heading(result: Result) -> list[tuple[str, str]]:
     lines.append(("costs", _costs(result.costs)))
     earlier = f" ({counts.resumed:,} of them before it was continued)" if counts.resumed else ""
     pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
-    name, seed = result.optimizer["name"], result.seed
+    name, seed = _optimizer_text(result.optimizer), result.seed
     lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}"))
     lines.append(("ended", STOP_REASONS[result.stop_reason]))
     if result.pareto_front:
         lines.append(("front", _front_text(result)))
     return lines
+
+
+def _optimizer_text(optimizer: dict[str, Any]) -> str:
+    """Return the optimizer's name, with its members where it has some.
+
+    >>> _optimizer_text({"name": "auto", "trials_by_author": {"ga": 1800, "bo": 188}})
+    'auto (ga 1,800, bo 188)'
+    """
+    authors = ", ".join(f"{name} {n:,}" for name, n in optimizer.get("trials_by_author", {}).items() if n)
+    return f"{optimizer['name']} ({authors})" if authors else str(optimizer["name"])
 
 
 def _front_text(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -62,7 +62,7 @@ class OptimizationConfigModel(Model):
     budget: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
     target: float | None = None
-    patience: int | None = Field(default=None, ge=1)
+    patience: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
     seed: int = Field(default=0, ge=0)
     holdout: float = Field(default=0.25, ge=0, le=0.9)
 

@@ -16,7 +16,7 @@ from strategy_optimizer.space import ParameterSpace
 POLICIES = ("bo", "hybrid", "ga")
 THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
-THOUGHTS = ((1e-3, 300), (1e-2, 1000))
+THOUGHTS = ((1e-3, 200), (1e-2, 1000))
 MODEL_TRIALS = 300  # from so many on the model shares the trials with the genetic algorithm
 MODEL_DIMENSIONS = 20  # from so many parameters on it does so from the beginning
 
@@ -38,7 +38,7 @@ class AutoOptimizer(HybridOptimizer):
     After the first design, and each time the trials have doubled, it compares the time that trials take with the
     time a model takes to choose them. Where thinking is affordable, the model chooses (`bo`), and beyond 300 trials
     or 20 parameters it shares them with the genetic algorithm (`hybrid`). Where trials are quicker than thoughts, the
-    model chooses the first 300 (1,000 from a millisecond on), and the genetic algorithm breeds the others by the
+    model chooses the first 200 (1,000 from a millisecond on), and the genetic algorithm breeds the others by the
     hundred (`ga`). :attr:`reason` says what was chosen and why.
 
     Examples
@@ -155,5 +155,5 @@ def as_time(seconds: float) -> str:
     """
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds / 1e-6:.2g} us"
+            return f"{float(f'{seconds / size:.2g}'):,g} {unit}"
+    return f"{float(f'{seconds / 1e-6:.2g}'):g} us"

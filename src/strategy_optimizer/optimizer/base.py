@@ -373,13 +373,17 @@ class Optimizer(ABC):
         """``"exhausted"`` when the last ask found no further untried point, else None."""
         return "exhausted" if self._exhausted else None
 
+    def _best_row(self) -> int | None:
+        """Return the row of the log that wins; None before a trial completed feasibly."""
+        return self._ledger.best_row
+
     @property
     def best_point(self) -> FloatArray | None:
         """The best completed, feasible trial's point, (n_dims,); None before there is one.
 
         With several objectives the knee of the Pareto front, see :func:`~pareto.choice.knee_point`.
         """
-        row = self._ledger.best_row
+        row = self._best_row()
         return None if row is None else self.log.points[row].copy()
 
     @property
@@ -394,7 +398,7 @@ class Optimizer(ABC):
 
         A float; with several objectives a tuple of floats, the scores of :attr:`best_point`.
         """
-        row = self._ledger.best_row
+        row = self._best_row()
         if row is None:
             return None
         raw = (self._raw(self._ledger.competing_scores()[row])).tolist()
@@ -411,6 +415,10 @@ class Optimizer(ABC):
         scores = self._raw(self._ledger.competing_scores()[rows].reshape(-1, self.n_objectives))
         return ParetoFront(self.space.to_dicts(self.log.points[rows]), scores, rows, self.directions)
 
+    def report(self) -> dict[str, Any]:
+        """Return what the algorithm can say of this search beside its result, as JSON values."""
+        return {}
+
     def _raw(self, scores: FloatArray) -> FloatArray:
         """Turn larger-is-better scores, (..., m), into the caller's directions."""
         return scores * checks.signs_of(self.directions)
@@ -421,7 +429,7 @@ class Optimizer(ABC):
 
         With several objectives: since the last one that is on the Pareto front.
         """
-        row = self._ledger.best_row
+        row = self._best_row()
         if row is not None and self.n_objectives > 1:
             row = int(self._ledger.front_rows.max())
         return self.n_told if row is None else self.n_told - 1 - row

@@ -114,6 +114,7 @@ class BOOptimizer(Optimizer):
         self._hyperparameters: list[Hyperparameters] = []  # of the score's model and those of the constraints
         self._fitted_at = 0
         self._known: tuple[int, Outlook | None] | None = None  # trials told, what is believed after them
+        self._likeliest: tuple[int, int] | None = None  # trials told, the winner's row of a noisy search
 
     @property
     def batch_size(self) -> int:
@@ -157,6 +158,33 @@ class BOOptimizer(Optimizer):
                 break
             chosen = np.concatenate([chosen, found])
         return chosen
+
+    @property
+    def _noisy(self) -> bool:
+        """Whether the same point may score otherwise: it may be repeated, or its trials came with standard errors."""
+        return self.repeats > 1 or bool(np.isfinite(self.log.std_errors).any())
+
+    def _best_row(self) -> int | None:
+        """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
+        if not self._noisy or self.n_objectives > 1 or np.isfinite(self.log.winning_scores).sum() < 2:
+            return super()._best_row()
+        if self._likeliest is None or self._likeliest[0] != self.n_told:
+            self._likeliest = (self.n_told, self._find_likeliest())
+        return self._likeliest[1]
+
+    @in_one_thread
+    def _find_likeliest(self) -> int:
+        """Return the feasible trial with the best posterior mean; reading it leaves the search as it is."""
+        order = self._order()
+        data = self._data(order, self._densify(self.log.points[order]))[0]
+        known = (
+            self._hyperparameters[0] if self._hyperparameters else Hyperparameters.default(self.space.n_dims)
+        )
+        model = GaussianProcess(*_thinned(data), self._categorical, known)
+        means = np.where(
+            np.isfinite(self.log.winning_scores[order]), model.predict_mean(data.features), -np.inf
+        )
+        return int(order[np.argmax(means)])
 
     @in_one_thread
     def worth(self, dense: FloatArray) -> FloatArray | None:
@@ -205,8 +233,7 @@ class BOOptimizer(Optimizer):
         """
         if not feasible.any():
             return None
-        noisy = self.repeats > 1 or data.extra_noise is not None
-        values = model.predict_mean(data.features[feasible]) if noisy else data.targets[feasible]
+        values = model.predict_mean(data.features[feasible]) if self._noisy else data.targets[feasible]
         return float(values.max())
 
     def _worth(self, outlook: Outlook, chosen: FloatArray) -> Callable[[FloatArray], FloatArray]:

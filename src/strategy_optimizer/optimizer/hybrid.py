@@ -83,11 +83,26 @@ class HybridOptimizer(EnsembleOptimizer):
         del self.settings["algorithms"]
         self.calibration = Calibration()
 
+    def report(self) -> dict[str, Any]:
+        """Return authors, and what the screening of offspring saved and whether its predictions came true."""
+        found = self.calibration
+        screening = {
+            "bred": found.bred,
+            "dropped": found.dropped,
+            "calibration_error": found.error,
+            "calibration": found.table,
+        }
+        return super().report() | {"screening": screening}
+
     @property
     def _model(self) -> BOOptimizer:
         member = self.members[BO]
         assert isinstance(member, BOOptimizer)
         return member
+
+    def _best_row(self) -> int | None:
+        """See :class:`BOOptimizer`: of noisy trials the one that the model thinks best."""
+        return self._model._best_row()
 
     # -- screening
 

@@ -67,6 +67,10 @@ class Portfolio(Optimizer):
         authors = self._author_column()
         return {member.name: int((authors == k).sum()) for k, member in enumerate(self.members)}
 
+    def report(self) -> dict[str, Any]:
+        """Return how many trials each member proposed."""
+        return {"trials_by_author": self.trials_by_author}
+
     def _author_column(self) -> FloatArray:
         if len(self._authors) != 1:
             self._authors = [np.concatenate([np.empty(0), *self._authors])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from strategy_optimizer.errors import TaskError
 
@@ -23,8 +23,9 @@ class Budget:
     target : float, optional
         A score that is good enough. Like `patience` it is looked at after each batch of the optimizer (and
         after the last trial), so that a search ends with the same trial on every machine.
-    patience : int, optional
-        Trials in a row without a better score.
+    patience : int or "auto", optional
+        Trials in a row without a better score. ``"auto"``: when the last doubling of the trials, of 1,000 and more,
+        raised the best score by less than half a percent of its distance from the median trial.
 
     Examples
     --------
@@ -39,21 +40,22 @@ class Budget:
     evaluations: int | None = None
     seconds: float | None = None
     target: float | None = None
-    patience: int | None = None
+    patience: int | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("evaluations", "patience"):
-            check_count(name, getattr(self, name))
+        check_count("evaluations", self.evaluations)
+        if self.patience != "auto":
+            check_count("patience", self.patience, " or auto")
         if self.seconds is not None and not _is_number(self.seconds, above=0.0):
             raise TaskError(f"seconds is {self.seconds!r}; expected a number above 0")
         if self.target is not None and not _is_number(self.target):
             raise TaskError(f"target is {self.target!r}; expected a number")
 
 
-def check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any, other: str = "") -> None:
     """Refuse anything but None and whole numbers from 1 up; `name` is what the caller calls it."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise TaskError(f"{name} is {value!r}; expected a whole number from 1 up")
+        raise TaskError(f"{name} is {value!r}; expected a whole number from 1 up{other}")
 
 
 def _is_number(value: Any, above: float = -math.inf) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strategy_optimizer.optimizer.stopping import SearchProgress
 from strategy_optimizer.records import STOP_REASONS, StopReason
 from strategy_optimizer.space import Categorical, ParameterSpace
 from strategy_optimizer.tasks.result import Counts, Performance
@@ -30,10 +31,12 @@ def write_notes(
     counts: Counts,
     stop_reason: StopReason,
     rivals: FrontRivals | None = None,
+    progress: SearchProgress | None = None,
 ) -> tuple[str, ...]:
     """Return notes on a result, the gravest first; empty when there is nothing to add.
 
-    With several objectives `rivals` compares the front with the defaults.
+    With several objectives `rivals` compares the front with the defaults; with one `progress` says what more search
+    is expected to bring.
     """
     return (
         *(_against_defaults(best, defaults) if rivals is None else _front_against_defaults(rivals)),
@@ -41,6 +44,7 @@ def write_notes(
         *_few_trades(best),
         *_at_bounds(space, best_parameters),
         *_search(counts, stop_reason),
+        *_more_search(progress, stop_reason),
         *([] if best.held_out else [_NOTHING_HELD_OUT]),
     )
 
@@ -158,6 +162,16 @@ def _search(counts: Counts, stop_reason: StopReason) -> Iterator[str]:
             f"{counts.infeasible:,} of {counts.trials:,} trials do not satisfy the outcome constraints: "
             f"{tally_text(counts.violations)}"
         )
+
+
+def _more_search(progress: SearchProgress | None, stop_reason: StopReason) -> Iterator[str]:
+    if progress is None or stop_reason == "exhausted":
+        return
+    last, before, first = (f"{gain:.3g}" for gain in progress.gains)
+    yield (
+        f"as many trials again are expected to raise the score in sample by about {progress.expected:.2g}: the last "
+        f"three doublings of the trials raised it by {first}, {before} and {last}"
+    )
 
 
 def tally_text(tally: Mapping[str, int], most: int = 3) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def make_task(
     evaluations: int | None = None,
     seconds: float | None = None,
     target: float | None = None,
-    patience: int | None = None,
+    patience: int | Literal["auto"] | None = None,
     seed: int = 0,
     costs: Costs | None = None,
     fill: str = "next_open",

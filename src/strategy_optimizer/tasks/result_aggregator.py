@@ -23,6 +23,7 @@ from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import Objective, ParetoObjective
 from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.optimizer.checks import signs_of
+from strategy_optimizer.optimizer.stopping import SearchProgress, search_progress
 from strategy_optimizer.records import STOP_REASONS, StopReason, Trial
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.convergence import analyse_convergence
@@ -86,6 +87,7 @@ def aggregate(search: FinishedSearch) -> Result:
         counts,
         search.stop_reason,
         _rivals(search, front, defaults),
+        _progress(search.history),
     )
     return Result(
         task_id=search.task_id,
@@ -311,12 +313,20 @@ def _space_json(space: ParameterSpace) -> dict[str, Any]:
         return {"parameter_space": entries, "constraints": text}
 
 
+def _progress(history: TrialHistory) -> SearchProgress | None:
+    """Return how the best score grew; None with several objectives."""
+    if history.front is not None:
+        return None
+    return search_progress(np.where(history.column("feasible"), history.scores, -np.inf))
+
+
 def _optimizer_json(optimizer: Optimizer) -> dict[str, Any]:
     return {
         "name": optimizer.name,
         "reason": optimizer.reason,
         "budget": optimizer.budget,
         "settings": dict(optimizer.settings),
+        **optimizer.report(),
     }
 
 

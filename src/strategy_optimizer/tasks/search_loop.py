@@ -21,6 +21,7 @@ from strategy_optimizer.errors import CheckpointError, OptimizerStateError, Task
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.optimizer import Optimizer, restore_optimizer
 from strategy_optimizer.optimizer.state import decode_array, encode_array
+from strategy_optimizer.optimizer.stopping import LEAST_TRIALS, has_converged
 from strategy_optimizer.records import CheckpointSaved, Finished, Progress, Sink, Started, StopReason
 from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
@@ -170,7 +171,7 @@ class SearchLoop:
         """
         if self._target_reached():
             return "target"
-        if self.budget.patience is not None and self.history.stagnation >= self.budget.patience:
+        if self._converged():
             return "converged"
         self._in_flight = self.optimizer.ask_array(min(self.optimizer.batch_size, MAX_BATCH))
         return None if len(self._in_flight) else "exhausted"
@@ -203,6 +204,14 @@ class SearchLoop:
     def _target_reached(self) -> bool:
         target = self.budget.target
         return target is not None and self.history.best_score >= target
+
+    def _converged(self) -> bool:
+        patience = self.budget.patience
+        if patience != "auto":
+            return patience is not None and self.history.stagnation >= patience
+        if self.optimizer.n_objectives == 1:
+            return has_converged(self.optimizer.log.winning_scores)
+        return self.history.stagnation >= max(LEAST_TRIALS, len(self.history)) // 2
 
     # -- checkpoint ------------------------------------------------------------------------------------------
 
