@@ -20,7 +20,7 @@ from strategy_optimizer.space import ParameterSpace
 
 ENUMERATED = 4096  # points of a finite space that are all looked at
 FIT_POINTS, MODEL_POINTS = 256, 512  # the most that hyperparameters are fitted to, and that the model knows
-REFIT_GROWTH = 1.1  # more trials by this factor before the hyperparameters are fitted again
+REFIT_GROWTH = 1.2  # more trials by this factor before the hyperparameters are fitted again
 SURE_OF_FIT = 60  # trials from which a fit starts only where the last one ended
 FULL_BATCH, FEW_STEPS = 16, 2  # up to so many points each has a model of its own; more share a few
 WAITING_POINTS = 256  # points that are out and that a model expects, the latest ones

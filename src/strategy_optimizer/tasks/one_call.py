@@ -63,7 +63,8 @@ def make_task(
     data : str, path, frame, dict or Bars
         As for `load_bars`.
     optimizer : str
-        ``"auto"``, ``"random"``, ``"grid"``, ``"ga"``, ``"bo"`` or ``"nsga2"``, see `create_optimizer`.
+        ``"auto"``, ``"bo"``, ``"hybrid"``, ``"ensemble"``, ``"ga"``, ``"nsga2"``, ``"random"`` or ``"grid"``, see
+        `create_optimizer`.
     space : ParameterSpace, mapping or path of a JSON file, optional
         Other bounds for the strategy's parameters. Those it leaves out keep their default. By default the
         space that the strategy declares.
