@@ -605,7 +605,8 @@ class CatCma(Peer):
 PEERS: dict[str, Callable[[], Peer]] = {
     "egobox": Egobox,
     "ax": Ax,
-    "optuna-gp": lambda: OptunaPeer(_gp, conditional=False),
+    # Its samples are the same again when a rejected one is not told.
+    "optuna-gp": lambda: OptunaPeer(_gp, conditional=False, violated="worst"),
     "skopt": Skopt,
     "smac": Smac,
     "hebo": Hebo,

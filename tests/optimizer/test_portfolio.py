@@ -265,9 +265,9 @@ def test_the_policy_follows_the_cost_of_a_trial(
 def test_auto_changes_its_mind_when_the_cost_changes() -> None:
     optimizer = AutoOptimizer(bowl(), budget=2000, seed=1)
     assert optimizer.policy is None
-    search(optimizer, 290, seconds=1e-5)
+    search(optimizer, 190, seconds=1e-5)
     assert optimizer.policy == "bo"
-    assert "only the first 300 trials" in optimizer.reason
+    assert "only the first 200 trials" in optimizer.reason
     search(optimizer, 400, seconds=1e-5)
     assert optimizer.policy == "ga"
     assert optimizer.batch_size > 1
