@@ -271,7 +271,7 @@ def test_auto_changes_its_mind_when_the_cost_changes() -> None:
     search(optimizer, 400, seconds=1e-5)
     assert optimizer.policy == "ga"
     assert optimizer.batch_size > 1
-    search(optimizer, 1300, seconds=2.0)
+    search(optimizer, 1700, seconds=2.0)
     assert optimizer.policy == "hybrid"
     assert "a trial takes 2 s" in optimizer.reason
 
