@@ -1,6 +1,6 @@
 """Tables, tests and plots of finished runs.
 
-    .venv-search/bin/python benchmarks/search/report.py DIR [--reference bo] [--name NAME]
+    .venv-search/bin/python benchmarks/search/report.py DIR [--reference bo] [--optimizers ...] [--name NAME]
 
 Reads DIR/runs.jsonl, writes benchmarks/search/results/NAME.md and one plot a group of landscapes beside it. Only
 landscapes that every optimizer has finished count. A landscape's mean is over its seeds; the 10th percentile is
@@ -36,6 +36,7 @@ Runs = dict[str, dict[str, dict[int, dict[str, Any]]]]  # optimizer -> landscape
 def main() -> None:
     arguments = _arguments()
     records = valid(read_runs(arguments.folder / "runs.jsonl"))
+    records = [r for r in records if not arguments.optimizers or r["optimizer"] in arguments.optimizers]
     RESULTS.mkdir(exist_ok=True)
     text = [_head(arguments, records)]
     budgets = sorted({r["budget"] for r in records})
@@ -60,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--reference", help="compare the others with it (default: the first of ours that ran)"
     )
+    parser.add_argument("--optimizers", nargs="*", help="only these (default: all that ran)")
     parser.add_argument("--name", default="search")
     return parser.parse_args()
 

@@ -427,3 +427,11 @@ def test_the_data_of_another_day_are_another_search(call, tmp_path: Path, monkey
         assert call("optimize", "momentum", "-d", path, "-n", 300).code == 130
     write(901)
     assert call("optimize", "momentum", "-d", path, "-n", 300, "--resume").code == 2
+
+
+def test_the_best_of_an_earlier_search_come_first(call, tmp_path):
+    path = tmp_path / "trials.csv"
+    assert call("optimize", "momentum", "--evaluations", "40", "--export", str(path)).code == 0
+    outcome = call("optimize", "momentum", "--evaluations", "40", "--warm-start", str(path), "--json")
+    assert outcome.code == 0
+    assert any("4 points of an earlier search" in note for note in json.loads(outcome.out)["notes"])

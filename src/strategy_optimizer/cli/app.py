@@ -227,6 +227,14 @@ def optimize(
         int | None,
         typer.Option("--workers", "-w", parser=_whole, metavar="N", help="Cores to use; all by default."),
     ] = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            "--warm-start",
+            metavar="FILE",
+            help="Try the best trials of an earlier --export first, on these data.",
+        ),
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option("--checkpoint", metavar="DIR", help="Keep the search here, also when it is done."),
@@ -271,6 +279,7 @@ def optimize(
         fill=fill,
         holdout=holdout,
         workers=workers,
+        warm_start=warm_start,
         checkpoint=checkpoint,
         resume=resume,
         export=export or [],

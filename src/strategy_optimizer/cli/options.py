@@ -39,6 +39,7 @@ class OptimizeOptions:
     fill: str
     holdout: float
     workers: int | None
+    warm_start: Path | None
     checkpoint: Path | None
     resume: bool
     export: list[Path]

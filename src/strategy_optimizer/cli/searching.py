@@ -113,6 +113,7 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
         cash=options.cash,
         holdout=options.holdout,
         workers=options.workers,
+        warm_start=options.warm_start,
         progress=progress,
         **settings,
     )

@@ -53,6 +53,8 @@ class TaskSettings:
         Folder for the checkpoint.
     resume : bool
         Continue what the checkpoint holds.
+    start_points : tuple of mapping
+        Parameters to try before all others, as `warm_start.earlier_points` finds them.
     """
 
     optimizer: str = "auto"
@@ -64,6 +66,7 @@ class TaskSettings:
     workers: int | None = None
     checkpoint: str | Path | None = None
     resume: bool = False
+    start_points: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers)
@@ -183,7 +186,7 @@ class OptimizationTask:
                 f"target is {settings.budget.target:g}, one score, but the objective has several "
                 f"({self.objective}); use patience, or a reference point, which chooses on the front"
             )
-        return create_optimizer(
+        optimizer = create_optimizer(
             settings.optimizer,
             self.space,
             budget=planned,
@@ -191,6 +194,9 @@ class OptimizationTask:
             directions=self.objective.directions if several else None,
             **settings.optimizer_settings,
         )
+        if settings.start_points:
+            optimizer.suggest(self.space.from_dicts(list(settings.start_points)))
+        return optimizer
 
     def _make_loop(self, checkpoint: Checkpoint | None) -> SearchLoop:
         engine = PopulationEvaluator(
@@ -244,6 +250,7 @@ class OptimizationTask:
             seconds=loop.elapsed,
             trials_per_second=(len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
             n_resumed=loop.n_resumed,
+            n_start_points=len(self.settings.start_points),
         )
 
     # -- identity ------------------------------------------------------------------------------------------
@@ -267,6 +274,11 @@ class OptimizationTask:
             "rules": rules_json(self.rules),
             "seed": settings.seed,
             "optimizer": {"name": settings.optimizer, **settings.optimizer_settings},
+            **(
+                {"start_points": [dict(point) for point in settings.start_points]}
+                if settings.start_points
+                else {}
+            ),
         }
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -53,6 +53,7 @@ class FinishedSearch:
     seconds: float
     trials_per_second: float
     n_resumed: int
+    n_start_points: int = 0
 
     @property
     def in_sample(self) -> Window:
@@ -89,6 +90,7 @@ def aggregate(search: FinishedSearch) -> Result:
         _rivals(search, front, defaults),
         _progress(search.history),
     )
+    notes = (*_taken_over(search), *notes)
     return Result(
         task_id=search.task_id,
         strategy_name=search.strategy.label(),
@@ -311,6 +313,16 @@ def _space_json(space: ParameterSpace) -> dict[str, Any]:
         text = [c if isinstance(c, str) else f"Python: {c.__qualname__}" for c in space.constraints]
         entries = {name: parameter.to_json() for name, parameter in space.parameters.items()}
         return {"parameter_space": entries, "constraints": text}
+
+
+def _taken_over(search: FinishedSearch) -> Iterator[str]:
+    """Say what the points of an earlier search were worth; they are the first trials."""
+    n, history = search.n_start_points, search.history
+    if n == 0 or history.front is not None or history.best is None:
+        return
+    best = float(np.where(history.feasible, np.nan_to_num(history.scores, nan=-np.inf), -np.inf)[:n].max())
+    worth = f"the best of them scores {best:.4g} here" if np.isfinite(best) else "none of them works here"
+    yield f"{n} points of an earlier search were tried first: {worth}, the winner {history.best_score:.4g}"
 
 
 def _progress(history: TrialHistory) -> SearchProgress | None:
