@@ -27,7 +27,7 @@ def test_the_result_is_for_people(call) -> None:
     assert "defaults" in out
     assert "buy&hold" in out
     assert "lookback_period" in out
-    assert "40 by auto (bo 32) with seed 0" in out
+    assert "40 by auto (" in out
     assert "the reference simulator: all 17" in out
     assert "The same again: strategy-optimizer optimize momentum --from 2012 --evaluations 40" in out
     assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith(("The same", "trials")))

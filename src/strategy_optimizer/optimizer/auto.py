@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.ensemble import usual_seconds
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
-from strategy_optimizer.optimizer.hybrid import BO, GA, HybridOptimizer
+from strategy_optimizer.optimizer.hybrid import GA, HybridOptimizer
 from strategy_optimizer.optimizer.portfolio import Portfolio
 from strategy_optimizer.space import ParameterSpace
 
-POLICIES = ("bo", "hybrid", "ga")
+POLICIES = ("hybrid", "ga")
 THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
 THOUGHTS = ((1e-3, 200), (1e-2, 1000))
-MODEL_TRIALS = 300  # from so many on the model shares the trials with the genetic algorithm
-MODEL_DIMENSIONS = 20  # from so many parameters on it does so from the beginning
 
 
 class AutoOptimizer(HybridOptimizer):
@@ -36,10 +35,10 @@ class AutoOptimizer(HybridOptimizer):
     Notes
     -----
     After the first design, and each time the trials have doubled, it compares the time that trials take with the
-    time a model takes to choose them. Where thinking is affordable, the model chooses (`bo`), and beyond 300 trials
-    or 20 parameters it shares them with the genetic algorithm (`hybrid`). Where trials are quicker than thoughts, the
-    model chooses the first 200 (1,000 from a millisecond on), and the genetic algorithm breeds the others by the
-    hundred (`ga`). :attr:`reason` says what was chosen and why.
+    time a model takes to choose them. Where thinking is affordable, the model and a genetic algorithm whose offspring
+    it screens share the trials (`hybrid`, which on real strategies was ahead of the model alone at every budget).
+    Where trials are quicker than thoughts, they choose the first 200 (1,000 from a millisecond on), and the genetic
+    algorithm alone breeds the others by the hundred (`ga`). :attr:`reason` says what was chosen and why.
 
     Examples
     --------
@@ -47,7 +46,7 @@ class AutoOptimizer(HybridOptimizer):
     >>> optimizer = AutoOptimizer(space, budget=40, trial_seconds=60.0)
     >>> params, score = optimizer.optimize(lambda params: -((params["x"] - 1.0) ** 2))
     >>> optimizer.reason
-    'auto chose bo: a trial takes 60 s and choosing one 5 ms, so each of 40 trials is worth a thought'
+    'auto chose hybrid: a trial takes 60 s and choosing one 5 ms, so each is worth a thought'
     """
 
     name: ClassVar[str] = "auto"
@@ -64,13 +63,14 @@ class AutoOptimizer(HybridOptimizer):
     ) -> None:
         super().__init__(
             param_space,
-            trial_seconds=trial_seconds,
             budget=budget,
             seed=seed,
             directions=directions,
             repeats=repeats,
         )
         del self.settings["floor"]
+        self.settings["trial_seconds"] = checks.as_seconds(trial_seconds, "trial_seconds")
+        self._trial_seconds = trial_seconds
         self.policy: str | None = None  # one of `POLICIES`; None during the first design
         self._decide_at = self._n_first  # trials told at which the choice is looked at again
         self.reason = f"auto tries {self._n_first} points first, to see what a trial costs"
@@ -92,16 +92,17 @@ class AutoOptimizer(HybridOptimizer):
 
     def _decide(self) -> None:
         seconds = usual_seconds(self.log.seconds, self._trial_seconds)
-        self.policy, cause = choose_policy(seconds, self.n_told, self.budget, self.space.n_dims)
+        self.policy, cause = choose_policy(seconds, self.n_told, self.budget)
         self.reason = f"auto chose {self.policy}: {cause}"
-        ahead = [n for n in (MODEL_TRIALS, thoughts(seconds)) if n is not None and n > self.n_told]
+        most = thoughts(seconds)
+        ahead = [most] if most is not None and most > self.n_told else []
         self._decide_at = min([2 * self.n_told, *ahead])
 
     def _counts(self, n: int) -> IntArray:
-        if self.policy == "hybrid":
+        if self.policy != "ga":
             return super()._counts(n)
         counts = np.zeros(len(self.members), np.int64)
-        counts[GA if self.policy == "ga" else BO] = n
+        counts[GA] = n
         return counts
 
     def _proposals(self, k: int, n: int, attempt: int) -> FloatArray:
@@ -128,23 +129,19 @@ def thoughts(seconds: float) -> int | None:
     return next((n for below, n in THOUGHTS if seconds < below), None)
 
 
-def choose_policy(seconds: float, n_told: int, budget: int, n_dims: int) -> tuple[str, str]:
+def choose_policy(seconds: float, n_told: int, budget: int) -> tuple[str, str]:
     """Return the policy for the next trials and why.
 
-    >>> choose_policy(1e-5, 300, 2000, 5)
+    >>> choose_policy(1e-5, 200, 2000)
     ('ga', 'a trial takes 10 us and choosing one 5 ms, so trials are bred by the hundred instead')
     """
     costs = f"a trial takes {as_time(seconds)} and choosing one {as_time(THINKING_SECONDS)}"
     most = thoughts(seconds)
     if most is not None and n_told >= most:
         return "ga", f"{costs}, so trials are bred by the hundred instead"
-    if n_dims > MODEL_DIMENSIONS:
-        return "hybrid", f"{costs}, and {n_dims} parameters are many for a model alone"
-    if n_told >= MODEL_TRIALS:
-        return "hybrid", f"{costs}, and after {n_told:,} trials a model alone gains little"
     if most is not None and most < budget:
-        return "bo", f"{costs}, so only the first {most:,} trials are worth a thought"
-    return "bo", f"{costs}, so each of {min(budget, MODEL_TRIALS):,} trials is worth a thought"
+        return "hybrid", f"{costs}, so only the first {most:,} are worth a thought"
+    return "hybrid", f"{costs}, so each is worth a thought"
 
 
 def as_time(seconds: float) -> str:

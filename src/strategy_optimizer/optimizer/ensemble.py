@@ -27,6 +27,7 @@ MEMBERS: dict[str, type[Optimizer]] = {
 UNPLANNED: dict[str, dict[str, None]] = {
     "ga": {"population_size": None, "generations": None, "mutation_rate": None}
 }
+QUICK_SECONDS = 1e-3  # quicker trials count as this
 UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
 # Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
 THINKING = {"bo": 5e-3, "ga": 1e-5, "random": 5e-6}
@@ -44,7 +45,8 @@ class EnsembleOptimizer(Portfolio):
     floor : float
         No algorithm gets less than this share of the trials.
     trial_seconds : float, optional
-        What a trial takes. None: the seconds that are told; until then, or where none are, a hundredth of a second.
+        What a trial takes. None: the median of the told seconds, rounded down to a power of ten and a millisecond at
+        least; until some are told a hundredth of a second.
     budget, seed, directions, repeats
         See :class:`Optimizer`.
 
@@ -107,10 +109,15 @@ class EnsembleOptimizer(Portfolio):
         return divided(n, self._credit.shares, self._rng)
 
     def _reflect(self, told: Told, authors: IntArray) -> None:
-        self._credit.expect(self._thinking + usual_seconds(self.log.seconds, self._trial_seconds))
-        seconds = np.where(authors >= 0, self._thinking[authors], 0.0)
-        seconds = seconds + usual_seconds(self.log.seconds, self._trial_seconds)
-        self._credit.note(authors, self._gains(told), seconds)
+        costs = self._costs()
+        self._credit.expect(costs)
+        self._credit.note(authors, self._gains(told), costs[authors])
+
+    def _costs(self) -> FloatArray:
+        """Return what a trial of each member takes, thinking included, in seconds, (members,)."""
+        seconds = usual_seconds(self.log.seconds, self._trial_seconds)
+        # Rounded, so that the same search on another machine most often shares out alike.
+        return self._thinking + 10.0 ** math.floor(math.log10(max(seconds, QUICK_SECONDS)))
 
     def _gains(self, told: Told) -> FloatArray:
         """Return by how much each trial improved, (n,), in units of the best score's distance from the median."""

@@ -32,18 +32,17 @@ class HybridOptimizer(EnsembleOptimizer):
         Where to search.
     floor : float
         Neither algorithm gets less than this share of the trials.
-    trial_seconds : float, optional
-        What a trial takes, see :class:`EnsembleOptimizer`.
     budget, seed, directions, repeats
         See :class:`Optimizer`.
 
     Notes
     -----
-    There is no fixed split: each algorithm's share follows what its trials improved lately, per second, as in
-    :class:`EnsembleOptimizer`. For each trial of its own the genetic algorithm breeds eight children. Those
-    that the Gaussian process gives less than a chance of 5 % to be among the better quarter are not run; of the
-    others the one with the largest expected improvement is. How many were saved, and whether the predictions
-    came true, is in :attr:`calibration`: to see that of the dropped ones too, one in twenty is run all the same.
+    There is no fixed split: each algorithm's share follows what its trials improved lately, as in
+    :class:`EnsembleOptimizer`; both think with the same model, so a trial of either takes as long. For each trial of
+    its own the genetic algorithm breeds eight children. Those that the Gaussian process gives less than a chance of
+    5 % to be among the better quarter are not run; of the others the one with the largest expected improvement is. How
+    many were saved, and whether the predictions came true, is in :attr:`calibration`: to see that of the dropped ones
+    too, one in twenty is run all the same.
 
     Examples
     --------
@@ -64,7 +63,6 @@ class HybridOptimizer(EnsembleOptimizer):
         param_space: ParameterSpace,
         *,
         floor: float = 0.1,
-        trial_seconds: float | None = None,
         budget: int = 200,
         seed: int = 0,
         directions: str | Sequence[str] | None = None,
@@ -74,13 +72,12 @@ class HybridOptimizer(EnsembleOptimizer):
             param_space,
             algorithms=("ga", "bo"),
             floor=floor,
-            trial_seconds=trial_seconds,
             budget=budget,
             seed=seed,
             directions=directions,
             repeats=repeats,
         )
-        del self.settings["algorithms"]
+        del self.settings["algorithms"], self.settings["trial_seconds"]
         self.calibration = Calibration()
 
     def report(self) -> dict[str, Any]:
@@ -103,6 +100,10 @@ class HybridOptimizer(EnsembleOptimizer):
     def _best_row(self) -> int | None:
         """See :class:`BOOptimizer`: of noisy trials the one that the model thinks best."""
         return self._model._best_row()
+
+    def _costs(self) -> FloatArray:
+        """Return the same for both: no clock decides."""
+        return np.ones(2)
 
     # -- screening
 
