@@ -9,6 +9,7 @@ import numpy as np
 
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.ensemble import usual_seconds
+from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.hybrid import GA, HybridOptimizer
 from strategy_optimizer.optimizer.portfolio import Portfolio
@@ -92,7 +93,11 @@ class AutoOptimizer(HybridOptimizer):
 
     def _decide(self) -> None:
         seconds = usual_seconds(self.log.seconds, self._trial_seconds)
+        before = self.policy
         self.policy, cause = choose_policy(seconds, self.n_told, self.budget)
+        genetic = self.members[GA]
+        if self.policy == "ga" != before and isinstance(genetic, GAOptimizer):
+            genetic.restart()  # or it would go on around the peak that the model has found
         self.reason = f"auto chose {self.policy}: {cause}"
         most = thoughts(seconds)
         ahead = [most] if most is not None and most > self.n_told else []

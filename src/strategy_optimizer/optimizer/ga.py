@@ -144,6 +144,11 @@ class GAOptimizer(EvolutionaryOptimizer):
         """Times the search began anew from fresh points."""
         return self._n_restarts
 
+    def restart(self) -> None:
+        """Begin anew from fresh points; what was found so far comes back in with the second restart after."""
+        self._integrate()
+        self._restart()
+
     # -- learning
     # -------------------------------------------------------------------------------------------------
 
