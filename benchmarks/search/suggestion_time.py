@@ -2,9 +2,9 @@
 
     .venv-search/bin/python benchmarks/search/suggestion_time.py > benchmarks/search/results/suggestion_time.md
 
-The trials are those of a random search on the moving-average cross over the S&P 500, eight parameters. Each suggestion is
-told before the next one is asked for, so that fits of the hyperparameters are in the mean as often as in a search; the
-median leaves most of them out.
+The trials are those of a random search on the moving-average cross over the S&P 500, eight parameters. Each suggestion
+is told before the next one is asked for, so that fits of the hyperparameters are in the mean as often as in a search;
+the median leaves most of them out.
 """
 
 from __future__ import annotations
