@@ -605,8 +605,8 @@ class CatCma(Peer):
 PEERS: dict[str, Callable[[], Peer]] = {
     "egobox": Egobox,
     "ax": Ax,
-    # Its samples are the same again when a rejected one is not told.
-    "optuna-gp": lambda: OptunaPeer(_gp, conditional=False, violated="worst"),
+    # A trial that it is not told of leaves its model as it was, and it suggests the same point again.
+    "optuna-gp": lambda: OptunaPeer(_gp, conditional=False, failed="worst", violated="worst"),
     "skopt": Skopt,
     "smac": Smac,
     "hebo": Hebo,
