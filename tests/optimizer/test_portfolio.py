@@ -249,8 +249,9 @@ def test_reading_the_winner_of_a_noisy_search_changes_nothing(name: str) -> None
     [
         (1e-5, 12, 2000, "hybrid"),
         (1e-5, 200, 2000, "ga"),
+        (1e-5, 200, 400, "hybrid"),
         (5e-3, 300, 2000, "hybrid"),
-        (5e-3, 1000, 2000, "ga"),
+        (5e-3, 1000, 9000, "ga"),
         (1.0, 12, 200, "hybrid"),
         (1.0, 5000, 9000, "hybrid"),
     ],

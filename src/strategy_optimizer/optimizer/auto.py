@@ -142,6 +142,8 @@ def choose_policy(seconds: float, n_told: int, budget: int) -> tuple[str, str]:
     """
     costs = f"a trial takes {as_time(seconds)} and choosing one {as_time(THINKING_SECONDS)}"
     most = thoughts(seconds)
+    if most is not None and budget <= 2 * most:  # too few would be left for a population to get anywhere
+        most = None
     if most is not None and n_told >= most:
         return "ga", f"{costs}, so trials are bred by the hundred instead"
     if most is not None and most < budget:
