@@ -15,7 +15,6 @@ from strategy_optimizer.optimizer.hybrid import GA, HybridOptimizer
 from strategy_optimizer.optimizer.portfolio import Portfolio
 from strategy_optimizer.space import ParameterSpace
 
-POLICIES = ("hybrid", "ga")
 THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
 THOUGHTS = ((1e-3, 200), (1e-2, 1000))
@@ -37,9 +36,9 @@ class AutoOptimizer(HybridOptimizer):
     -----
     After the first design, and each time the trials have doubled, it compares the time that trials take with the
     time a model takes to choose them. Where thinking is affordable, the model and a genetic algorithm whose offspring
-    it screens share the trials (`hybrid`, which on real strategies was ahead of the model alone at every budget).
-    Where trials are quicker than thoughts, they choose the first 200 (1,000 from a millisecond on), and the genetic
-    algorithm alone breeds the others by the hundred (`ga`). :attr:`reason` says what was chosen and why.
+    it screens share the trials (`hybrid`, which on real strategies did as well as the model alone). Where trials are
+    quicker than thoughts, they choose the first 200 (1,000 from a millisecond on), and the genetic algorithm alone
+    breeds the others by the hundred (`ga`). :attr:`reason` says what was chosen and why.
 
     Examples
     --------
@@ -72,7 +71,7 @@ class AutoOptimizer(HybridOptimizer):
         del self.settings["floor"]
         self.settings["trial_seconds"] = checks.as_seconds(trial_seconds, "trial_seconds")
         self._trial_seconds = trial_seconds
-        self.policy: str | None = None  # one of `POLICIES`; None during the first design
+        self.policy: str | None = None  # "hybrid" or "ga"; None during the first design
         self._decide_at = self._n_first  # trials told at which the choice is looked at again
         self.reason = f"auto tries {self._n_first} points first, to see what a trial costs"
 
@@ -99,7 +98,7 @@ class AutoOptimizer(HybridOptimizer):
         if self.policy == "ga" != before and isinstance(genetic, GAOptimizer):
             genetic.restart()  # or it would go on around the peak that the model has found
         self.reason = f"auto chose {self.policy}: {cause}"
-        most = thoughts(seconds)
+        most = thoughts(seconds, self.budget)
         ahead = [most] if most is not None and most > self.n_told else []
         self._decide_at = min([2 * self.n_told, *ahead])
 
@@ -126,12 +125,14 @@ class AutoOptimizer(HybridOptimizer):
         self._decide_at = int(data["decide_at"])
 
 
-def thoughts(seconds: float) -> int | None:
+def thoughts(seconds: float, budget: int) -> int | None:
     """Return how many trials of so many seconds a model is to choose; None: all of them.
 
-    A step function, so that the same search on another machine most often makes the same choices.
+    A step function, so that the same search on another machine most often makes the same choices. Where less than as
+    many again would be left, a population would get nowhere with them: the model chooses them too.
     """
-    return next((n for below, n in THOUGHTS if seconds < below), None)
+    most = next((n for below, n in THOUGHTS if seconds < below), None)
+    return None if most is None or budget <= 2 * most else most
 
 
 def choose_policy(seconds: float, n_told: int, budget: int) -> tuple[str, str]:
@@ -141,14 +142,12 @@ def choose_policy(seconds: float, n_told: int, budget: int) -> tuple[str, str]:
     ('ga', 'a trial takes 10 us and choosing one 5 ms, so trials are bred by the hundred instead')
     """
     costs = f"a trial takes {as_time(seconds)} and choosing one {as_time(THINKING_SECONDS)}"
-    most = thoughts(seconds)
-    if most is not None and budget <= 2 * most:  # too few would be left for a population to get anywhere
-        most = None
-    if most is not None and n_told >= most:
-        return "ga", f"{costs}, so trials are bred by the hundred instead"
-    if most is not None and most < budget:
+    most = thoughts(seconds, budget)
+    if most is None:
+        return "hybrid", f"{costs}, so each is worth a thought"
+    if n_told < most:
         return "hybrid", f"{costs}, so only the first {most:,} are worth a thought"
-    return "hybrid", f"{costs}, so each is worth a thought"
+    return "ga", f"{costs}, so trials are bred by the hundred instead"
 
 
 def as_time(seconds: float) -> str:

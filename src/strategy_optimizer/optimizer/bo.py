@@ -166,7 +166,7 @@ class BOOptimizer(Optimizer):
 
     def _best_row(self) -> int | None:
         """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
-        if not self._noisy or self.n_objectives > 1 or np.isfinite(self.log.winning_scores).sum() < 2:
+        if not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
             return super()._best_row()
         if self._likeliest is None or self._likeliest[0] != self.n_told:
             self._likeliest = (self.n_told, self._find_likeliest())
@@ -243,9 +243,8 @@ class BOOptimizer(Optimizer):
         if len(ahead) + len(chosen):
             features = self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:])
             models = [model.expecting(features) for model in models]
-            if (
-                to_beat is not None
-            ):  # what is expected already is no improvement: or all would go to one place
+            if to_beat is not None:
+                # What is expected already is no improvement: or all would go to one place.
                 to_beat = max(to_beat, float(models[0].scores[-len(features) :].max()))
 
         def worth(points: FloatArray) -> FloatArray:
