@@ -48,6 +48,9 @@ class Trial:
         Wall time of the group that it was evaluated in, divided by the trials of the group.
     reason : str
         Why it failed, or which outcome constraint it violates; else empty.
+    author : str or None
+        The algorithm that proposed it; None for nobody (the first design, a point of the caller) and while the
+        search runs.
     """
 
     number: int
@@ -58,6 +61,7 @@ class Trial:
     feasible: bool
     seconds: float
     reason: str = ""
+    author: str | None = None
 
 
 @dataclass(frozen=True)

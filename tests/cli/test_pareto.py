@@ -19,12 +19,12 @@ def test_the_front_is_shown_with_the_winner_marked(call) -> None:
     assert outcome.code == 0
     out = outcome.out
     assert "objectives maximize sharpe_ratio, minimize max_drawdown\n" in out
-    assert "60 by nsga2 with seed 0" in out
+    assert "60 by auto (bo 48) with seed 0" in out
     assert "that no other one beats in every objective; the winner is its knee" in out
     rows = [line for line in out.splitlines() if line.startswith("winner ")]
     assert len(rows) == 1
     assert "\nscore" not in out
-    assert "auto chose nsga2: 2 objectives" in outcome.err
+    assert "auto tries 12 points first" in outcome.err
     assert all(
         len(line) <= 80 for line in out.splitlines() if not line.startswith(("The same", "front", "trials"))
     )
@@ -39,7 +39,7 @@ def test_a_wide_terminal_shows_the_parameters_of_each_point(call, monkeypatch: p
 
 
 def test_a_long_front_is_cut_but_keeps_ends_and_winner(call, monkeypatch: pytest.MonkeyPatch) -> None:
-    longer = ("optimize", "momentum", *PAIR, "--evaluations", 300)
+    longer = ("optimize", "momentum", *PAIR, "--evaluations", 300, "--optimizer", "nsga2")
     front = json.loads(call(*longer, "--json").out)["pareto_front"]
     monkeypatch.setattr(result_view, "FRONT_ROWS", 3)
     out = call(*longer).out

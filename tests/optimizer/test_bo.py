@@ -264,9 +264,11 @@ def test_told_noise_is_believed():
     optimizer.tell_array(x, scores, std_errors=errors)
     asked = [params["x"] for params in optimizer.ask(3)]  # the first design may come first
     optimizer.tell([{"x": value} for value in asked], [-((value - 0.5) ** 2) for value in asked])
-    data = optimizer._data(optimizer._order(), optimizer.log.points[optimizer._order()])
-    assert data[0].extra_noise is not None
-    assert data[0].extra_noise.max() > 100 * np.median(data[0].extra_noise)
+    belief = optimizer._belief()
+    assert belief is not None
+    noise = belief.score_models[0].extra_noise
+    assert noise is not None
+    assert noise.max() > 100 * np.median(noise)
 
 
 def test_a_state_without_history_is_small_and_continues():

@@ -221,12 +221,6 @@ def test_a_front_that_is_a_surface_gets_a_larger_population() -> None:
         assert create_optimizer("nsga2", cube(2), budget=1000, directions=directions).batch_size == size
 
 
-def test_auto_takes_it_for_several_objectives() -> None:
-    optimizer = create_optimizer("auto", cube(2), budget=100, directions=["maximize", "minimize"])
-    assert optimizer.name == "nsga2"
-    assert optimizer.reason.startswith("auto chose nsga2: 2 objectives, and the space has infinitely many")
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -12,9 +12,10 @@ import pytest
 from contracts.optimizer import OptimizerContract, mixed_space
 from strategy_optimizer.errors import OptimizerSettingError
 from strategy_optimizer.optimizer import Optimizer, create_optimizer, restore_optimizer
-from strategy_optimizer.optimizer.auto import AutoOptimizer, as_time, choose_policy
+from strategy_optimizer.optimizer.auto import AutoOptimizer, ParetoAutoOptimizer
+from strategy_optimizer.optimizer.cost_policy import CostPolicy, as_time, usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
-from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer, usual_seconds
+from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer
 from strategy_optimizer.optimizer.hybrid import HybridOptimizer
 from strategy_optimizer.optimizer.portfolio import divided
 from strategy_optimizer.optimizer.screening import Calibration
@@ -259,20 +260,58 @@ def test_reading_the_winner_of_a_noisy_search_changes_nothing(name: str) -> None
 def test_the_policy_follows_the_cost_of_a_trial(
     seconds: float, n_told: int, budget: int, policy: str
 ) -> None:
-    assert choose_policy(seconds, n_told, budget)[0] == policy
+    choice = CostPolicy("hybrid", "ga", budget=budget, first_review=12)
+    choice.review(n_told, np.full(n_told, seconds))
+    assert choice.chosen == policy
+    assert choice.is_due(2 * n_told)
+
+
+def test_trials_that_run_at_once_cost_less_of_the_time() -> None:
+    choices = [
+        CostPolicy("hybrid", "ga", budget=20_000, first_review=12, trial_seconds=0.05, parallel=parallel)
+        for parallel in (1, 8)
+    ]
+    for choice in choices:
+        choice.review(2000, np.empty(0))
+    assert [choice.chosen for choice in choices] == ["hybrid", "ga"]
+    assert "a trial takes 6.2 ms of time with 8 at once" in choices[1].reason
+    assert AutoOptimizer(bowl(), budget=99, trial_seconds=1.0, parallel=8).batch_size == 8  # the first design
+    optimizer = AutoOptimizer(bowl(), budget=99, trial_seconds=1.0, parallel=8)
+    search(optimizer, 20)
+    assert optimizer.batch_size == 8
+
+
+def test_auto_with_several_objectives_thinks_first_and_then_breeds() -> None:
+    directions = ["maximize", "minimize"]
+    optimizer = create_optimizer("auto", bowl(), budget=1000, directions=directions, trial_seconds=1e-5)
+    assert isinstance(optimizer, ParetoAutoOptimizer)
+
+    def spend(n: int) -> None:
+        while optimizer.n_told < n:
+            batch = optimizer.ask(min(optimizer.batch_size, n - optimizer.n_told))
+            optimizer.tell(batch, [(height(params), params["x"]) for params in batch])
+
+    spend(150)
+    assert "auto chose bo" in optimizer.reason
+    assert optimizer.trials_by_author["bo"] == 150 - optimizer._n_first
+    again = restore_optimizer(bowl(), json.loads(json.dumps(optimizer.state())))
+    assert again.ask(3) == optimizer.ask(3)
+    spend(400)
+    assert "auto chose nsga2" in optimizer.reason
+    assert optimizer.trials_by_author["nsga2"] >= 150
 
 
 def test_auto_changes_its_mind_when_the_cost_changes() -> None:
     optimizer = AutoOptimizer(bowl(), budget=2000, seed=1)
-    assert optimizer.policy is None
+    assert optimizer.policy.chosen is None
     search(optimizer, 190, seconds=1e-5)
-    assert optimizer.policy == "hybrid"
+    assert optimizer.policy.chosen == "hybrid"
     assert "only the first 200 are worth a thought" in optimizer.reason
     search(optimizer, 400, seconds=1e-5)
-    assert optimizer.policy == "ga"
+    assert optimizer.policy.chosen == "ga"
     assert optimizer.batch_size > 1
     search(optimizer, 1700, seconds=2.0)
-    assert optimizer.policy == "hybrid"
+    assert optimizer.policy.chosen == "hybrid"
     assert "a trial takes 2 s" in optimizer.reason
 
 

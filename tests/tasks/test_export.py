@@ -41,7 +41,7 @@ def history() -> TrialHistory:
     return history
 
 
-HEAD = ["trial", "state", "reason", "feasible", "score", "seconds"]
+HEAD = ["trial", "state", "reason", "feasible", "score", "seconds", "author"]
 
 
 def test_csv(history: TrialHistory, tmp_path: Path) -> None:

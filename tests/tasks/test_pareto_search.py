@@ -268,9 +268,9 @@ def found() -> Result:
     )
 
 
-def test_auto_takes_nsga2_and_the_result_has_the_whole_front(found: Result) -> None:
-    assert found.optimizer["name"] == "nsga2"
-    assert "3 objectives" in found.optimizer["reason"]
+def test_auto_thinks_of_each_trial_and_the_result_has_the_whole_front(found: Result) -> None:
+    assert found.optimizer["name"] == "auto"
+    assert "auto chose bo" in found.optimizer["reason"]
     history = found.history
     gains = ParetoObjective(THREE).gains(history.metrics)
     assert {point.trial - 1 for point in found.pareto_front} == brute_front(gains, history.feasible)
@@ -308,7 +308,6 @@ def test_a_reference_point_chooses_another_winner_of_the_same_front(found: Resul
     other = optimize(
         Rise,
         random_bars(),
-        "nsga2",
         evaluations=240,
         seed=2,
         objective=THREE,
@@ -397,7 +396,11 @@ def test_a_front_whose_ends_cannot_be_reproduced_is_an_error(monkeypatch: pytest
             OptimizerSettingError,
             "ga optimises exactly one objective, found 3 directions",
         ),
-        ({"optimizer": "bo"}, OptimizerSettingError, "bo optimises exactly one objective.*use nsga2"),
+        (
+            {"optimizer": "hybrid"},
+            OptimizerSettingError,
+            "hybrid optimises exactly one.*use auto, bo or nsga2",
+        ),
         ({"target": 1.0}, TaskError, "target is 1, one score, but the objective has several"),
         ({"objective": ["sharpe_ratio", "max_drawdwn"]}, ObjectiveError, "did you mean 'max_drawdown'"),
         ({"objective": ["sharpe_ratio"]}, ObjectiveError, "two metrics or more, found sharpe_ratio"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from strategy_optimizer import optimize
@@ -29,7 +32,14 @@ def test_patience_is_a_number_or_auto() -> None:
         Budget(patience="some")  # type: ignore[arg-type]
 
 
-def test_a_result_says_who_proposed_what() -> None:
+def test_a_result_says_who_proposed_what(tmp_path: Path) -> None:
     result = optimize("momentum", "nasdaq", optimizer="hybrid", evaluations=60, seed=1)
     assert sum(result.optimizer["trials_by_author"].values()) <= 60
     assert result.optimizer["screening"]["bred"] > 0
+    authors = [trial.author for trial in result.history]
+    assert {name: authors.count(name) for name in ("ga", "bo")} == result.optimizer["trials_by_author"]
+    path = tmp_path / "trials.csv"
+    result.export(path)
+    with path.open() as file:
+        assert [row["author"] or None for row in csv.DictReader(file)] == authors
+    assert [entry.get("author") for entry in result.to_dict()["optimization_history"]] == authors

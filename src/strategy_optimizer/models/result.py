@@ -33,6 +33,7 @@ class TrialModel(Model):
     state: TrialState = "completed"
     seconds: Number = None
     reason: str = ""
+    author: str | None = None
 
 
 class ConvergenceModel(Model):

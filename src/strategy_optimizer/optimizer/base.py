@@ -415,6 +415,11 @@ class Optimizer(ABC):
         scores = self._raw(self._ledger.competing_scores()[rows].reshape(-1, self.n_objectives))
         return ParetoFront(self.space.to_dicts(self.log.points[rows]), scores, rows, self.directions)
 
+    @property
+    def authors(self) -> list[str | None]:
+        """Who proposed each told trial, in the order of telling; None for nobody."""
+        return [self.name] * self.n_told
+
     def report(self) -> dict[str, Any]:
         """Return what the algorithm can say of this search beside its result, as JSON values."""
         return {}

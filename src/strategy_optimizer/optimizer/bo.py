@@ -3,53 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import Optimizer
-from strategy_optimizer.optimizer.bayes.acquisition import log_expected_improvement, log_probability_above
+from strategy_optimizer.optimizer.bayes.acquisition import log_probability_above
+from strategy_optimizer.optimizer.bayes.belief import (
+    Belief,
+    Data,
+    hypervolume_reference,
+    margin_data,
+    score_data,
+)
 from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch
 from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters, fit
 from strategy_optimizer.optimizer.bayes.threads import in_one_thread
-from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
-from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray, Told
+from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
+from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
+from strategy_optimizer.optimizer.pareto.survival import crowding_survivors
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.space import ParameterSpace
 
 ENUMERATED = 4096  # points of a finite space that are all looked at
-FIT_POINTS, MODEL_POINTS = 256, 512  # the most that hyperparameters are fitted to, and that the model knows
+FIT_POINTS = 256  # the most that hyperparameters are fitted to
 REFIT_GROWTH = 1.2  # more trials by this factor before the hyperparameters are fitted again
 SURE_OF_FIT = 60  # trials from which a fit starts only where the last one ended
 FULL_BATCH, FEW_STEPS = 16, 2  # up to so many points each has a model of its own; more share a few
 WAITING_POINTS = 256  # points that are out and that a model expects, the latest ones
 ELITE = 24  # best trials from which candidates descend
-
-
-class Data(NamedTuple):
-    """What one model learns from."""
-
-    features: FloatArray  # (n, d)
-    targets: FloatArray  # (n,) standardised
-    extra_noise: FloatArray | None  # (n,) known variances, in units of the targets
-
-
-class Outlook(NamedTuple):
-    """What is believed after some trials."""
-
-    models: list[GaussianProcess]  # of the score and of each outcome constraint
-    thresholds: list[float]  # in the units of their targets; the score's is not used
-    best: float | None  # the target to improve on, None before a feasible trial
-    elite: FloatArray  # (k, d) dense points, best first
-    scores: FloatArray  # (n,) NaN where failed
-    targets: FloatArray  # (n,) what the scores became
-
-    def target_of(self, score: float) -> float:
-        """Return the target that stands for a score, between those of the trials beside it."""
-        known = ~np.isnan(self.scores)
-        order = np.argsort(self.scores[known], kind="stable")
-        return float(np.interp(score, self.scores[known][order], self.targets[known][order]))
 
 
 class BOOptimizer(Optimizer):
@@ -85,6 +68,7 @@ class BOOptimizer(Optimizer):
     """
 
     name: ClassVar[str] = "bo"
+    several: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -113,7 +97,7 @@ class BOOptimizer(Optimizer):
         self._first: FloatArray | None = None  # dense points of the first design that are not asked yet
         self._hyperparameters: list[Hyperparameters] = []  # of the score's model and those of the constraints
         self._fitted_at = 0
-        self._known: tuple[int, Outlook | None] | None = None  # trials told, what is believed after them
+        self._known: tuple[int, Belief | None] | None = None  # trials told, what is believed after them
         self._likeliest: tuple[int, int] | None = None  # trials told, the winner's row of a noisy search
 
     @property
@@ -145,15 +129,15 @@ class BOOptimizer(Optimizer):
     @in_one_thread
     def _choose(self, n: int) -> FloatArray:
         """Return up to n dense points, one after the other, each as if those before came out as expected."""
-        outlook = self._outlook()
-        if outlook is None:
+        belief = self._belief()
+        if belief is None:
             return self._sample(n)
         search = CandidateSearch(self.space, self._free, self._rng)
         chosen = np.empty((0, self.space.n_dims))
         at_once = _points_of_a_step(n)
         while len(chosen) < n:
-            worth = self._worth(outlook, chosen)
-            found = self._best_untried(search, worth, outlook.elite, chosen, min(at_once, n - len(chosen)))
+            worth = self._worth(belief, chosen)
+            found = self._best_untried(search, worth, belief.elite, chosen, min(at_once, n - len(chosen)))
             if len(found) == 0:
                 break
             chosen = np.concatenate([chosen, found])
@@ -166,7 +150,7 @@ class BOOptimizer(Optimizer):
 
     def _best_row(self) -> int | None:
         """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
-        if not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
+        if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
             return super()._best_row()
         if self._likeliest is None or self._likeliest[0] != self.n_told:
             self._likeliest = (self.n_told, self._find_likeliest())
@@ -176,11 +160,13 @@ class BOOptimizer(Optimizer):
     def _find_likeliest(self) -> int:
         """Return the feasible trial with the best posterior mean; reading it leaves the search as it is."""
         order = self._order()
-        data = self._data(order, self._densify(self.log.points[order]))[0]
+        features = self._features(self._densify(self.log.points[order]))
+        scores, errors = self._table(self.log.scores[order]), self._table(self.log.std_errors[order])
+        data = score_data(features, scores, errors, self.log.violations[order] <= 0.0)[0]
         known = (
             self._hyperparameters[0] if self._hyperparameters else Hyperparameters.default(self.space.n_dims)
         )
-        model = GaussianProcess(*_thinned(data), self._categorical, known)
+        model = GaussianProcess(*data.thinned(), self._categorical, known)
         means = np.where(
             np.isfinite(self.log.winning_scores[order]), model.predict_mean(data.features), -np.inf
         )
@@ -192,71 +178,82 @@ class BOOptimizer(Optimizer):
 
         Points that are out count as if they came out as expected.
         """
-        outlook = self._outlook()
-        return None if outlook is None else self._worth(outlook, dense[:0])(dense)
+        belief = self._belief()
+        return None if belief is None else self._worth(belief, dense[:0])(dense)
 
     @in_one_thread
     def chance_to_beat(self, dense: FloatArray, score: float) -> FloatArray | None:
         """Return how likely a trial of each dense point (n, d) beats a larger-is-better score, (n,); None as above."""
-        outlook = self._outlook()
-        if outlook is None:
+        belief = self._belief()
+        if belief is None:
             return None
-        mean, deviation = outlook.models[0].predict_trial(self._features(dense))
-        return np.exp(log_probability_above(mean, deviation, outlook.target_of(score)))
+        mean, deviation = belief.score_models[0].predict_trial(self._features(dense))
+        return np.exp(log_probability_above(mean, deviation, belief.target_of(score)))
 
-    def _outlook(self) -> Outlook | None:
+    def _belief(self) -> Belief | None:
         """Return what is believed after the told trials; None before two of them succeeded."""
         if self._known is None or self._known[0] != self.n_told:
-            self._known = (self.n_told, self._look() if np.isfinite(self.log.scores).sum() >= 2 else None)
+            self._known = (self.n_told, self._learnt() if (~self.log.failed).sum() >= 2 else None)
         return self._known[1]
 
-    def _look(self) -> Outlook:
+    def _learnt(self) -> Belief:
         order = self._order()
-        dense = self._densify(self.log.points[order])
-        data = self._data(order, dense)
-        self._fit(data)
+        dense, violations = self._densify(self.log.points[order]), self.log.violations[order]
+        features, scores = self._features(dense), self._table(self.log.scores[order])
+        may_win = (violations <= 0.0) & ~np.isnan(scores[:, 0])
+        data = score_data(features, scores, self._table(self.log.std_errors[order]), may_win)
+        margins = None if self.log.constraints is None else self.log.constraints[order]
+        constraints, thresholds = margin_data(features, margins)
+        self._fit([*data, *constraints])
         models = [
-            GaussianProcess(*_thinned(each), self._categorical, hyperparameters)
-            for each, hyperparameters in zip(data, self._hyperparameters, strict=True)
+            GaussianProcess(*each.thinned(), self._categorical, hyperparameters)
+            for each, hyperparameters in zip([*data, *constraints], self._hyperparameters, strict=True)
         ]
-        feasible = self.log.violations[order] <= 0.0
-        targets = data[0].targets
-        competing = np.where(feasible, targets, targets - 10.0 - self.log.violations[order])
-        elite = dense[np.argsort(-competing, kind="stable")[:ELITE]]
-        best = self._best_so_far(models[0], data[0], feasible)
-        return Outlook(models, [0.0, *self._thresholds(order)], best, elite, self.log.scores[order], targets)
+        m = self.n_objectives
+        targets = np.column_stack([each.targets for each in data])
+        front = self._front(models[:m], features[may_win], targets[may_win])
+        return Belief(
+            score_models=models[:m],
+            margin_models=models[m:],
+            thresholds=thresholds,
+            front=front,
+            reference=np.zeros(m) if front is None else hypervolume_reference(front),
+            elite=dense[self._best_first(targets, violations)[:ELITE]],
+            scores=scores,
+            targets=targets,
+        )
 
-    def _best_so_far(self, model: GaussianProcess, data: Data, feasible: BoolArray) -> float | None:
-        """Return what has to be improved on: the best target, by the model's mean where trials are noisy.
+    def _table(self, scores: FloatArray) -> FloatArray:
+        """Return scores as (n, m), also with one objective."""
+        return scores.reshape(-1, self.n_objectives)
+
+    def _best_first(self, targets: FloatArray, violations: FloatArray) -> IntArray:
+        """Return the trials from which candidates descend, the best first: feasible ones before the others."""
+        if self.n_objectives > 1:
+            return crowding_survivors(targets, violations, ELITE)
+        competing = np.where(violations <= 0.0, targets[:, 0], targets[:, 0] - 10.0 - violations)
+        return np.argsort(-competing, kind="stable")
+
+    def _front(
+        self, models: list[GaussianProcess], features: FloatArray, targets: FloatArray
+    ) -> FloatArray | None:
+        """Return the targets to improve on, (k, m), of the trials that may win: the models' own where they are noisy.
 
         A backtest gives the same score again, so its best trial is no luck. Of noisy trials the best one mostly is.
         """
-        if not feasible.any():
+        if len(targets) == 0:
             return None
-        values = model.predict_mean(data.features[feasible]) if self._noisy else data.targets[feasible]
-        return float(values.max())
+        if self._noisy:
+            targets = np.column_stack([model.predict_mean(features) for model in models])
+        return targets[is_non_dominated(targets)]
 
-    def _worth(self, outlook: Outlook, chosen: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    def _worth(self, belief: Belief, chosen: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Return the acquisition function of dense points once those out and `chosen` (k, d) came out as expected."""
-        models, to_beat = outlook.models, outlook.best
         ahead = self._ledger.pending.export()[1][:, : self.space.n_dims]
         if len(ahead) + len(chosen):
-            features = self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:])
-            models = [model.expecting(features) for model in models]
-            if to_beat is not None:
-                # What is expected already is no improvement: or all would go to one place.
-                to_beat = max(to_beat, float(models[0].scores[-len(features) :].max()))
-
-        def worth(points: FloatArray) -> FloatArray:
-            features = self._features(points)
-            total = np.zeros(len(points))
-            if to_beat is not None:
-                total += log_expected_improvement(*models[0].predict(features), to_beat)
-            for model, threshold in zip(models[1:], outlook.thresholds[1:], strict=True):
-                total += log_probability_above(*model.predict(features), threshold)
-            return total
-
-        return worth
+            belief = belief.expecting(self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:]))
+        acquisition = belief.acquisition()
+        return lambda points: acquisition(self._features(points))
 
     def _best_untried(
         self,
@@ -289,33 +286,11 @@ class BOOptimizer(Optimizer):
 
     def _order(self) -> IntArray:
         """Return the log's trials in an order that does not depend on how they were told: sums must not either."""
-        return np.lexsort((self.log.scores, self.log.keys))
+        return np.lexsort((*self._table(self.log.scores).T, self.log.keys))
 
     def _features(self, dense: FloatArray) -> FloatArray:
         points = self.space.deactivate(dense)
         return np.where(self._categorical, points, self.space.to_unit(points))
-
-    def _data(self, order: IntArray, dense: FloatArray) -> list[Data]:
-        """Return what the models of the score and of each outcome constraint learn from."""
-        features, scores = self._features(dense), self.log.scores[order]
-        targets = half_rank(scores)
-        errors, noise = self.log.std_errors[order], None
-        if np.isfinite(errors).any():
-            slope = _slope(scores, targets)
-            noise = (np.where(np.isnan(errors), 0.0, errors) * slope) ** 2
-        data = [Data(features, targets, noise)]
-        if self.log.constraints is not None:
-            for values in self.log.constraints[order].T:
-                known = ~np.isnan(values)
-                data.append(Data(features[known], standardised(values[known])[0], None))
-        return data
-
-    def _thresholds(self, order: IntArray) -> list[float]:
-        """Return zero in the units of each constraint's targets."""
-        if self.log.constraints is None:
-            return []
-        columns = (values[~np.isnan(values)] for values in self.log.constraints[order].T)
-        return [standardised(values)[1] for values in columns]
 
     def _fit(self, data: list[Data]) -> None:
         """Fit the hyperparameters anew where there is enough new to learn."""
@@ -329,7 +304,7 @@ class BOOptimizer(Optimizer):
         for each, last in zip(data, old, strict=True):
             starts = [Hyperparameters.default(d)] if last is None or n < SURE_OF_FIT else []
             starts = starts if last is None else [last, *starts]
-            fitted.append(fit(*_thinned(each, FIT_POINTS), self._categorical, starts))
+            fitted.append(fit(*each.thinned(FIT_POINTS), self._categorical, starts))
         self._hyperparameters, self._fitted_at = fitted, n
 
     # -- state
@@ -355,23 +330,3 @@ def _points_of_a_step(n: int) -> int:
 def first_trials(budget: int, d: int) -> int:
     """Return how many trials come before the first model of d parameters."""
     return int(np.clip(min(2 * d + 2, budget // 5), 5, 30))
-
-
-def _slope(scores: FloatArray, targets: FloatArray) -> float:
-    """Return how much a target changes with its score among the better half, which is warped by a line only."""
-    better = scores >= np.nanmedian(scores)
-    span = float(np.ptp(scores[better]))
-    return float(np.ptp(targets[better])) / span if span > 0.0 else 0.0
-
-
-def _thinned(data: Data, at_most: int = MODEL_POINTS) -> Data:
-    """Return at most so many points: half of them the best, the others an even choice of the rest."""
-    n = len(data.targets)
-    if n <= at_most:
-        return data
-    order = np.argsort(-data.targets, kind="stable")
-    best, others = order[: at_most // 2], np.sort(order[at_most // 2 :])
-    even = others[np.linspace(0, len(others) - 1, at_most - len(best)).astype(np.int64)]
-    kept = np.sort(np.concatenate([best, even]))
-    noise = None if data.extra_noise is None else data.extra_noise[kept]
-    return Data(data.features[kept], data.targets[kept], noise)

@@ -75,7 +75,7 @@ def as_directions(directions: Any, *, several: bool, name: str) -> tuple[str, ..
     if len(names) > 1 and not several:
         raise OptimizerSettingError(
             f"{name} optimises exactly one objective, found {len(names)} directions. "
-            "Combine the metrics into one score with weights, or use nsga2, which finds the trade-offs"
+            "Combine the metrics into one score with weights, or use auto, bo or nsga2, which find the trade-offs"
         )
     return tuple(as_choice(name, "directions", tuple(_DIRECTIONS)) for name in names)
 

@@ -12,6 +12,7 @@ from strategy_optimizer.errors import OptimizerSettingError, nearest_name
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import Optimizer
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
+from strategy_optimizer.optimizer.cost_policy import usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
@@ -28,7 +29,6 @@ UNPLANNED: dict[str, dict[str, None]] = {
     "ga": {"population_size": None, "generations": None, "mutation_rate": None}
 }
 QUICK_SECONDS = 1e-3  # quicker trials count as this
-UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
 # Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
 THINKING = {"bo": 5e-3, "ga": 1e-5, "random": 5e-6}
 
@@ -137,14 +137,6 @@ class EnsembleOptimizer(Portfolio):
         super()._load(data)
         self._credit.load(data["credit"])
         self._best = -math.inf if data["best"] is None else float(data["best"])
-
-
-def usual_seconds(told: FloatArray, pinned: float | None) -> float:
-    """Return what a trial takes: `pinned` if it is given, else the median of the told seconds (n,)."""
-    if pinned is not None:
-        return pinned
-    known = told[~np.isnan(told)]
-    return float(np.median(known)) if len(known) else UNKNOWN_SECONDS
 
 
 def _as_algorithms(names: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SpaceError, nearest_name
 from strategy_optimizer.optimizer import checks
-from strategy_optimizer.optimizer.auto import AutoOptimizer
+from strategy_optimizer.optimizer.auto import AutoOptimizer, ParetoAutoOptimizer
 from strategy_optimizer.optimizer.base import STATE_FORMAT, Optimizer
 from strategy_optimizer.optimizer.bo import BOOptimizer
 from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer
@@ -55,8 +55,8 @@ def create_optimizer(
     ----------
     name : str
         ``"random"``, ``"grid"``, ``"ga"``, ``"bo"``, ``"hybrid"``, ``"ensemble"``, ``"nsga2"``, or ``"auto"``
-        which enumerates a finite space that fits the budget, uses NSGA-II with several objectives, and otherwise
-        chooses by what a trial costs, see :class:`AutoOptimizer`; ``optimizer.reason`` says why.
+        which enumerates a finite space that fits the budget and otherwise chooses by what a trial costs, see
+        :class:`AutoOptimizer`; ``optimizer.reason`` says why.
     space : ParameterSpace
         Where to search.
     budget : int, optional
@@ -64,7 +64,8 @@ def create_optimizer(
     seed : int
         The same seed and the same told scores give the same candidates.
     directions : None, str or sequence of str
-        ``"maximize"`` (default) or ``"minimize"``; several for a Pareto search (random, grid, nsga2).
+        ``"maximize"`` (default) or ``"minimize"``; several for a Pareto search (auto, bo, nsga2,
+        random, grid).
     **settings
         The optimizer's own settings, see its class.
 
@@ -86,10 +87,11 @@ def create_optimizer(
     checks.as_count(budget, "budget")
     reason = None
     if name == "auto":
-        name, reason = _choose(space, budget, _n_objectives(directions))
+        name, reason = _choose(space, budget)
         if name != AutoOptimizer.name:  # which has no use for what a trial costs
             checks.as_seconds(settings.pop("trial_seconds", None), "trial_seconds")
-    optimizer_class = _lookup(name)
+            checks.as_count(settings.pop("parallel", 1), "parallel")
+    optimizer_class = _lookup(name, _n_objectives(directions))
     _check_settings(optimizer_class, settings)
     optimizer = _build(optimizer_class, space, budget=budget, seed=seed, directions=directions, **settings)
     optimizer.reason = reason or optimizer.reason
@@ -122,7 +124,8 @@ def restore_optimizer(
     try:
         common = state["common"]
         arguments = {name: common[name] for name in _COMMON} | dict(state["settings"])
-        optimizer = _build(OPTIMIZERS[state["optimizer"]], space, **arguments)
+        optimizer_class = _lookup(state["optimizer"], _n_objectives(common["directions"]))
+        optimizer = _build(optimizer_class, space, **arguments)
         optimizer.restore(state, history)
     except (KeyError, TypeError, ValueError) as error:
         raise OptimizerStateError(
@@ -150,30 +153,23 @@ def _n_objectives(directions: Any) -> int:
     return len(directions) if isinstance(directions, Sequence) and not isinstance(directions, str) else 1
 
 
-def _choose(space: ParameterSpace, budget: int, n_objectives: int) -> tuple[str, str | None]:
+def _choose(space: ParameterSpace, budget: int) -> tuple[str, str | None]:
     size = space.cardinality
     if size is not None and size <= budget:
         return (
             "grid",
             f"auto chose grid: the space has {size} points at most, which fits the budget of {budget} trials",
         )
-    if n_objectives == 1:
-        return "auto", None
-    points = "infinitely many" if size is None else f"{size:,}"
-    return (
-        "nsga2",
-        f"auto chose nsga2: {n_objectives} objectives, and the space has {points} points, more than the budget of "
-        f"{budget} trials",
-    )
+    return "auto", None
 
 
-def _lookup(name: str) -> type[Optimizer]:
+def _lookup(name: str, n_objectives: int) -> type[Optimizer]:
     if name not in OPTIMIZERS:
         raise OptimizerSettingError(
             f"unknown optimizer {name!r}; expected one of {', '.join(OPTIMIZERS)}"
             f"{nearest_name(str(name), OPTIMIZERS)}"
         )
-    return OPTIMIZERS[name]
+    return ParetoAutoOptimizer if name == "auto" and n_objectives > 1 else OPTIMIZERS[name]
 
 
 def _check_settings(optimizer_class: type[Optimizer], settings: Mapping[str, Any]) -> None:

@@ -124,6 +124,12 @@ class NSGA2Optimizer(EvolutionaryOptimizer):
         self._reference = spread_directions(m, self.population_size) if by_reference else None
         self._frame = Frame(np.full(m, np.inf), np.empty((0, m)))
 
+    def restart(self) -> None:
+        """Begin anew from fresh points; the front keeps what was found."""
+        self._integrate()
+        self._survivors, self._unit = Told.empty(self._width, self.n_objectives), self._unit[:0]
+        self._first = self._fresh_generation()
+
     # -- learning
 
     @property

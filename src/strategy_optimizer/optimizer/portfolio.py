@@ -57,7 +57,7 @@ class Portfolio(Optimizer):
 
     @property
     def authors(self) -> list[str | None]:
-        """Who proposed each told trial, in the order of telling: a member's name, None for nobody."""
+        """See :attr:`Optimizer.authors`: the names of members, None for the first design and for points of a caller."""
         names = [member.name for member in self.members]
         return [None if a != a else names[int(a)] for a in self._author_column().tolist()]
 

@@ -44,8 +44,9 @@ def export_trials(history: TrialHistory, path: str | Path) -> Path:
     Notes
     -----
     Columns: trial (from 1), state, reason, feasible, score (with several objectives instead: on_front, whether
-    the trial is on the Pareto front), seconds, one a parameter in its natural type, one a metric. What is not
-    there (an inactive parameter, the score of a failed trial) is empty; JSON has null also for infinities.
+    the trial is on the Pareto front), seconds, author (the algorithm that proposed it), one a parameter in its
+    natural type, one a metric. What is not there (an inactive parameter, the score of a failed trial) is empty; JSON
+    has null also for infinities.
     """
     path = Path(path)
     write = writer_of(path)
@@ -84,6 +85,7 @@ def trial_frame(history: TrialHistory) -> pl.DataFrame:
         "feasible": history.feasible,
         **_standing(history),
         "seconds": history.seconds,
+        "author": pl.Series(history.authors or [None] * len(history), dtype=pl.String),
     }
     points, metrics = history.points, history.metrics
     for i, (name, parameter) in enumerate(history.space.parameters.items()):

@@ -101,6 +101,7 @@ class TrialHistory:
         self._best: int | None = None
         self._pages: list[TrialColumns] = []
         self._n = 0
+        self.authors: list[str | None] = []  # who proposed each trial; the loop says so at its end
         self._texts = [""]
         self._codes = {"": 0}
 
@@ -285,6 +286,7 @@ class TrialHistory:
             feasible=bool(page.feasible[row]),
             seconds=float(page.seconds[row]),
             reason=self._texts[int(page.reasons[row])],
+            author=self.authors[at] if self.authors else None,
         )
 
     def __iter__(self) -> Iterator[Trial]:

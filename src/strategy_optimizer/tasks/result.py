@@ -233,6 +233,8 @@ def _history_entry(history: TrialHistory, i: int) -> dict[str, Any]:
     }
     if trial.reason:
         entry["reason"] = trial.reason
+    if trial.author:
+        entry["author"] = trial.author
     return entry
 
 

@@ -134,6 +134,7 @@ class SearchLoop:
             self._stopped = time.perf_counter()
             self.stop_reason = reason
             self._save()
+        self.history.authors = self.optimizer.authors
         self._report(force=True)
         self._say(lambda: Finished(reason, len(self.history), self._best_score(), self.elapsed))
         return reason

@@ -11,8 +11,8 @@ from strategy_optimizer.optimizer.history import FloatArray
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
-def log_expected_improvement(mean: FloatArray, deviation: FloatArray, best: float) -> FloatArray:
-    """Return the logarithm of the expected improvement over `best`, (n,), exact far into the tail.
+def log_expected_improvement(mean: FloatArray, deviation: FloatArray, best: float | FloatArray) -> FloatArray:
+    """Return the logarithm of the expected improvement over `best`, exact far into the tail; the three broadcast.
 
     ``EI = s (phi(z) + z Phi(z))`` with ``z = (m - best) / s``. Far below the best both terms underflow and cancel;
     their logarithm does not: Ament et al. (2023), Unexpected Improvements to Expected Improvement, equation 9.

@@ -14,10 +14,11 @@ import numpy as np
 from strategy_optimizer.optimizer.history import FloatArray
 
 
-def half_rank(scores: FloatArray) -> FloatArray:
+def half_rank(scores: FloatArray, middle: float | None = None) -> FloatArray:
     """Return scores (n,), NaN for failures, standardised and with their worse half spread as Gaussian quantiles.
 
-    The order is kept; equal scores stay equal.
+    The order is kept; equal scores stay equal. The worse half is what lies below the median, or below `middle` if
+    that is lower.
     """
     from scipy.special import ndtri  # loaded with the first model
 
@@ -32,6 +33,8 @@ def half_rank(scores: FloatArray) -> FloatArray:
     median = np.median(filled)
     if not np.isfinite(median):  # more than half failed: all successes are the better half
         median = levels[np.isfinite(levels)][0]
+    if middle is not None:
+        median = min(median, middle)
     better = filled >= median
     spread = float(np.sqrt(np.mean((filled[better] - median) ** 2)))
     if spread == 0.0:

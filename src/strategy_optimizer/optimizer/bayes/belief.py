@@ -1,0 +1,148 @@
+"""What is believed after some trials: a model of each objective and of each outcome constraint, and what to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from strategy_optimizer.optimizer.bayes.acquisition import log_expected_improvement, log_probability_above
+from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess
+from strategy_optimizer.optimizer.bayes.hypervolume_improvement import (
+    boxes_above,
+    log_expected_hypervolume_improvement,
+)
+from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
+from strategy_optimizer.optimizer.history import BoolArray, FloatArray
+from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
+
+MODEL_POINTS = 512  # the most that a model knows
+REFERENCE_MARGIN = 0.1  # the hypervolume's reference lies below the front by this share of its range
+
+
+class Data(NamedTuple):
+    """What one model learns from."""
+
+    features: FloatArray  # (n, d)
+    targets: FloatArray  # (n,) standardised
+    extra_noise: FloatArray | None  # (n,) known variances, in units of the targets
+
+    def thinned(self, at_most: int = MODEL_POINTS) -> Data:
+        """Return at most so many points: half of them the best, the others an even choice of the rest."""
+        n = len(self.targets)
+        if n <= at_most:
+            return self
+        order = np.argsort(-self.targets, kind="stable")
+        best, others = order[: at_most // 2], np.sort(order[at_most // 2 :])
+        even = others[np.linspace(0, len(others) - 1, at_most - len(best)).astype(np.int64)]
+        kept = np.sort(np.concatenate([best, even]))
+        noise = None if self.extra_noise is None else self.extra_noise[kept]
+        return Data(self.features[kept], self.targets[kept], noise)
+
+
+class Belief(NamedTuple):
+    """Models of the objectives and of the outcome constraints."""
+
+    score_models: list[GaussianProcess]  # one an objective
+    margin_models: list[GaussianProcess]  # one an outcome constraint
+    thresholds: list[float]  # of the margins, in the units of their targets
+    front: FloatArray | None  # (k, m) targets to improve on, None before a feasible trial
+    reference: FloatArray  # (m,) the worst targets that add to the hypervolume; not used with one objective
+    elite: FloatArray  # (k, d) dense points, best first
+    scores: FloatArray  # (n, m) NaN where failed
+    targets: FloatArray  # (n, m) what the scores became
+
+    def expecting(self, features: FloatArray) -> Belief:
+        """Return the belief once trials at features (k, d) came out as expected."""
+        score_models = [model.expecting(features) for model in self.score_models]
+        expected = np.column_stack([model.scores[-len(features) :] for model in score_models])
+        return self._replace(
+            score_models=score_models,
+            margin_models=[model.expecting(features) for model in self.margin_models],
+            # What is expected already is no improvement: or all would go to one place.
+            front=None if self.front is None else np.concatenate([self.front, expected]),
+        )
+
+    def acquisition(self) -> Callable[[FloatArray], FloatArray]:
+        """Return the function of features (n, d) that says what a trial there is worth, a logarithm (n,)."""
+        improvement = self._improvement()
+
+        def worth(features: FloatArray) -> FloatArray:
+            total = np.zeros(len(features)) if improvement is None else improvement(features)
+            for model, threshold in zip(self.margin_models, self.thresholds, strict=True):
+                total += log_probability_above(*model.predict(features), threshold)
+            return total
+
+        return worth
+
+    def _improvement(self) -> Callable[[FloatArray], FloatArray] | None:
+        if self.front is None:
+            return None
+        if len(self.score_models) == 1:
+            model, best = self.score_models[0], float(self.front.max())
+            return lambda features: log_expected_improvement(*model.predict(features), best)
+        boxes = boxes_above(self.front, self.reference)
+
+        def improvement(features: FloatArray) -> FloatArray:
+            means, deviations = zip(*(model.predict(features) for model in self.score_models), strict=True)
+            return log_expected_hypervolume_improvement(
+                np.column_stack(means), np.column_stack(deviations), boxes
+            )
+
+        return improvement
+
+    def target_of(self, score: float) -> float:
+        """Return the target that stands for a score of the only objective, between those of the trials beside it."""
+        scores, targets = self.scores[:, 0], self.targets[:, 0]
+        known = ~np.isnan(scores)
+        order = np.argsort(scores[known], kind="stable")
+        return float(np.interp(score, scores[known][order], targets[known][order]))
+
+
+def score_data(
+    features: FloatArray, scores: FloatArray, std_errors: FloatArray, may_win: BoolArray
+) -> list[Data]:
+    """Return what the models of the scores (n, m) learn from; told standard errors (n, m) become known noise."""
+    found = []
+    front = _front_of(scores[may_win]) if scores.shape[1] > 1 else None
+    for j, (column, errors) in enumerate(zip(scores.T, std_errors.T, strict=True)):
+        # Every trade-off of a front matters, its bad end too: only what is worse than all of it goes by rank.
+        targets = half_rank(column, None if front is None else float(front[:, j].min()))
+        noise = None
+        if np.isfinite(errors).any():
+            noise = (np.where(np.isnan(errors), 0.0, errors) * _slope(column, targets)) ** 2
+        found.append(Data(features, targets, noise))
+    return found
+
+
+def margin_data(features: FloatArray, margins: FloatArray | None) -> tuple[list[Data], list[float]]:
+    """Return what the models of the margins (n, k) learn from, and what their zeros became."""
+    found, thresholds = [], []
+    for column in () if margins is None else margins.T:
+        known = ~np.isnan(column)
+        targets, threshold = standardised(column[known])
+        found.append(Data(features[known], targets, None))
+        thresholds.append(threshold)
+    return found, thresholds
+
+
+def hypervolume_reference(front: FloatArray) -> FloatArray:
+    """Return the worst targets that count, (m,): a little worse than the front (k, m), or than the mean of all.
+
+    While the front is short, a trial that only extends it would otherwise be worth nothing.
+    """
+    nadir = front.min(axis=0)
+    return np.asarray(np.minimum(nadir - REFERENCE_MARGIN * np.ptp(front, axis=0), 0.0))
+
+
+def _front_of(scores: FloatArray) -> FloatArray | None:
+    """Return the scores that no other ones beat, (k, m); None of none."""
+    return scores[is_non_dominated(scores)] if len(scores) else None
+
+
+def _slope(scores: FloatArray, targets: FloatArray) -> float:
+    """Return how much a target changes with its score among the better half, which is warped by a line only."""
+    better = scores >= np.nanmedian(scores)
+    span = float(np.ptp(scores[better]))
+    return float(np.ptp(targets[better])) / span if span > 0.0 else 0.0
