@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategy_optimizer.optimizer.stopping import has_converged, search_progress
+from strategy_optimizer.optimizer import Optimizer, create_optimizer
+from strategy_optimizer.optimizer.stopping import front_progress, search_progress, why_converged
+from strategy_optimizer.space import ParameterSpace
 
 
 def test_gains_are_those_of_the_last_three_doublings() -> None:
@@ -40,17 +42,87 @@ def test_converged_after_a_doubling_in_vain() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(2000)
     scores[900] = 3.0
-    assert not has_converged(scores[:999])
-    assert not has_converged(scores[:1700])  # the best came in the later half
-    assert has_converged(scores[:1820])
+    assert not why_converged(scores[:999])
+    assert not why_converged(scores[:1700])  # the best came in the later half
+    assert why_converged(scores[:1820]) == (
+        "the last doubling of the trials, from 910 to 1,820, raised the best score by 0"
+    )
     scores[1500] = 3.001  # too little to count
-    assert has_converged(scores[:1820])
+    assert why_converged(scores[:1820])
     scores[1500] = 3.5
-    assert not has_converged(scores[:1820])
+    assert not why_converged(scores[:1820])
 
 
 def test_failed_trials_count_as_trials_without_gain() -> None:
     scores = np.full(1200, np.nan)
     scores[:100] = 0.5
     scores[100] = 0.7
-    assert has_converged(scores)
+    assert why_converged(scores)
+
+
+def test_the_growth_of_a_front_is_in_shares_of_its_hypervolume() -> None:
+    scores = np.full((80, 2), -np.inf)
+    scores[2] = [1.0, 1.0]
+    scores[[30, 60]] = [[2.0, 1.0], [1.0, 2.0]]
+    found = front_progress(scores)
+    assert found is not None
+    # Scaled to 0 .. 1 with the reference at -0.1: areas 0.01, 0.01, 0.11, 0.21 after 10, 20, 40 and 80 trials.
+    np.testing.assert_allclose(found.gains, [10 / 21, 10 / 21, 0.0])
+    assert found.expected == pytest.approx(0.5 * 20 / 63)
+
+
+def test_nothing_is_said_of_the_growth_of_a_front_where_it_is_not_known() -> None:
+    assert front_progress(np.ones((15, 2))) is None
+    assert front_progress(np.full((100, 2), np.nan)) is None
+    assert front_progress(np.ones((100, 4))) is None
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_a_front_that_does_not_grow_has_converged(m: int) -> None:
+    rng = np.random.default_rng(m)
+    scores = rng.random((2000, m))
+    scores[:5] = 2.0 * np.eye(5, m) + 1.0
+    assert why_converged(scores[:999]) is None
+    assert "from 600 to 1,200" in str(why_converged(scores[:1200]))
+    scores[900] = 1.5
+    assert why_converged(scores[:1200]) is None
+    assert why_converged(scores)
+
+
+def noisy_bowl(noise: float, seed: int) -> tuple[Optimizer, int]:
+    """Return a search that ended by itself, or did not within 300 trials, and how many it made."""
+    space = (
+        ParameterSpace("bowl")
+        .add_parameter("x", "continuous", (-2, 2))
+        .add_parameter("y", "continuous", (-2, 2))
+    )
+    optimizer = create_optimizer("bo", space, budget=300, seed=seed)
+    rng = np.random.default_rng(seed)
+    while optimizer.n_told < 300 and optimizer.converged is None:
+        (params,) = optimizer.ask(1)
+        score = -((params["x"] - 0.7) ** 2) - (params["y"] + 0.3) ** 2 + rng.normal(0.0, noise)
+        optimizer.tell([params], [score], std_errors=[noise])
+    return optimizer, optimizer.n_told
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_noisy_search_ends_when_nothing_can_be_better_by_more_than_the_noise(seed: int) -> None:
+    optimizer, n = noisy_bowl(0.3, seed)
+    assert n < 300
+    assert "less than the noise of one trial" in str(optimizer.converged)
+    best = optimizer.best_params
+    assert best is not None
+    assert (best["x"] - 0.7) ** 2 + (best["y"] + 0.3) ** 2 < 0.3
+
+
+def test_asking_whether_it_has_converged_changes_nothing() -> None:
+    asked, plain = (
+        create_optimizer("hybrid", ParameterSpace("line").add_parameter("x", "continuous", (0, 1)), budget=60)
+        for _ in range(2)
+    )
+    for _ in range(40):
+        batches = [each.ask(1) for each in (asked, plain)]
+        assert batches[0] == batches[1]
+        for each in (asked, plain):
+            each.tell(batches[0], [batches[0][0]["x"]], std_errors=[0.1])
+        _ = asked.converged

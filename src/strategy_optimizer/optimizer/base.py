@@ -33,6 +33,7 @@ from strategy_optimizer.optimizer.ledger import Ledger
 from strategy_optimizer.optimizer.pareto.front import ParetoFront
 from strategy_optimizer.optimizer.simple_loop import EvaluateFunction, ProgressCallback, spend_budget
 from strategy_optimizer.optimizer.state import decode_array, decode_rng, encode_array, encode_rng
+from strategy_optimizer.optimizer.stopping import why_converged
 from strategy_optimizer.space import ParameterSpace
 
 Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
@@ -438,6 +439,11 @@ class Optimizer(ABC):
         if row is not None and self.n_objectives > 1:
             row = int(self._ledger.front_rows.max())
         return self.n_told if row is None else self.n_told - 1 - row
+
+    @property
+    def converged(self) -> str | None:
+        """Why more search is not worth it, in a sentence; None while it may be. See :mod:`~optimizer.stopping`."""
+        return why_converged(self.log.winning_scores)
 
     # -- the one-call loop
 

@@ -13,6 +13,7 @@ from strategy_optimizer.optimizer.bayes.acquisition import log_probability_above
 from strategy_optimizer.optimizer.bayes.belief import (
     Belief,
     Data,
+    Regret,
     hypervolume_reference,
     margin_data,
     score_data,
@@ -32,6 +33,7 @@ REFIT_GROWTH = 1.2  # more trials by this factor before the hyperparameters are 
 SURE_OF_FIT = 60  # trials from which a fit starts only where the last one ended
 FULL_BATCH, FEW_STEPS = 16, 2  # up to so many points each has a model of its own; more share a few
 WAITING_POINTS = 256  # points that are out and that a model expects, the latest ones
+REGRET_TRIALS = 30  # before which nothing is said of the regret
 ELITE = 24  # best trials from which candidates descend
 
 
@@ -189,6 +191,40 @@ class BOOptimizer(Optimizer):
             return None
         mean, deviation = belief.score_models[0].predict_trial(self._features(dense))
         return np.exp(log_probability_above(mean, deviation, belief.target_of(score)))
+
+    @property
+    def converged(self) -> str | None:
+        """See :attr:`Optimizer.converged`; of noisy trials also when no point can be better by more than their noise.
+
+        Of exact trials the model's bound is no ground to stop: on real strategies, which are rougher than it believes,
+        it was below its own noise long before the search ended to improve.
+        """
+        found = self._regret() if self._noisy and self.n_objectives == 1 else None
+        if found is None or found.bound > found.noise:
+            return super().converged
+        return (
+            f"no point is likely to be better than the best by more than {max(found.bound, 0.0):.2g}, less than the "
+            f"noise of one trial, {found.noise:.2g}"
+        )
+
+    @in_one_thread
+    def _regret(self) -> Regret | None:
+        """Return how much better than the best a point may be; None before there is enough to tell.
+
+        Source: Makarova et al. (2022), Automatic Termination for Hyperparameter Optimization, equation 3.
+        """
+        belief = self._belief() if self.n_told >= REGRET_TRIALS else None
+        if belief is None or belief.front is None:
+            return None
+        optimism = belief.optimism()
+        # A generator of its own: looking must not change the search.
+        search = CandidateSearch(self.space, self._free, np.random.default_rng([self.seed, self.n_told]))
+
+        def upper(points: FloatArray) -> FloatArray:
+            return optimism(self._features(points))
+
+        highest = search.search_everywhere(upper, belief.elite, 1)
+        return belief.regret(float(upper(highest)[0]))
 
     def _belief(self) -> Belief | None:
         """Return what is believed after the told trials; None before two of them succeeded."""

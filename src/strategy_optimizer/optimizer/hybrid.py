@@ -101,6 +101,11 @@ class HybridOptimizer(EnsembleOptimizer):
         """See :class:`BOOptimizer`: of noisy trials the one that the model thinks best."""
         return self._model._best_row()
 
+    @property
+    def converged(self) -> str | None:
+        """See :attr:`BOOptimizer.converged`."""
+        return self._model.converged
+
     def _costs(self) -> FloatArray:
         """Return the same for both: no clock decides."""
         return np.ones(2)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from strategy_optimizer.optimizer.history import FloatArray
+from strategy_optimizer.optimizer.pareto.hypervolume import hypervolume
+from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 
 LEAST_TRIALS = 1000  # before which no search is called converged
 TOLERANCE = 0.005  # gains below this share of the best score's distance from the median are none
@@ -62,9 +64,85 @@ def search_progress(scores: FloatArray) -> SearchProgress | None:
     return SearchProgress(marks[:-1] - marks[1:], float(best[-1] - np.median(usable[np.isfinite(usable)])))
 
 
-def has_converged(scores: FloatArray) -> bool:
-    """Return whether the last doubling of the trials, of 1,000 and more, raised the best score by next to nothing."""
-    if len(scores) < LEAST_TRIALS:
-        return False
-    found = search_progress(scores)
-    return found is not None and found.gains[0] <= TOLERANCE * found.spread
+class FrontProgress(NamedTuple):
+    """How a Pareto front grew."""
+
+    gains: FloatArray  # (3,) shares of its hypervolume that the last doublings of the trials added, the latest first
+
+    @property
+    def expected(self) -> float:
+        """What as many trials again are expected to add to the hypervolume, as a share of it."""
+        return SLOWDOWN * float(self.gains.mean())
+
+
+def front_progress(scores: FloatArray) -> FrontProgress | None:
+    """Return how the front of trials grew over their order.
+
+    Parameters
+    ----------
+    scores : ndarray
+        (n, m) larger is better, -inf or NaN for trials that cannot win; two or three objectives.
+
+    Returns
+    -------
+    FrontProgress or None
+        None before there are 16 trials, before one of their first eighth succeeded, and with more objectives, where
+        the hypervolume is not known exactly.
+
+    Notes
+    -----
+    Objectives are scaled to the range of these fronts; the reference lies a tenth of it below them.
+
+    Examples
+    --------
+    >>> steps = np.arange(1.0, 65.0)
+    >>> [round(gain, 2) for gain in front_progress(np.column_stack([np.log2(steps), np.ones(64)])).gains.tolist()]
+    [0.17, 0.17, 0.17]
+    """
+    n = len(scores)
+    if n < _FEWEST or not 2 <= scores.shape[1] <= 3:
+        return None
+    usable = np.where(np.isnan(scores), -np.inf, scores)
+    fronts = [_front(usable[: n // 2**k]) for k in range(DOUBLINGS + 1)]
+    if not all(map(len, fronts)):
+        return None
+    low, high = np.concatenate(fronts).min(axis=0), fronts[0].max(axis=0)
+    size = np.where(high > low, high - low, 1.0)
+    volumes = np.array([hypervolume((front - low) / size, np.full(len(size), -0.1)) for front in fronts])
+    return FrontProgress((volumes[:-1] - volumes[1:]) / volumes[0])
+
+
+def _front(scores: FloatArray) -> FloatArray:
+    """Return the scores that no other ones beat, of those that may win."""
+    winning = scores[np.isfinite(scores[:, 0])]
+    return winning[is_non_dominated(winning)] if len(winning) else winning
+
+
+def why_converged(scores: FloatArray) -> str | None:
+    """Return in a sentence why a search has converged, None when it has not.
+
+    It has when the last doubling of the trials, 1,000 and more of them, brought next to nothing.
+
+    Parameters
+    ----------
+    scores : ndarray
+        (n,) or (n, m) in the order of the trials, larger is better, -inf or NaN for trials that cannot win.
+    """
+    n = len(scores)
+    if n < LEAST_TRIALS:
+        return None
+    doubling = f"the last doubling of the trials, from {n // 2:,} to {n:,},"
+    if scores.ndim == 1:
+        found = search_progress(scores)
+        if found is None or found.gains[0] > TOLERANCE * found.spread:
+            return None
+        return f"{doubling} raised the best score by {found.gains[0]:.2g}"
+    grown = front_progress(scores)
+    if grown is None:
+        earlier, last = _front(scores[: n // 2]), _front(scores)
+        return (
+            f"{doubling} added no point to the front" if len(last) and np.array_equal(earlier, last) else None
+        )
+    return (
+        f"{doubling} added {grown.gains[0]:.1%} to the hypervolume" if grown.gains[0] <= TOLERANCE else None
+    )

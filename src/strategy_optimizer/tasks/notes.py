@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.optimizer.stopping import SearchProgress
+from strategy_optimizer.optimizer.stopping import FrontProgress, SearchProgress
 from strategy_optimizer.records import STOP_REASONS, StopReason
 from strategy_optimizer.space import Categorical, ParameterSpace
 from strategy_optimizer.tasks.result import Counts, Performance
@@ -31,12 +31,13 @@ def write_notes(
     counts: Counts,
     stop_reason: StopReason,
     rivals: FrontRivals | None = None,
-    progress: SearchProgress | None = None,
+    progress: SearchProgress | FrontProgress | None = None,
+    why_converged: str | None = None,
 ) -> tuple[str, ...]:
     """Return notes on a result, the gravest first; empty when there is nothing to add.
 
-    With several objectives `rivals` compares the front with the defaults; with one `progress` says what more search
-    is expected to bring.
+    With several objectives `rivals` compares the front with the defaults; `progress` says what more search is expected
+    to bring, and `why_converged` why it ended by itself.
     """
     return (
         *(_against_defaults(best, defaults) if rivals is None else _front_against_defaults(rivals)),
@@ -44,6 +45,7 @@ def write_notes(
         *_few_trades(best),
         *_at_bounds(space, best_parameters),
         *_search(counts, stop_reason),
+        *([f"the search ended by itself: {why_converged}"] if why_converged else []),
         *_more_search(progress, stop_reason),
         *([] if best.held_out else [_NOTHING_HELD_OUT]),
     )
@@ -164,8 +166,15 @@ def _search(counts: Counts, stop_reason: StopReason) -> Iterator[str]:
         )
 
 
-def _more_search(progress: SearchProgress | None, stop_reason: StopReason) -> Iterator[str]:
+def _more_search(progress: SearchProgress | FrontProgress | None, stop_reason: StopReason) -> Iterator[str]:
     if progress is None or stop_reason == "exhausted":
+        return
+    if isinstance(progress, FrontProgress):
+        last, before, first = (f"{gain:.1%}" for gain in progress.gains)
+        yield (
+            f"as many trials again are expected to add about {progress.expected:.1%} to the hypervolume of the front "
+            f"in sample: the last three doublings of the trials added {first}, {before} and {last} of it"
+        )
         return
     last, before, first = (f"{gain:.3g}" for gain in progress.gains)
     yield (

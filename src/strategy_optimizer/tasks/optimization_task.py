@@ -247,6 +247,7 @@ class OptimizationTask:
             held_out=self.held_out,
             history=loop.history,
             stop_reason=stop_reason,
+            why_converged=loop.why_converged,
             seconds=loop.elapsed,
             trials_per_second=(len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
             n_resumed=loop.n_resumed,

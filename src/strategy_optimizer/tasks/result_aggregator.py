@@ -23,7 +23,12 @@ from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import Objective, ParetoObjective
 from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.optimizer.checks import signs_of
-from strategy_optimizer.optimizer.stopping import SearchProgress, search_progress
+from strategy_optimizer.optimizer.stopping import (
+    FrontProgress,
+    SearchProgress,
+    front_progress,
+    search_progress,
+)
 from strategy_optimizer.records import STOP_REASONS, StopReason, Trial
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.convergence import analyse_convergence
@@ -50,6 +55,7 @@ class FinishedSearch:
     held_out: Window | None
     history: TrialHistory
     stop_reason: StopReason
+    why_converged: str | None
     seconds: float
     trials_per_second: float
     n_resumed: int
@@ -88,7 +94,8 @@ def aggregate(search: FinishedSearch) -> Result:
         counts,
         search.stop_reason,
         _rivals(search, front, defaults),
-        _progress(search.history),
+        _progress(search),
+        search.why_converged,
     )
     notes = (*_taken_over(search), *notes)
     return Result(
@@ -325,11 +332,10 @@ def _taken_over(search: FinishedSearch) -> Iterator[str]:
     yield f"{n} points of an earlier search were tried first: {worth}, the winner {history.best_score:.4g}"
 
 
-def _progress(history: TrialHistory) -> SearchProgress | None:
-    """Return how the best score grew; None with several objectives."""
-    if history.front is not None:
-        return None
-    return search_progress(np.where(history.column("feasible"), history.scores, -np.inf))
+def _progress(search: FinishedSearch) -> SearchProgress | FrontProgress | None:
+    """Return how the best score grew, with several objectives how the front did."""
+    scores = search.optimizer.log.winning_scores
+    return search_progress(scores) if scores.ndim == 1 else front_progress(scores)
 
 
 def _optimizer_json(optimizer: Optimizer) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from strategy_optimizer.errors import CheckpointError, OptimizerStateError, Task
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.optimizer import Optimizer, restore_optimizer
 from strategy_optimizer.optimizer.state import decode_array, encode_array
-from strategy_optimizer.optimizer.stopping import LEAST_TRIALS, has_converged
 from strategy_optimizer.records import CheckpointSaved, Finished, Progress, Sink, Started, StopReason
 from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
@@ -69,6 +68,8 @@ class SearchLoop:
     history : TrialHistory
     stop_reason : str or None
         None while running.
+    why_converged : str or None
+        With ``patience="auto"``, the optimizer's own words.
     n_resumed : int
         Trials that came from the checkpoint.
     """
@@ -91,6 +92,7 @@ class SearchLoop:
         self.budget = budget
         self.history = TrialHistory(optimizer.space, n_blocks, objective)
         self.stop_reason: StopReason | None = None
+        self.why_converged: str | None = None  # in a sentence, where the optimizer said so
         self.n_resumed = 0
         self._checkpoint = checkpoint
         self._sink = sink
@@ -210,9 +212,8 @@ class SearchLoop:
         patience = self.budget.patience
         if patience != "auto":
             return patience is not None and self.history.stagnation >= patience
-        if self.optimizer.n_objectives == 1:
-            return has_converged(self.optimizer.log.winning_scores)
-        return self.history.stagnation >= max(LEAST_TRIALS, len(self.history)) // 2
+        self.why_converged = self.optimizer.converged
+        return self.why_converged is not None
 
     # -- checkpoint ------------------------------------------------------------------------------------------
 

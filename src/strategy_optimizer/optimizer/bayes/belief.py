@@ -18,6 +18,7 @@ from strategy_optimizer.optimizer.history import BoolArray, FloatArray
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 
 MODEL_POINTS = 512  # the most that a model knows
+CONFIDENCE = 2.0  # standard deviations
 REFERENCE_MARGIN = 0.1  # the hypervolume's reference lies below the front by this share of its range
 
 
@@ -39,6 +40,13 @@ class Data(NamedTuple):
         kept = np.sort(np.concatenate([best, even]))
         noise = None if self.extra_noise is None else self.extra_noise[kept]
         return Data(self.features[kept], self.targets[kept], noise)
+
+
+class Regret(NamedTuple):
+    """How much better than the best trial a point may be, and what one trial can tell of it; in scores."""
+
+    bound: float
+    noise: float  # standard deviation of one trial
 
 
 class Belief(NamedTuple):
@@ -91,6 +99,27 @@ class Belief(NamedTuple):
             )
 
         return improvement
+
+    def optimism(self) -> Callable[[FloatArray], FloatArray]:
+        """Return the function of features (n, d) that says how good the only objective may be there, a target (n,)."""
+        model = self.score_models[0]
+
+        def upper(features: FloatArray) -> FloatArray:
+            mean, deviation = model.predict(features)
+            return np.asarray(mean + CONFIDENCE * deviation)
+
+        return upper
+
+    def regret(self, highest: float) -> Regret:
+        """Return how much `highest`, a target, lies above what the best trial is at least believed to be worth."""
+        model = self.score_models[0]
+        mean, deviation = model.predict(model.features)
+        certain = mean - CONFIDENCE * deviation
+        row = int(np.argmax(certain))
+        known = 0.0 if model.extra_noise is None else float(model.extra_noise[row])
+        noise = float(np.sqrt(model.scale * (model.hyperparameters.noise + known)))
+        to_score = 1.0 / (_slope(self.scores[:, 0], self.targets[:, 0]) or 1.0)
+        return Regret(to_score * (highest - float(certain[row])), to_score * noise)
 
     def target_of(self, score: float) -> float:
         """Return the target that stands for a score of the only objective, between those of the trials beside it."""

@@ -85,13 +85,13 @@ class CandidateSearch:
     def maximise(self, acquisition: Acquisition, elite: FloatArray, n: int) -> FloatArray:
         """Return up to n dense points in falling order of their worth, (m, d)."""
         if self.rng.random() < WIDE_SHARE:
-            return self._search_everywhere(acquisition, elite, n)
+            return self.search_everywhere(acquisition, elite, n)
         n_children = max(FEW, FEW_PER_POINT * n)
         steps = np.exp(self.rng.uniform(np.log(LAST_STEP), np.log(LARGEST_STEP), n_children))
         points = self.children(elite, n_children, steps)
         return points[np.argsort(-acquisition(points), kind="stable")[: max(n, FEW)]]
 
-    def _search_everywhere(self, acquisition: Acquisition, elite: FloatArray, n: int) -> FloatArray:
+    def search_everywhere(self, acquisition: Acquisition, elite: FloatArray, n: int) -> FloatArray:
         """Return the best points of a pool that evolves, inside and outside the best region."""
         points = self.pool(elite)
         worth = acquisition(points)
