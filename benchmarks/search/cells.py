@@ -138,6 +138,7 @@ class Cell:
     data: str
     objective_name: str
     finite: bool
+    threads: int = 1
 
     @property
     def name(self) -> str:
@@ -171,7 +172,7 @@ class Cell:
 
     @cached_property
     def _evaluator(self) -> PopulationEvaluator:
-        return PopulationEvaluator(self.strategy, self.bars, Rules(COSTS), threads=1)
+        return PopulationEvaluator(self.strategy, self.bars, Rules(COSTS), threads=self.threads)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return the scores (n,) of points (n, d); NaN without a trade, or where a constraint is violated."""

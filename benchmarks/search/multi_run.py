@@ -1,6 +1,6 @@
 """Pareto search beside its peers: known fronts, speed, real strategies; writes results/multi.md.
 
-    PYTHONPATH=src nice -n 10 .venv-search/bin/python benchmarks/search/multi_run.py functions strategies speed
+    PYTHONPATH=src nice -n 10 .venv-search/bin/python benchmarks/search/multi_run.py functions strategies few speed
 
 Each part is kept in results/multi_PART.json, and the page is written from the parts that are there. One process,
 one thread. All hypervolumes are exact and of the front of *all* trials of a run, unless stated.
@@ -16,14 +16,14 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cell_strategies import STRATEGIES
 from multi import MultiLandscape, multi_landscapes
-from multi_peers import OptunaSearch, Ours, PymooSearch, Search
+from multi_peers import OptunaSearch, OptunaTPESearch, Ours, PymooSearch, Search
 from run import ENVIRONMENT
 
 from strategy_optimizer import Costs, ParameterSpace, ParetoObjective, Rules, load_bars
@@ -33,11 +33,13 @@ from strategy_optimizer.optimizer.pareto import hypervolume, is_non_dominated, k
 RESULTS = Path(__file__).with_name("results")
 FUNCTION_TRIALS, POPULATION = 25_000, 100
 STRATEGY_TRIALS, STRATEGY_POPULATION = 2_000, 50
+FEW_TRIALS, FEW_POPULATION = (50, 100, 200), 20
 OBJECTIVES = ("sharpe_ratio", "max_drawdown", "turnover")
 MARKETS = ("nasdaq", "sp500")
 COSTS = Costs(commission=0.0005, slippage=0.0002)
 SPEED_TRIALS, SPEED_POPULATIONS = 3_000, (100, 400, 1_000)
 Evaluate = Callable[[np.ndarray], np.ndarray]
+Maker = Callable[[ParameterSpace, int], "Search"]
 
 
 def main() -> None:
@@ -140,52 +142,92 @@ def _share(problem: MultiLandscape, scores: np.ndarray) -> float:
 
 
 def strategies(seeds: int) -> list[dict[str, Any]]:
-    """Return hypervolumes at equal trials on strategies, a row per strategy, market and seed."""
+    """Return hypervolumes at 2,000 trials on strategies, a row per strategy, market and seed."""
+    m, size = len(OBJECTIVES), STRATEGY_POPULATION
+    makers: dict[str, Maker] = {
+        "ours": lambda space, seed: Ours(space, m, STRATEGY_TRIALS, seed),
+        "pymoo": lambda space, seed: PymooSearch(space, m, size, seed, mixed=True),
+        "optuna": lambda space, seed: OptunaSearch(space, m, size, seed),
+    }
     rows = []
+    for cell, space, evaluate in _cells(OBJECTIVES):
+        rows += _compare(cell, space, evaluate, seeds, makers, (STRATEGY_TRIALS,))
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    return {"all": value["all"][0], "seconds": value["seconds"]} if isinstance(value, dict) else value
+
+
+def few(seeds: int) -> list[dict[str, Any]]:
+    """Return hypervolumes at 50, 100 and 200 trials on strategies, for two and for three objectives."""
+    rows = []
+    for objectives in (OBJECTIVES[:2], OBJECTIVES):
+        makers = _few_makers(len(objectives))
+        for cell, space, evaluate in _cells(objectives):
+            found = _compare(cell, space, evaluate, seeds, makers, FEW_TRIALS)
+            rows += [{"objectives": len(objectives)} | row for row in found]
+    return rows
+
+
+def _few_makers(m: int) -> dict[str, Maker]:
+    trials, size = FEW_TRIALS[-1], FEW_POPULATION
+    return {
+        "bo": lambda space, seed: Ours(space, m, trials, seed, name="bo"),
+        "nsga2": lambda space, seed: Ours(space, m, trials, seed),
+        "pymoo": lambda space, seed: PymooSearch(space, m, size, seed, mixed=True),
+        "optuna": lambda space, seed: OptunaSearch(space, m, size, seed),
+        "optuna-tpe": lambda space, seed: OptunaTPESearch(space, m, seed),
+    }
+
+
+def _cells(objectives: tuple[str, ...]) -> Iterator[tuple[str, ParameterSpace, Evaluate]]:
+    """Return name, space and scores of each strategy on each market."""
+    objective = ParetoObjective(objectives)
+    signs = np.where(np.array(objective.directions) == "maximize", 1.0, -1.0)
     for market in MARKETS:
         bars = load_bars(market)
         for name, strategy in STRATEGIES.items():
             evaluator = PopulationEvaluator(strategy, bars, Rules(COSTS), threads=1)
-            objective = ParetoObjective(OBJECTIVES)
 
-            def evaluate(
-                points: np.ndarray, evaluator: Any = evaluator, objective: Any = objective
-            ) -> np.ndarray:
-                scores = objective.score_table(evaluator.evaluate(points)).score
-                return scores * np.where(np.array(objective.directions) == "maximize", 1.0, -1.0)
+            def evaluate(points: np.ndarray, evaluator: Any = evaluator) -> np.ndarray:
+                return objective.score_table(evaluator.evaluate(points)).score * signs
 
-            rows += _compare(f"{name} {market}", evaluator.space, evaluate, seeds)
-    return rows
+            yield f"{name} {market}", evaluator.space, evaluate
 
 
-def _compare(cell: str, space: ParameterSpace, evaluate: Evaluate, seeds: int) -> list[dict[str, Any]]:
-    m, size = len(OBJECTIVES), STRATEGY_POPULATION
-    fronts: dict[tuple[str, int], np.ndarray] = {}
+def _compare(
+    cell: str,
+    space: ParameterSpace,
+    evaluate: Evaluate,
+    seeds: int,
+    makers: Mapping[str, Maker],
+    marks: tuple[int, ...],
+) -> list[dict[str, Any]]:
+    """Return a row a seed: of each search the share of the hypervolume of all runs together, after `marks` trials."""
+    found: dict[tuple[str, int], np.ndarray] = {}
     seconds: dict[tuple[str, int], float] = {}
-    for seed in range(seeds):
-        searches = {
-            "ours": Ours(space, m, STRATEGY_TRIALS, seed),
-            "pymoo": PymooSearch(space, m, size, seed, mixed=True),
-            "optuna": OptunaSearch(space, m, size, seed),
-        }
-        for name, search in searches.items():
-            scores, spent = spend(search, space, evaluate, STRATEGY_TRIALS)
-            scores = scores[~np.isnan(scores).any(axis=1)]
-            fronts[name, seed] = scores[is_non_dominated(scores)]
-            seconds[name, seed] = round(spent, 2)
-    union = np.concatenate(list(fronts.values()))
+    for (name, make), seed in itertools.product(makers.items(), range(seeds)):
+        found[name, seed], spent = spend(make(space, seed), space, evaluate, marks[-1])
+        seconds[name, seed] = round(spent, 2)
+    union = np.concatenate([_front(scores) for scores in found.values()])
     union = union[is_non_dominated(union)]
     low, high = union.min(axis=0), union.max(axis=0)
     best = _scaled_volume(union, low, high)
     rows = []
     for seed in range(seeds):
         row: dict[str, Any] = {"cell": cell, "seed": seed}
-        for name in ("ours", "pymoo", "optuna"):
-            share = _scaled_volume(fronts[name, seed], low, high) / best
-            row[name] = {"all": round(share, 5), "seconds": seconds[name, seed]}
+        for name in makers:
+            shares = [_scaled_volume(_front(found[name, seed][:n]), low, high) / best for n in marks]
+            row[name] = {"all": [round(share, 5) for share in shares], "seconds": seconds[name, seed]}
         rows.append(row)
         print(row, flush=True)
     return rows
+
+
+def _front(scores: np.ndarray) -> np.ndarray:
+    scores = scores[~np.isnan(scores).any(axis=1)]
+    return scores[is_non_dominated(scores)] if len(scores) else scores
 
 
 def _scaled_volume(scores: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
@@ -234,6 +276,7 @@ def _distances(space: ParameterSpace) -> Evaluate:
 
 
 PARTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+    "few": few,
     "functions": functions,
     "speed": speed,
     "strategies": strategies,
