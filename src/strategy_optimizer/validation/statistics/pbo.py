@@ -123,7 +123,7 @@ def overfitting_probability(
     --------
     >>> returns = np.random.default_rng(0).standard_normal((96, 10)) * 0.01
     >>> found = overfitting_probability(block_sums(returns, 8))
-    >>> round(found.pbo * 70), len(found.logits), round(found.logits.mean(), 6)
+    >>> round(found.pbo * 70), len(found.logits), round(float(found.logits.mean()), 6)
     (4, 70, 1.444626)
     """
     sums = as_array("blocks", blocks, 3)
