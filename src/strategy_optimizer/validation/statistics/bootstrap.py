@@ -19,13 +19,14 @@ from strategy_optimizer.validation.statistics.block_length import optimal_block_
 from strategy_optimizer.validation.statistics.not_enough import (
     ROUNDING,
     FloatArray,
+    IntArray,
     NotEnough,
     as_array,
     lacking_returns,
     require,
     varies,
 )
-from strategy_optimizer.validation.statistics.resampling import IntArray, index_chunks, weight_chunks
+from strategy_optimizer.validation.statistics.resampling import index_chunks, weight_chunks
 
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
 

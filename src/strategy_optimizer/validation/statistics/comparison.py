@@ -15,16 +15,19 @@ from numpy.typing import ArrayLike
 
 from strategy_optimizer.validation.statistics.not_enough import (
     FloatArray,
+    IntArray,
     NotEnough,
     as_array,
     lacking_finite,
     require,
     varies,
 )
-from strategy_optimizer.validation.statistics.resampling import IntArray, weight_chunks
+from strategy_optimizer.validation.statistics.resampling import weight_chunks
 
 Centring: TypeAlias = Literal["lower", "consistent", "upper"]
 CENTRINGS: tuple[Centring, ...] = ("lower", "consistent", "upper")
+Scale: TypeAlias = Literal["deviation", "long_run", "none"]
+SCALES: tuple[Scale, ...] = ("deviation", "long_run", "none")
 
 LEAST_OBSERVATIONS = 10
 _COLUMNS = 512  # models that are worked on at once
@@ -38,21 +41,24 @@ class Comparison:
     benchmark: FloatArray  # (T,)
     columns: IntArray  # (k,) of the models that are compared
     means: FloatArray  # (k,) of the differences
-    deviations: FloatArray  # (k,) long-run standard deviations of the differences
+    deviations: FloatArray  # (k,) standard deviations of the differences
+    long_run: FloatArray  # (k,) their long-run standard deviations: of their sum, over sqrt(T)
     block_length: float
     replications: int
     seed: int
-    studentised: bool
+    scale: Scale
 
     @property
     def statistics(self) -> FloatArray:
-        """Mean differences (k,), over their long-run standard deviations when studentised."""
-        return self.means * self.scale
+        """Mean differences (k,) in units of their scale."""
+        return self.means * self.factors
 
     @property
-    def scale(self) -> FloatArray:
+    def factors(self) -> FloatArray:
         """What differences (k,) are multiplied with."""
-        return 1.0 / self.deviations if self.studentised else np.ones(len(self.columns))
+        if self.scale == "none":
+            return np.ones(len(self.columns))
+        return 1.0 / (self.deviations if self.scale == "deviation" else self.long_run)
 
     @property
     def left_out(self) -> int:
@@ -62,7 +68,7 @@ class Comparison:
     def centres(self) -> dict[Centring, FloatArray]:
         """Return what the resampled means are centred at, each (k,); [1]_ section 2.3."""
         n = len(self.models)
-        hopeless = self.means < -self.deviations * sqrt(2.0 * log(log(n)) / n)
+        hopeless = self.means < -self.long_run * sqrt(2.0 * log(log(n)) / n)
         return {
             "lower": np.maximum(self.means, 0.0),
             "consistent": np.where(hopeless, 0.0, self.means),
@@ -71,7 +77,7 @@ class Comparison:
 
     def maxima(self, chosen: IntArray, centrings: tuple[Centring, ...]) -> FloatArray:
         """Return the resampled maxima over the chosen models, shape (centrings, replications)."""
-        centres, scale = self.centres(), self.scale
+        centres, factors = self.centres(), self.factors
         rng = np.random.default_rng(self.seed)
         found = []
         for weights in weight_chunks(len(self.models), self.block_length, self.replications, rng):
@@ -80,7 +86,7 @@ class Comparison:
                 part = chosen[piece]
                 means = weights @ _differences(self.models, self.benchmark, self.columns[part])
                 for row, name in zip(best, centrings, strict=True):
-                    np.maximum(row, ((means - centres[name][part]) * scale[part]).max(axis=1), out=row)
+                    np.maximum(row, ((means - centres[name][part]) * factors[part]).max(axis=1), out=row)
             found.append(best)
         return np.concatenate(found, axis=1)
 
@@ -88,7 +94,7 @@ class Comparison:
 def compare(
     models: ArrayLike,
     benchmark: ArrayLike,
-    studentised: bool,
+    scale: Scale,
     block_length: float | None,
     replications: int,
     seed: int,
@@ -104,12 +110,13 @@ def compare(
     )
     if lacking:
         return lacking
+    require(scale in SCALES, "scale", scale, "'deviation', 'long_run' or 'none'")
     length = float(int(sqrt(n))) if block_length is None else block_length
     require(length >= 1.0, "block_length", block_length, "at least 1")
     columns = np.flatnonzero(np.isfinite(matrix).all(axis=0))
     found = [_moments(matrix, reference, columns[part], length) for part in _pieces(len(columns))]
-    means, deviations = np.concatenate(found, axis=1) if found else np.empty((2, 0))
-    usable = deviations > 0.0
+    means, deviations, long_run = np.concatenate(found, axis=1) if found else np.empty((3, 0))
+    usable = long_run > 0.0
     if not usable.any():
         return NotEnough("models that differ from the benchmark", 0, 1)
     return Comparison(
@@ -118,10 +125,11 @@ def compare(
         columns[usable],
         means[usable],
         deviations[usable],
+        long_run[usable],
         length,
         replications,
         seed,
-        studentised,
+        scale,
     )
 
 
@@ -135,10 +143,10 @@ def _differences(models: FloatArray, benchmark: FloatArray, columns: IntArray) -
 
 
 def _moments(models: FloatArray, benchmark: FloatArray, columns: IntArray, block_length: float) -> FloatArray:
-    """Return means and long-run standard deviations (2, columns) of differences; 0 where one never varies.
+    """Return means, standard deviations and long-run ones (3, columns) of differences; 0 where one never varies.
 
-    The variance is that of the mean of infinitely many stationary resamplings, times T [4]_: circular autocovariances
-    of order i with the weight ``(1 - i / T) (1 - 1 / b)^i``, here summed over frequencies.
+    The long-run variance is T times that of the mean over all stationary resamplings [4]_: circular autocovariances of
+    order i with the weight ``(1 - i / T) (1 - 1 / b)^i``, here summed over frequencies.
     """
     differences = _differences(models, benchmark, columns)
     n = len(differences)
@@ -148,5 +156,5 @@ def _moments(models: FloatArray, benchmark: FloatArray, columns: IntArray, block
     gains = 2.0 * np.fft.rfft(weights).real - weights[0]
     both_sides = np.where((np.arange(len(gains)) == 0) | (2 * np.arange(len(gains)) == n), 1.0, 2.0)
     variances = (both_sides * gains) @ spectrum / n**2
-    deviations = np.where(varies(differences), np.sqrt(np.maximum(variances, 0.0)), 0.0)
-    return np.stack([differences.mean(axis=0), deviations])
+    long_run = np.where(varies(differences), np.sqrt(np.maximum(variances, 0.0)), 0.0)
+    return np.stack([differences.mean(axis=0), differences.std(axis=0), long_run])

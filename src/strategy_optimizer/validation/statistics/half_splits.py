@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from strategy_optimizer.validation.statistics.not_enough import FloatArray
+from strategy_optimizer.validation.statistics.not_enough import FloatArray, IntArray
 
 _KEPT_BLOCKS = 6  # the last blocks, whose 64 subsets are kept
 _AT_ONCE = 32_768  # scores that are worked on at once, unless one split has more: what a core's cache holds
@@ -28,15 +28,19 @@ class HalfSplits(NamedTuple):
     """What each split gives, in the lexicographic order of the blocks in sample."""
 
     in_sample: FloatArray  # (splits, S) 1 where a block is in sample, else 0
-    winners: FloatArray  # (splits,) column of the trial that is best in sample, the first of equals
+    winners: IntArray  # (splits,) column of the trial that is best in sample, the first of equals
     ranks: FloatArray  # (splits,) its rank out of sample, from 1 for the worst; equals share the mean rank
+
+
+# Of some halves: masks with a bit for each block in sample, block 0 the highest; winners; ranks.
+_Found: TypeAlias = tuple[IntArray, IntArray, FloatArray]
 
 
 @dataclass(frozen=True)
 class _Table:
     """The sums of all subsets of some blocks, grouped by their size."""
 
-    masks: list[FloatArray]
+    masks: list[IntArray]
     sums: list[FloatArray]  # each (subsets of the size, trials)
     squares: list[FloatArray]
 
@@ -64,7 +68,7 @@ def halve(sums: FloatArray, squares: FloatArray, *, threads: int) -> HalfSplits:
         if 0 in subset
     ]
 
-    def work(part: list[tuple[int, ...]]) -> list[tuple[FloatArray, ...]]:
+    def work(part: list[tuple[int, ...]]) -> list[_Found]:
         worker = _Worker(sums, squares, table, first)
         return [row for subset in part for row in worker.splits(subset)]
 
@@ -74,9 +78,9 @@ def halve(sums: FloatArray, squares: FloatArray, *, threads: int) -> HalfSplits:
         with ThreadPoolExecutor(threads) as pool:
             parts = pool.map(work, [subsets[i :: 4 * threads] for i in range(4 * threads)])
             found = [row for part in parts for row in part]
-    masks, winners, ranks = (np.concatenate(column) for column in zip(*found, strict=True))
-    order = np.argsort(-masks)  # block 0 is the highest bit
-    bits = masks[order, None].astype(np.int64) >> np.arange(n_blocks - 1, -1, -1)
+    masks, winners, ranks = (np.concatenate([part[k] for part in found]) for k in range(3))
+    order = np.argsort(-masks)
+    bits = masks[order, None] >> np.arange(n_blocks - 1, -1, -1)
     return HalfSplits((bits & 1).astype(np.float64), winners[order], ranks[order])
 
 
@@ -89,7 +93,7 @@ class _Worker:
         self._rows = max(1, _AT_ONCE // n)
         self._inner, self._outer, self._spare = (np.empty((self._rows, n)) for _ in range(3))
 
-    def splits(self, subset: tuple[int, ...]) -> Iterator[tuple[FloatArray, ...]]:
+    def splits(self, subset: tuple[int, ...]) -> Iterator[_Found]:
         """Yield masks, winners and ranks of the halves that continue a subset, and of their complements."""
         chosen, others = list(subset), [i for i in range(self._first) if i not in subset]
         n_blocks = len(self._sums)
@@ -99,7 +103,7 @@ class _Worker:
         outer = [self._table.sums[kept - size][::-1], self._table.squares[kept - size][::-1]]
         inner_first = [part[chosen].sum(axis=0) for part in (self._sums, self._squares)]
         outer_first = [part[others].sum(axis=0) for part in (self._sums, self._squares)]
-        first_mask = float(sum(2 ** (n_blocks - 1 - i) for i in subset))
+        first_mask = _mask(subset, n_blocks)
         for start in range(0, len(inner[0]), self._rows):
             rows = slice(start, start + self._rows)
             inside = self._scores(inner_first, [part[rows] for part in inner], self._inner)
@@ -107,7 +111,7 @@ class _Worker:
             masks = first_mask + self._table.masks[size][rows]
             best, best_outside = inside.argmax(axis=1), outside.argmax(axis=1)
             yield masks, best, _ranks(outside, best)
-            yield 2.0**n_blocks - 1.0 - masks, best_outside, _ranks(inside, best_outside)
+            yield 2**n_blocks - 1 - masks, best_outside, _ranks(inside, best_outside)
 
     def _scores(self, first: list[FloatArray], rows: list[FloatArray], out: FloatArray) -> FloatArray:
         """Return ``sign(s) s^2 / q`` of some halves, shape (halves, N), in the memory of `out`."""
@@ -120,7 +124,11 @@ class _Worker:
         return out
 
 
-def _ranks(scores: FloatArray, columns: FloatArray) -> FloatArray:
+def _mask(subset: tuple[int, ...], n_blocks: int) -> int:
+    return sum(2 ** (n_blocks - 1 - i) for i in subset)
+
+
+def _ranks(scores: FloatArray, columns: IntArray) -> FloatArray:
     """Return the rank of one column in each row, from 1 for the smallest; equals share the mean rank."""
     ranks = np.empty(len(scores))
     for i, (row, column) in enumerate(zip(scores, columns.tolist(), strict=True)):
@@ -134,9 +142,9 @@ def _subset_table(sums: FloatArray, squares: FloatArray) -> _Table:
     n_blocks = len(sums)
     table = _Table([], [], [])
     for size in range(n_blocks + 1):
-        # Block 0 of these is the highest bit, so lexicographic order descends.
+        # Masks of lexicographic order descend.
         subsets = list(combinations(range(n_blocks), size))[::-1]
-        table.masks.append(np.array([float(sum(2 ** (n_blocks - 1 - i) for i in s)) for s in subsets]))
+        table.masks.append(np.array([_mask(s, n_blocks) for s in subsets]))
         table.sums.append(np.stack([sums[list(s)].sum(axis=0) for s in subsets]))
         table.squares.append(np.stack([squares[list(s)].sum(axis=0) + _TINY for s in subsets]))
     return table

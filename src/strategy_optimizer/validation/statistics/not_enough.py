@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from strategy_optimizer.errors import StatisticsError
 
 FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
 
 ROUNDING = 1e-14  # share of the squared mean below which a variance is what rounding left, as in the backtest
 

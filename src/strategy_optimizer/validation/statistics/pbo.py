@@ -24,12 +24,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from strategy_optimizer.validation.statistics.half_splits import halve
 from strategy_optimizer.validation.statistics.not_enough import (
     ROUNDING,
     FloatArray,
+    IntArray,
     NotEnough,
     as_array,
     lacking_finite,
@@ -72,7 +73,7 @@ class OverfittingProbability:
     pbo: float
     loss_probability: float
     logits: FloatArray
-    winners: NDArray[np.int64]
+    winners: IntArray
     in_sample: FloatArray
     out_of_sample: FloatArray
     n_trials: int
@@ -145,7 +146,7 @@ def overfitting_probability(
         pbo=float((found.ranks <= (len(kept) + 1) / 2.0).mean()),  # a logit of 0, without rounding
         loss_probability=float((out_of_sample < 0.0).mean()),
         logits=logits,
-        winners=kept[found.winners.astype(np.int64)],
+        winners=kept[found.winners],
         in_sample=in_sample,
         out_of_sample=out_of_sample,
         n_trials=len(kept),

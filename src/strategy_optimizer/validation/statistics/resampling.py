@@ -10,15 +10,11 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from strategy_optimizer.validation.statistics.not_enough import FloatArray, require
-
-IntArray: TypeAlias = NDArray[np.int64]
+from strategy_optimizer.validation.statistics.not_enough import FloatArray, IntArray, require
 
 _AT_ONCE = 4_194_304  # rows times replications held at once: 32 MB of weights
 

@@ -140,8 +140,8 @@ def effective_rank_of(matrix: ArrayLike) -> float:
     """
     values = as_array("matrix", matrix, 2)
     require(values.shape[0] == values.shape[1], "the shape of matrix", values.shape, "a square")
-    shares = np.abs(np.linalg.eigvalsh(values))
-    shares = shares[shares > 0.0] / shares.sum()
+    eigenvalues = np.maximum(np.linalg.eigvalsh(values), 0.0)  # negative ones are rounding
+    shares = eigenvalues[eigenvalues > 0.0] / eigenvalues.sum()
     return float(np.exp(-(shares @ np.log(shares))))
 
 
@@ -186,5 +186,5 @@ def _standardised(trials: ArrayLike) -> FloatArray | NotEnough:
     if not len(rows):
         return NotEnough("trials that vary", 0, 1)
     rows = rows - rows.mean(axis=1, keepdims=True)
-    lengths: FloatArray = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / lengths
+    standardised: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return standardised
