@@ -154,3 +154,15 @@ def test_trials_that_fail_or_never_trade_are_left_out():
     alone, found = (maximum_distribution(t, block_length=3, replications=50) for t in (trials, more))
     np.testing.assert_array_equal(found.maxima, alone.maxima)
     assert (found.best, found.n_trials, found.left_out) == (alone.best + 1, 4, 2)
+
+
+def test_the_best_of_trials_without_skill_is_found_out():
+    """150 searches without an edge, of similar and autocorrelated trials: 5 % and two standard errors."""
+    p_values = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        noise = rng.standard_normal((501, 20)) + rng.standard_normal((501, 1))
+        trials = noise[1:] + 0.1 * noise[:-1]
+        p_values.append(maximum_distribution(trials, replications=200, seed=seed).p_value)
+    assert np.mean(np.array(p_values) < 0.05) <= 0.086
+    assert 0.3 < np.median(p_values) < 0.7

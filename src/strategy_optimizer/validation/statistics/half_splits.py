@@ -3,8 +3,8 @@
 Two observations make this fast. Trials of equal length rank by their Sharpe ratio as they rank by
 ``sign(s) s^2 / q``, where s is the sum of the returns and q that of their squares, because the Sharpe ratio grows with
 mean / root mean square: no variance is needed, so nothing cancels. And every half is a subset of the first blocks with
-one of the last, so the sums of all subsets of the last blocks are kept and a half costs one addition a trial, the
-same for all columns: equal trials stay equal to the last bit, which a matrix product does not promise.
+one of the last, so the sums of all subsets of the last blocks are kept and each sum of a half costs one addition, the
+same for all trials: equal trials stay equal to the last bit, which a matrix product does not promise.
 """
 
 from __future__ import annotations
