@@ -7,7 +7,7 @@ hopelessly worse than the benchmark (consistent), or at the positive means alone
 
 Three scales: "deviation", the standard deviation of d_k; "long_run", the standard error of its mean from the same
 blocks, which is Hansen's studentising; "none", White's. The long-run one comes from some sqrt(T) blocks, and its noise
-makes the best of many models look better than any resampling: tests at 5 % rejected 15 to 22 % of markets without
+makes the best of many models look better than any resampling: tests at 5 % rejected 9 to 15 % of markets without
 skill. With the standard deviation they rejected 5 to 6 % (T = 500 and 1,250), and 7 to 9 % for T = 150, because
 blocks of sqrt(T) make resampled means vary too little, by a factor of about 1 - 2 / sqrt(T) in variance. See
 benchmarks/results/statistics.md.

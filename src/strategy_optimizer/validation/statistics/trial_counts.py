@@ -168,7 +168,10 @@ def cluster_count(
     rng = np.random.default_rng(seed)
     if len(rows) > most_rows:
         rows = rows[np.sort(rng.choice(len(rows), most_rows, replace=False))]
-    return count_clusters(rows @ rows.T, rng, most_clusters)
+    from strategy_optimizer.optimizer.bayes.threads import one_thread
+
+    with one_thread():  # many small products, for which threads wait longer than they work
+        return count_clusters(rows @ rows.T, rng, most_clusters)
 
 
 def _finite_rows(trials: ArrayLike) -> FloatArray:
