@@ -34,6 +34,14 @@ class DataError(StrategyOptimizerError, ValueError):
         self.rows = tuple(rows)
 
 
+class SplitError(StrategyOptimizerError, ValueError):
+    """The data cannot be split as asked: a window longer than they are, or nothing left after the purge."""
+
+
+class StatisticsError(StrategyOptimizerError, ValueError):
+    """The input of a statistic has the wrong shape or lies outside its range."""
+
+
 class SearchError(StrategyOptimizerError):
     """The search cannot go on."""
 
