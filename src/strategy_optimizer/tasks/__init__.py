@@ -8,7 +8,9 @@ from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.one_call import DEFAULT_COSTS, make_task, optimize, search_space
 from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
 from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, FrontPoint, Performance, Result
+from strategy_optimizer.tasks.result_aggregator import FinishedSearch, buy_and_hold
 from strategy_optimizer.tasks.search_loop import SearchLoop
+from strategy_optimizer.tasks.strategy_binding import bind_evaluator
 
 __all__ = [
     "DEFAULT_COSTS",
@@ -19,6 +21,7 @@ __all__ = [
     "Counts",
     "DataInfo",
     "Evaluator",
+    "FinishedSearch",
     "FrontPoint",
     "OptimizationTask",
     "Performance",
@@ -26,6 +29,8 @@ __all__ = [
     "SearchLoop",
     "TaskSettings",
     "TrialHistory",
+    "bind_evaluator",
+    "buy_and_hold",
     "export_trials",
     "make_task",
     "optimize",

@@ -117,6 +117,7 @@ class OptimizationTask:
         self.bars = bars
         self.space = space
         self.objective = objective
+        self.search: FinishedSearch | None = None
         self.result: Result | None = None
         self.in_sample, self.held_out = divide(bars, self.settings.holdout)
         self.rules = replace(self.settings.rules, window=self.in_sample)
@@ -174,7 +175,8 @@ class OptimizationTask:
         self.optimizer = loop.optimizer
         if self._sink is not None and loop.history.best is not None:
             self._sink(Reproducing(self.in_sample[1] - self.in_sample[0]))
-        self.result = aggregate(self._finished(loop, stop_reason))
+        self.search = self._finished(loop, stop_reason)
+        self.result = aggregate(self.search)
         return self.result
 
     def _make_optimizer(self) -> Optimizer:

@@ -1,6 +1,21 @@
 """Whether a strategy and its result can be believed."""
 
+from strategy_optimizer.validation.held_out import HeldOut
 from strategy_optimizer.validation.lookahead import check_lookahead
 from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
+from strategy_optimizer.validation.overfitting import Overfitting
+from strategy_optimizer.validation.validate import Validation, validate
+from strategy_optimizer.validation.verdict import Verdict, judge
 
-__all__ = ["Difference", "Failure", "LookaheadReport", "check_lookahead"]
+__all__ = [
+    "Difference",
+    "Failure",
+    "HeldOut",
+    "LookaheadReport",
+    "Overfitting",
+    "Validation",
+    "Verdict",
+    "check_lookahead",
+    "judge",
+    "validate",
+]
