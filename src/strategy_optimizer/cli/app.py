@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from strategy_optimizer import __version__
 from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAILED
 from strategy_optimizer.cli.options import OptimizeOptions
 from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
+from strategy_optimizer.version import __version__
 
 PROGRAM = "strategy-optimizer"
 DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
@@ -171,6 +171,15 @@ def optimize(
             help="Share of the bars, the last, kept out of the search.",
         ),
     ] = 0.25,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate", help="Say whether the winner can be believed, from all trials."
+        ),
+    ] = True,
+    require_edge: Annotated[
+        bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
+    ] = False,
     space: Annotated[
         Path | None,
         typer.Option(
@@ -278,6 +287,8 @@ def optimize(
         cash=cash,
         fill=fill,
         holdout=holdout,
+        validate=validate,
+        require_edge=require_edge,
         workers=workers,
         warm_start=warm_start,
         checkpoint=checkpoint,

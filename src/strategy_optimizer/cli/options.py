@@ -38,6 +38,8 @@ class OptimizeOptions:
     cash: float
     fill: str
     holdout: float
+    validate: bool
+    require_edge: bool
     workers: int | None
     warm_start: Path | None
     checkpoint: Path | None

@@ -5,8 +5,8 @@ from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.evaluator import Evaluator
 from strategy_optimizer.tasks.export import export_trials, trial_frame, writer_of
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.one_call import DEFAULT_COSTS, make_task, optimize, search_space
 from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
+from strategy_optimizer.tasks.preparation import DEFAULT_COSTS, make_task, search_space
 from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, FrontPoint, Performance, Result
 from strategy_optimizer.tasks.result_aggregator import FinishedSearch, buy_and_hold
 from strategy_optimizer.tasks.search_loop import SearchLoop
@@ -33,7 +33,6 @@ __all__ = [
     "buy_and_hold",
     "export_trials",
     "make_task",
-    "optimize",
     "search_space",
     "trial_frame",
     "writer_of",

@@ -4,7 +4,7 @@ from strategy_optimizer.validation.held_out import HeldOut
 from strategy_optimizer.validation.lookahead import check_lookahead
 from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
 from strategy_optimizer.validation.overfitting import Overfitting
-from strategy_optimizer.validation.validate import Validation, validate
+from strategy_optimizer.validation.validate import Validation, run_and_validate, validate
 from strategy_optimizer.validation.verdict import Verdict, judge
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Verdict",
     "check_lookahead",
     "judge",
+    "run_and_validate",
     "validate",
 ]

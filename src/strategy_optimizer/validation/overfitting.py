@@ -119,8 +119,19 @@ class Overfitting:
     periods_per_year: float
 
 
-def examine_overfitting(search: FinishedSearch, *, threads: int | None = None) -> Overfitting:
-    """Return the overfitting statistics of a finished search that has a winner."""
+def examine_overfitting(
+    search: FinishedSearch, *, threads: int | None = None, most_trials: int = MOST_TRIALS
+) -> Overfitting:
+    """Return the overfitting statistics of a finished search that has a winner.
+
+    Parameters
+    ----------
+    search : FinishedSearch
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    most_trials : int
+        Run at most so many trials again for their returns; below 2 the statistics that need them are left out.
+    """
     history = search.history
     assert history.best is not None
     blocks = history.blocks[np.isfinite(history.metrics[:, 0])]
@@ -128,7 +139,7 @@ def examine_overfitting(search: FinishedSearch, *, threads: int | None = None) -
     returns = _winner_returns(search)
     moments = sharpe_moments(returns)
     variance = trials_sharpe_variance(_trial_sharpes(search))
-    again = _resampled(search, len(returns), threads)
+    again = _resampled(search, len(returns), most_trials, threads)
     counts = where_known(_counts, again)
     whole = overfitting_probability(blocks, threads=threads)
     control, n_control = _control_pbo(search, threads)
@@ -178,8 +189,10 @@ def _most_again(search: FinishedSearch, at_most: int) -> int:
     return at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
 
 
-def _resampled(search: FinishedSearch, n_returns: int, threads: int | None) -> TrialReturns | NotEnough:
-    n_periods, at_most = min(MOST_PERIODS, n_returns // PERIOD_BARS), _most_again(search, MOST_TRIALS)
+def _resampled(
+    search: FinishedSearch, n_returns: int, most_trials: int, threads: int | None
+) -> TrialReturns | NotEnough:
+    n_periods, at_most = min(MOST_PERIODS, n_returns // PERIOD_BARS), _most_again(search, most_trials)
     if n_periods < 2:
         return NotEnough("returns", n_returns, 2 * PERIOD_BARS)
     if at_most < 2:

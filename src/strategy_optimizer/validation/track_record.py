@@ -21,5 +21,11 @@ def bar_returns(equity: FloatArray) -> FloatArray:
 
 
 def periods_per_year(search: FinishedSearch) -> float:
-    """Return the bars of a year, as the metrics of the search count them."""
-    return search.rules.periods_per_year or search.bars.periods_per_year
+    """Return the bars of a year in sample, as the metrics of the search count them."""
+    if search.rules.periods_per_year is not None:
+        return search.rules.periods_per_year
+    return (
+        search.bars.slice(*search.rules.window).periods_per_year
+        if search.rules.window
+        else search.bars.periods_per_year
+    )

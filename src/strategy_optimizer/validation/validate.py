@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from strategy_optimizer.tasks import FinishedSearch
+from strategy_optimizer.records import Validating
+from strategy_optimizer.tasks import FinishedSearch, OptimizationTask, Result
 from strategy_optimizer.validation.held_out import HeldOut, examine_held_out
-from strategy_optimizer.validation.overfitting import Overfitting, examine_overfitting
+from strategy_optimizer.validation.overfitting import MOST_TRIALS, Overfitting, examine_overfitting
 from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.verdict import Verdict, judge
 
@@ -39,7 +40,9 @@ class Validation:
         return plain
 
 
-def validate(search: FinishedSearch, *, threads: int | None = None) -> Validation:
+def validate(
+    search: FinishedSearch, *, threads: int | None = None, most_trials: int = MOST_TRIALS
+) -> Validation:
     """Return the validation of a finished search that has a winner.
 
     Parameters
@@ -48,10 +51,25 @@ def validate(search: FinishedSearch, *, threads: int | None = None) -> Validatio
         As an `OptimizationTask` leaves it, `task.search`.
     threads : int, optional
         All cores by default; the result does not depend on it.
+    most_trials : int
+        Run at most so many trials again for their returns; the verdict does not rest on them.
     """
-    overfitting = examine_overfitting(search, threads=threads)
+    overfitting = examine_overfitting(search, threads=threads, most_trials=most_trials)
     held_out = examine_held_out(search)
     return Validation(judge(overfitting, held_out), overfitting, held_out)
+
+
+def run_and_validate(task: OptimizationTask) -> Result:
+    """Run a task and return its result, with a verdict unless its settings say otherwise.
+
+    A search that was interrupted has none: whoever stopped it wants to go on, or to go home.
+    """
+    result = task.run()
+    if not task.settings.validate or task.search is None or result.stop_reason == "interrupted":
+        return result
+    if task.sink is not None:
+        task.sink(Validating(len(task.search.history)))
+    return replace(result, validation=validate(task.search, threads=task.settings.workers))
 
 
 def _plain(value: Any) -> Any:

@@ -102,7 +102,7 @@ def _decide(luck: float, held_out: HeldOut, reasons: tuple[str, ...]) -> Verdict
 def combined_chance(deflated: float, psr: float) -> float:
     """Return the chance of as much luck in two independent tests, from one minus each one's p-value; [1]_."""
     scores = [normal_quantile(min(max(p, SURE), 1.0 - SURE)) for p in (deflated, psr)]
-    return 1.0 - normal_cdf(sum(scores) / sqrt(2.0))
+    return normal_cdf(-sum(scores) / sqrt(2.0))
 
 
 def _luck_reason(luck: float) -> str:
