@@ -19,7 +19,14 @@ from strategy_optimizer.optimizer.bayes.belief import (
     score_data,
 )
 from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch, far_apart
-from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters, fit
+from strategy_optimizer.optimizer.bayes.gaussian_process import (
+    EXACT_LENGTHS,
+    NOISY_LENGTHS,
+    GaussianProcess,
+    Hyperparameters,
+    LengthPrior,
+    fit,
+)
 from strategy_optimizer.optimizer.bayes.threads import in_one_thread
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
@@ -152,6 +159,11 @@ class BOOptimizer(Optimizer):
         """Whether the same point may score otherwise: it may be repeated, or its trials came with standard errors."""
         return self.repeats > 1 or bool(np.isfinite(self.log.std_errors).any())
 
+    @property
+    def _lengths(self) -> LengthPrior:
+        """What is believed of the length scales before any data."""
+        return NOISY_LENGTHS if self._noisy else EXACT_LENGTHS
+
     def _best_row(self) -> int | None:
         """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
         if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
@@ -168,7 +180,9 @@ class BOOptimizer(Optimizer):
         scores, errors = self._table(self.log.scores[order]), self._table(self.log.std_errors[order])
         data = score_data(features, scores, errors, self.log.violations[order] <= 0.0)[0]
         known = (
-            self._hyperparameters[0] if self._hyperparameters else Hyperparameters.default(self.space.n_dims)
+            self._hyperparameters[0]
+            if self._hyperparameters
+            else Hyperparameters.default(self.space.n_dims, self._lengths)
         )
         model = GaussianProcess(*data.thinned(), self._categorical, known)
         means = np.where(
@@ -350,9 +364,9 @@ class BOOptimizer(Optimizer):
         old += [None] * (len(data) - len(old))
         fitted = []
         for each, last in zip(data, old, strict=True):
-            starts = [Hyperparameters.default(d)] if last is None or n < SURE_OF_FIT else []
+            starts = [Hyperparameters.default(d, self._lengths)] if last is None or n < SURE_OF_FIT else []
             starts = starts if last is None else [last, *starts]
-            fitted.append(fit(*each.thinned(FIT_POINTS), self._categorical, starts))
+            fitted.append(fit(*each.thinned(FIT_POINTS), self._categorical, starts, self._lengths))
         self._hyperparameters, self._fitted_at = fitted, n
 
     # -- state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,15 @@ from strategy_optimizer.optimizer.bayes import kernel
 from strategy_optimizer.optimizer.history import FloatArray
 
 BoolArray = NDArray[np.bool_]
+LengthPrior: TypeAlias = tuple[float, float]
 # Bounds of the free parameters, logarithms.
 LENGTH_BOUNDS = (math.log(0.02), math.log(30.0))
 NOISE_BOUNDS = (math.log(1e-6), math.log(1.0))
-# Priors (mean, standard deviation of the logarithm). Lengths grow with the root of the dimension as in BoTorch, but
-# from an eighteenth of its median and with less spread: long ones take a rough landscape for a flat one with noise.
-LENGTH_PRIOR = (-1.5, 1.0)
+# Priors (mean, standard deviation of the logarithm). Lengths grow with the root of the dimension as in BoTorch, whose
+# own prior is for noisy scores. That for exact ones begins at an eighteenth of its median and spreads less: long ones
+# take a rough landscape for a flat one with noise. Of noisy scores short ones believe the noise.
+EXACT_LENGTHS = (-1.5, 1.0)
+NOISY_LENGTHS = (math.sqrt(2.0), math.sqrt(3.0))
 NOISE_PRIOR = (-4.0, 1.0)
 # The scale's prior is worth this many points of variance 1, scores being standardised.
 SCALE_POINTS = 2.0
@@ -31,9 +35,9 @@ class Hyperparameters:
     noise: float
 
     @classmethod
-    def default(cls, d: int) -> Hyperparameters:
+    def default(cls, d: int, prior: LengthPrior = EXACT_LENGTHS) -> Hyperparameters:
         """Return the most likely values before any data."""
-        length = math.exp(LENGTH_PRIOR[0] + 0.5 * math.log(d) - LENGTH_PRIOR[1] ** 2)
+        length = math.exp(prior[0] + 0.5 * math.log(d) - prior[1] ** 2)
         return cls(np.full(d, max(length, 0.3)), math.exp(NOISE_PRIOR[0] - NOISE_PRIOR[1] ** 2))
 
     @property
@@ -160,6 +164,7 @@ def fit(
     extra_noise: FloatArray | None,
     categorical: BoolArray,
     starts: list[Hyperparameters],
+    prior: LengthPrior = EXACT_LENGTHS,
     max_steps: int = 30,
 ) -> Hyperparameters:
     """Return the most likely hyperparameters: the best of L-BFGS-B runs from the given starts."""
@@ -173,7 +178,7 @@ def fit(
         found = minimize(
             _loss,
             np.clip(start.log_values, low, high),
-            args=(features, scores, extra_noise, categorical),
+            args=(features, scores, extra_noise, categorical, prior),
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
@@ -190,6 +195,7 @@ def _loss(
     scores: FloatArray,
     extra_noise: FloatArray | None,
     categorical: BoolArray,
+    prior: LengthPrior = EXACT_LENGTHS,
 ) -> tuple[float, FloatArray]:
     """Return the negative log posterior of the hyperparameters and its gradient (d + 1,).
 
@@ -220,7 +226,7 @@ def _loss(
     gradient[d] = noise * float(np.trace(slope))
     loss = 0.5 * (n + SCALE_POINTS) * math.log(scale) + 0.5 * log_determinant
     # Log-normal priors on the logarithms.
-    middle = np.append(np.full(d, LENGTH_PRIOR[0] + 0.5 * math.log(d)), NOISE_PRIOR[0])
-    deviation = np.append(np.full(d, LENGTH_PRIOR[1]), NOISE_PRIOR[1])
+    middle = np.append(np.full(d, prior[0] + 0.5 * math.log(d)), NOISE_PRIOR[0])
+    deviation = np.append(np.full(d, prior[1]), NOISE_PRIOR[1])
     standard = (log_values - middle) / deviation
     return loss + 0.5 * float(standard @ standard), gradient + standard / deviation
