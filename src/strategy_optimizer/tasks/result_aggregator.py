@@ -13,6 +13,7 @@ import numpy as np
 from strategy_optimizer import __version__
 from strategy_optimizer.backtest import (
     METRICS,
+    BacktestResult,
     PopulationEvaluator,
     Rules,
     run_backtest,
@@ -82,7 +83,7 @@ def aggregate(search: FinishedSearch) -> Result:
     best = _performance(search, search.bound_strategy, trial.parameters)
     default_parameters = search.strategy.space().defaults()
     defaults = _default_performance(search, default_parameters)
-    market = Performance(*_both(search, lambda rules: _hold(search.bars, rules)))
+    market = Performance(*_both(search, lambda rules: buy_and_hold(search.bars, rules).metrics))
     counts = _counts(search)
     front = _front(search)
     notes = write_notes(
@@ -253,8 +254,8 @@ def _default_performance(search: FinishedSearch, params: Mapping[str, Any]) -> P
         return Performance(*_both(search, lambda rules: dict.fromkeys(METRICS, math.nan)))
 
 
-def _hold(bars: Bars, rules: Rules) -> dict[str, float]:
-    """Return the metrics of being long from the first bar to the last, symbols in equal parts."""
+def buy_and_hold(bars: Bars, rules: Rules) -> BacktestResult:
+    """Return the backtest of being long from the first bar to the last, symbols in equal parts."""
     always = np.ones(bars.close.shape, np.bool_)
     return simulate_signals(
         bars,
@@ -267,7 +268,7 @@ def _hold(bars: Bars, rules: Rules) -> dict[str, float]:
         window=rules.window,
         n_blocks=rules.n_blocks,
         periods_per_year=rules.periods_per_year,
-    ).metrics
+    )
 
 
 # -- facts -----------------------------------------------------------------------------------------------
