@@ -28,7 +28,7 @@ def options(command: str) -> set[str]:
 
 
 def test_every_command_has_a_section() -> None:
-    sections = re.findall(r"^## (\w+)$", TEXT, re.MULTILINE)
+    sections = re.findall(r"^## ([\w-]+)$", TEXT, re.MULTILINE)
     assert sections == [*COMMANDS, "Environment"]
 
 

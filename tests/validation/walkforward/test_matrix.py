@@ -7,8 +7,9 @@ import math
 
 import pytest
 
-from strategy_optimizer import Costs, walk_forward, walk_forward_matrix
+from strategy_optimizer import Costs
 from strategy_optimizer.errors import SplitError
+from strategy_optimizer.validation import walk_forward, walk_forward_matrix
 from strategy_optimizer.validation.statistics import (
     NotEnough,
     best_sharpe_without_skill,

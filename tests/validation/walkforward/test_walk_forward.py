@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from markets import zigzag
-from strategy_optimizer import Costs, Discrete, Signals, Strategy, optimize, walk_forward
+from strategy_optimizer import Costs, Discrete, Signals, Strategy, optimize
 from strategy_optimizer.errors import DataError, SplitError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.market.synthetic import synthetic_market
+from strategy_optimizer.validation import walk_forward
 from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.walkforward.choices import window_seed
 

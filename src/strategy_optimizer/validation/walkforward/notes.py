@@ -40,10 +40,7 @@ def _against_chance(found: WalkForward) -> Iterator[str]:
     if isinstance(psr, NotEnough):
         yield f"whether the return out of sample is luck cannot be said: {psr}"
     elif psr < CONFIDENCE:
-        yield (
-            f"out of sample, the probability that the Sharpe ratio is above 0 is {psr:.2f} (PSR): "
-            f"less than {CONFIDENCE}, so this may be luck"
-        )
+        yield f"the PSR (h0) of all tests end to end is {psr:.2f}, below {CONFIDENCE}: what they made may be luck"
 
 
 def _against_rivals(found: WalkForward) -> Iterator[str]:
