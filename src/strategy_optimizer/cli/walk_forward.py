@@ -32,7 +32,7 @@ def run_walk_forward(options: WalkForwardOptions, call: Sequence[str]) -> int:
         try:
             found = _run(options, display)
         except KeyboardInterrupt:
-            note("interrupted before the first window was done" if not options.matrix else NO_CELL)
+            note(NOTHING_DONE[options.matrix])
             return INTERRUPTED
     if isinstance(found, WalkForward):
         return _finish(found, options, call)
@@ -40,7 +40,10 @@ def run_walk_forward(options: WalkForwardOptions, call: Sequence[str]) -> int:
     return DONE if len(found.cells) == found.planned else INTERRUPTED
 
 
-NO_CELL = "interrupted before all windows of one pair of lengths were done"
+NOTHING_DONE = {
+    False: "interrupted before the first window was done",
+    True: "interrupted before all windows of one pair of lengths were done",
+}
 
 
 def _check(options: WalkForwardOptions) -> None:

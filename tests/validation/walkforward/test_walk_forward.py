@@ -12,7 +12,7 @@ import pytest
 
 from markets import zigzag
 from strategy_optimizer import Costs, Discrete, Signals, Strategy, optimize
-from strategy_optimizer.errors import DataError, SplitError, StrategyError, TaskError
+from strategy_optimizer.errors import DataError, ReproductionError, SplitError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.market.synthetic import synthetic_market
 from strategy_optimizer.validation import walk_forward
@@ -334,3 +334,18 @@ def test_mistakes_are_found_before_anything_runs(nasdaq, monkeypatch, changes, e
     with pytest.raises(error) as caught:
         walk_forward("momentum", nasdaq, **({"train": "3y", "test": "6m"} | QUICK | changes))
     assert message in str(caught.value)
+
+
+def test_a_winner_that_cannot_be_reproduced_ends_it(nasdaq, monkeypatch) -> None:
+    from strategy_optimizer.tasks import OptimizationTask
+
+    run = OptimizationTask.run
+
+    def second_fails(task):
+        if task.bars.timestamp[0] > nasdaq.timestamp[0]:
+            raise ReproductionError("it differs")
+        return run(task)
+
+    monkeypatch.setattr(OptimizationTask, "run", second_fails)
+    with pytest.raises(ReproductionError, match="it differs"):
+        walk_forward("momentum", nasdaq.slice(0, 900), train=400, test=200, workers=2, **QUICK)

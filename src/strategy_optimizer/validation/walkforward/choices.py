@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,18 +78,12 @@ class WindowSearches:
         Searches at a time; all cores by default.
     tracker : Tracker
         Learns of each trial and search.
-
-    Attributes
-    ----------
-    interrupted : bool
-        Whether Ctrl-C ended them early.
     """
 
     def __init__(self, task: OptimizationTask, bars: Bars, workers: int | None, tracker: Tracker) -> None:
         self.task = task
         self.bars = bars
         self.workers = workers or available_cores()
-        self.interrupted = False
         self._tracker = tracker
         self._lock = threading.Lock()
         self._running: set[OptimizationTask] = set()
@@ -106,33 +101,28 @@ class WindowSearches:
 
         wanted = list(dict.fromkeys(trains))
         at_once = min(self.workers, len(wanted))
-        self._settings = {
+        settings = {
             "workers": max(1, self.workers // at_once),
-            "optimizer_settings": self._pinned(wanted[0]),
+            "optimizer_settings": self._optimizer_settings(wanted[0]),
         }
         # Around all of them: searches that end would give linear algebra its threads back while others still run.
         with one_thread(), ThreadPoolExecutor(at_once) as pool:
-            futures = [pool.submit(self._search, train) for train in wanted]
-            try:
+            futures = [pool.submit(self._search, train, settings) for train in wanted]
+            with suppress(KeyboardInterrupt):  # what is done is kept
                 wait(futures, return_when=FIRST_EXCEPTION)
-            except KeyboardInterrupt:
-                self.interrupted = True
-            finally:
-                self._stop_unless(all(future.done() for future in futures))
+            self._stop()  # those that still run, after Ctrl-C or because one of them raised
         choices = [future.result() for future in futures]
         return {choice.train: choice for choice in choices if choice is not None}
 
-    def _stop_unless(self, done: bool) -> None:
-        if done:
-            return
+    def _stop(self) -> None:
         with self._lock:
             self._stopped = True
             for task in self._running:
                 task.cancel()
 
-    def _search(self, train: range) -> Choice | None:
+    def _search(self, train: range, settings: Mapping[str, Any]) -> Choice | None:
         """Return the choice of one window; None when it was stopped."""
-        task = window_task(self.task, self.bars, train, self._tracker.of(train), **self._settings)
+        task = window_task(self.task, self.bars, train, self._tracker.of(train), **settings)
         with self._lock:
             if self._stopped:
                 return None
@@ -146,8 +136,8 @@ class WindowSearches:
             self._tracker.finished(train, choice.trials)
         return choice
 
-    def _pinned(self, train: range) -> dict[str, Any]:
-        """Return the optimizer's settings; what a trial takes is measured once, before several share the cores."""
+    def _optimizer_settings(self, train: range) -> dict[str, Any]:
+        """Return the optimizer's own; what a trial takes is measured once, before several share the cores."""
         settings = dict(self.task.settings.optimizer_settings)
         if self.task.settings.optimizer in TIMED_OPTIMIZERS and settings.get("trial_seconds") is None:
             settings["trial_seconds"] = trial_seconds(self.task, self.bars.slice(train.start, train.stop))
