@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from strategy_optimizer.version import __version__ as __version__
 
 _HOMES = {
     "strategy_optimizer.space": ("Categorical", "Continuous", "Discrete", "ParameterSpace"),
@@ -28,7 +28,9 @@ _HOMES = {
     "strategy_optimizer.strategies": ("get_strategy", "list_strategies"),
     "strategy_optimizer.optimizer": ("GAOptimizer", "create_optimizer", "restore_optimizer"),
     "strategy_optimizer.objective": ("ObjectiveFunction", "ParetoObjective"),
-    "strategy_optimizer.tasks": ("Result", "optimize"),
+    "strategy_optimizer.tasks": ("Result",),
+    "strategy_optimizer.validation": ("walk_forward", "walk_forward_matrix"),
+    "strategy_optimizer.one_call": ("optimize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -47,10 +49,12 @@ if TYPE_CHECKING:
     )
     from strategy_optimizer.market import Bars, check_bars, load_bars
     from strategy_optimizer.objective import ObjectiveFunction, ParetoObjective
+    from strategy_optimizer.one_call import optimize
     from strategy_optimizer.optimizer import GAOptimizer, create_optimizer, restore_optimizer
     from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
     from strategy_optimizer.strategies import get_strategy, list_strategies
-    from strategy_optimizer.tasks import Result, optimize
+    from strategy_optimizer.tasks import Result
+    from strategy_optimizer.validation import walk_forward, walk_forward_matrix
 
 __all__ = [
     "Bars",
@@ -79,6 +83,8 @@ __all__ = [
     "restore_optimizer",
     "run_backtest",
     "simulate_signals",
+    "walk_forward",
+    "walk_forward_matrix",
 ]
 
 

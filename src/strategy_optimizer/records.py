@@ -143,5 +143,12 @@ class Reproducing:
     bars: int
 
 
-Event: TypeAlias = Started | Progress | CheckpointSaved | Finished | Reproducing
+@dataclass(frozen=True)
+class Validating:
+    """The statistics of the whole search begin, over so many trials."""
+
+    trials: int
+
+
+Event: TypeAlias = Started | Progress | CheckpointSaved | Finished | Reproducing | Validating
 Sink: TypeAlias = Callable[[Event], None]

@@ -33,24 +33,23 @@ def test_an_interrupted_demo_says_so(call, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("returns", "sharpes", "verdict"),
-    [
-        ((0.2, 0.1), (1.0, 0.5), "It beat holding there"),
-        ((0.2, 0.1), (0.4, 0.5), "That is no edge"),
-        ((0.1, 0.2), (0.6, 0.5), "That is no edge"),
-        ((0.1, 0.2), (0.4, 0.5), "No edge was found"),
-        ((float("nan"), 0.2), (float("nan"), 0.5), "No edge was found"),
-    ],
+    ("decision", "words"),
+    [("deploy", "deploy it"), ("paper", "not proven"), ("reject", "No edge was found")],
 )
-def test_plain_words_follow_the_numbers(returns, sharpes, verdict: str) -> None:
+def test_plain_words_follow_the_verdict(decision: str, words: str) -> None:
     result = optimize("momentum", "nasdaq", evaluations=20)
-    mine, held = (
-        {"annual_return": annual, "sharpe_ratio": sharpe}
-        for annual, sharpe in zip(returns, sharpes, strict=True)
-    )
+    verdict = replace(result.verdict, decision=decision)
+    changed = replace(result, validation=replace(result.validation, verdict=verdict))
+    assert words in demo.plain_words(changed)[-1]
+
+
+@pytest.mark.parametrize(("annual", "words"), [(0.2, "It beat holding"), (0.1, "It did not beat holding")])
+def test_without_a_verdict_holding_is_the_measure(annual: float, words: str) -> None:
+    result = optimize("momentum", "nasdaq", evaluations=20, validate=False)
+    mine, held = ({"annual_return": value, "sharpe_ratio": value} for value in (annual, 0.15))
     changed = replace(
         result,
         best=Performance(result.best.in_sample, mine),
         buy_and_hold=Performance(result.buy_and_hold.in_sample, held),
     )
-    assert verdict in demo.plain_words(changed)[-1]
+    assert words in demo.plain_words(changed)[-1]

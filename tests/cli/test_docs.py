@@ -24,7 +24,11 @@ def section(name: str) -> str:
 
 
 def options(command: str) -> set[str]:
-    found = {option for parameter in COMMANDS[command].params for option in parameter.opts}
+    found = {
+        option
+        for parameter in COMMANDS[command].params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     return {option for option in found if option.startswith("-")} - {"-h", "--help"}
 
 

@@ -435,3 +435,28 @@ def test_the_best_of_an_earlier_search_come_first(call, tmp_path):
     outcome = call("optimize", "momentum", "--evaluations", "40", "--warm-start", str(path), "--json")
     assert outcome.code == 0
     assert any("4 points of an earlier search" in note for note in json.loads(outcome.out)["notes"])
+
+
+def test_the_verdict_is_shown_with_its_reasons(call) -> None:
+    outcome = call("optimize", "momentum", "--evaluations", 60)
+    assert outcome.code == 0
+    assert "\nverdict: reject\n" in outcome.out
+    text = " ".join(outcome.out.split())
+    assert "trials without skill would have about" in text
+    assert "held out its Sharpe ratio is" in text
+    assert "(Hansen's test)" in text
+
+
+def test_without_validation_there_is_no_verdict(call) -> None:
+    outcome = call("optimize", "momentum", "--evaluations", 60, "--no-validate")
+    assert "verdict" not in outcome.out
+    assert "validation" not in json.loads(
+        call("optimize", "momentum", "--evaluations", 60, "--no-validate", "--json").out
+    )
+
+
+def test_an_edge_can_be_required(call) -> None:
+    assert call("optimize", "momentum", "--evaluations", 60, "--require-edge").code == 3
+    outcome = call("optimize", "momentum", "--require-edge", "--no-validate")
+    assert outcome.code == 2
+    assert "--require-edge needs the verdict" in outcome.err

@@ -17,6 +17,7 @@ from strategy_optimizer.optimizer import BOOptimizer, create_optimizer, restore_
 from strategy_optimizer.optimizer.bayes import gaussian_process as gp
 from strategy_optimizer.optimizer.bayes import kernel
 from strategy_optimizer.optimizer.bayes.acquisition import log_expected_improvement, log_probability_above
+from strategy_optimizer.optimizer.bayes.candidates import far_apart
 from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters
 from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
 from strategy_optimizer.space import ParameterSpace
@@ -295,3 +296,19 @@ def test_a_thousand_trials_keep_the_model_small():
         batch = optimizer.ask(4)
         optimizer.tell(batch, [bowl(params) for params in batch])
     assert optimizer.best_score > -0.005
+
+
+def test_points_that_are_apart_lose_only_those_close_to_a_better_one():
+    points = np.random.default_rng(0).random((200, 3))
+    taken = far_apart(points, 0.3, 200)
+    assert taken[0] == 0
+    for i in range(200):
+        better = taken[taken < i]
+        apart = all(np.abs(points[i] - points[j]).max() >= 0.3 for j in better)
+        assert (i in taken) == apart
+
+
+def test_at_most_so_many_points_are_taken_apart_and_equal_ones_once():
+    points = np.random.default_rng(1).random((50, 2))
+    assert len(far_apart(points, 0.01, 7)) == 7
+    assert far_apart(np.zeros((5, 2)), 0.1, 5).tolist() == [0]

@@ -39,7 +39,7 @@ from strategy_optimizer.errors import (
     StrategyOptimizerError,
     TaskError,
 )
-from strategy_optimizer.records import Finished, Progress, Reproducing
+from strategy_optimizer.records import Finished, Progress, Reproducing, Validating
 from strategy_optimizer.tasks import Result, make_task, result_aggregator, search_loop
 from strategy_optimizer.tasks.reproduction import compare
 
@@ -435,8 +435,8 @@ def test_a_target_ends_the_search() -> None:
 def test_events_reach_the_sink() -> None:
     events: list[Any] = []
     optimize(Rise, random_bars(), "random", evaluations=30, progress=events.append)
-    assert isinstance(events[-2], Finished)
-    assert events[-1] == Reproducing(300)
+    assert isinstance(events[-3], Finished)
+    assert events[-2:] == [Reproducing(300), Validating(30)]
     assert any(isinstance(event, Progress) for event in events)
 
 

@@ -28,6 +28,7 @@ from strategy_optimizer.models import ResultModel, TaskModel
 from strategy_optimizer.records import Finished, Progress
 from strategy_optimizer.space import Continuous
 from strategy_optimizer.tasks import (
+    DEFAULT_COSTS,
     Budget,
     Checkpoint,
     Result,
@@ -35,7 +36,6 @@ from strategy_optimizer.tasks import (
     TrialHistory,
     export_trials,
     make_task,
-    one_call,
     result,
     search_loop,
 )
@@ -295,7 +295,7 @@ def test_the_winner_is_on_the_front_and_has_no_score(found: Result) -> None:
 
 
 def test_the_held_out_numbers_of_every_point_can_be_run_again(found: Result) -> None:
-    rules = Rules(one_call.DEFAULT_COSTS, window=found.data.held_out)
+    rules = Rules(DEFAULT_COSTS, window=found.data.held_out)
     for point in found.pareto_front[:5]:
         again = run_backtest(Rise, point.parameters, random_bars(), rules).metrics
         held_out = dict(point.performance.held_out or {})

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from strategy_optimizer import __version__
 from strategy_optimizer.cli import option_types
 from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAILED
 from strategy_optimizer.cli.option_types import (
@@ -49,6 +48,7 @@ from strategy_optimizer.cli.option_types import (
 )
 from strategy_optimizer.cli.options import OptimizeOptions, WalkForwardOptions
 from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
+from strategy_optimizer.version import __version__
 
 PROGRAM = "strategy-optimizer"
 DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
@@ -119,6 +119,15 @@ def optimize(
             help="Share of the bars, the last, kept out of the search.",
         ),
     ] = 0.25,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate", help="Say whether the winner can be believed, from all trials."
+        ),
+    ] = True,
+    require_edge: Annotated[
+        bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
+    ] = False,
     space: SpaceFile = None,
     constraint: Constraint = None,
     param: Param = None,

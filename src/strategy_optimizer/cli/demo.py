@@ -9,9 +9,18 @@ from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import console, note, wrapped
 from strategy_optimizer.tasks import Result, make_task
+from strategy_optimizer.validation import run_and_validate
 
 EVALUATIONS = 5_000
 REQUIRED = "trades >= 30"
+VERDICTS = {
+    "deploy": "The verdict is to deploy it: so much luck, in sample and after, is rarer than 6 in 1,000.",
+    "paper": "The verdict is to watch it on paper: it may be more than luck, but that is not proven.",
+    "reject": (
+        "The verdict is to reject it, the usual fate of a winner among thousands: what looked like skill was mostly a "
+        "good fit to the past. No edge was found here, and it is better to know."
+    ),
+}
 NEXT = (
     "strategy-optimizer optimize ma_cross --data nasdaq --evaluations 5000",
     "strategy-optimizer strategies",
@@ -31,7 +40,7 @@ def run_demo(seed: int) -> int:
             seed=seed,
             progress=progress,
         )
-        result = task.run()
+        result = run_and_validate(task)
     print_result(result)
     out = console()
     out.print("\nIn plain words", style="bold")
@@ -60,22 +69,13 @@ def plain_words(result: Result) -> list[str]:
 
 
 def _verdict(result: Result) -> str:
+    """Return what the verdict means; without one, what the comparison with holding says."""
+    if result.verdict is not None:
+        return VERDICTS[result.verdict.decision]
     mine, held = result.best.held_out or {}, result.buy_and_hold.held_out or {}
-    ahead = [_above(mine, held, name) for name in ("annual_return", "sharpe_ratio")]
-    if all(ahead):
-        return (
-            "It beat holding there, in return and for its risk. One period and one winner of many are not "
-            "proof, but a reason to look further."
-        )
-    if any(ahead):
-        return (
-            "Against holding it is a draw: ahead in one of return and return for risk, behind in the other. "
-            "That is no edge."
-        )
-    return (
-        "That is the usual fate of a winner among thousands: what looked like skill was mostly a good fit to "
-        "the past. No edge was found here, and it is better to know."
-    )
+    if _above(mine, held, "annual_return") and _above(mine, held, "sharpe_ratio"):
+        return "It beat holding there. One period and one winner of many are not proof."
+    return "It did not beat holding there."
 
 
 def _above(mine: dict[str, float], held: dict[str, float], name: str) -> bool:

@@ -60,6 +60,8 @@ class OptimizeOptions(SearchOptions):
 
     time: str | None
     holdout: float
+    validate: bool
+    require_edge: bool
     warm_start: Path | None
     checkpoint: Path | None
     resume: bool

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text
 from strategy_optimizer.cli.terminal import console
-from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started
+from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
 
 PLAIN_INTERVAL = 5.0
 BAR_WIDTH = 24
@@ -101,11 +101,14 @@ class SearchProgress(LiveProgress):
         elif isinstance(event, Finished) and self._live is not None:
             self._live.update(Text("checking the winner ...", style="dim"))
         elif isinstance(event, Reproducing):
-            self._explain_later(event)
+            self._explain_later(f"re-running the winner with the reference simulator, {event.bars:,} bars")
+        elif isinstance(event, Validating):
+            self._explain_later(f"counting all {event.trials:,} trials against the winner")
 
-    def _explain_later(self, event: Reproducing) -> None:
-        """Say what takes so long once it does; the check itself sends no further events."""
-        text = f"re-running the winner with the reference simulator, {event.bars:,} bars"
+    def _explain_later(self, text: str) -> None:
+        """Say what takes so long once it does; it sends no further events itself."""
+        if self._later is not None:
+            self._later.cancel()
         self._later = threading.Timer(REPRODUCING_AFTER, self._explain, [text])
         self._later.daemon = True
         self._later.start()

@@ -19,6 +19,7 @@ SCORE = "composite_score"
 FRONT_ROWS = 15
 UNLIMITED = 10_000
 SIDE_BY_SIDE = 74  # columns that six numbers need
+RIVALS = {"defaults": "the default parameters", "buy_and_hold": "buy-and-hold", "cash": "cash"}
 SHOWN = (
     "total_return",
     "annual_return",
@@ -43,11 +44,52 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
         out.print()
         out.print(table)
     out.print()
+    if result.validation is not None:
+        _print_verdict(result.validation, out)
     for text in (*result.notes, f"the winner was run again by another engine, the {result.reproduced_by}"):
         out.print("- " + wrapped(text, out).lstrip())
     if call:
         again = shlex.join(argument for argument in call if argument != "--resume")
         out.print(f"\nThe same again: strategy-optimizer {again}", soft_wrap=True)
+
+
+def _print_verdict(validation: Any, out: Console) -> None:
+    """Print the verdict with its reasons, and a line for each statistic that it does not rest on."""
+    verdict = validation.verdict
+    out.print(f"verdict: {verdict.decision}", style="bold")
+    for text in (*verdict.reasons, *statistics_texts(validation)):
+        out.print("- " + wrapped(text, out).lstrip())
+    out.print()
+
+
+def statistics_texts(validation: Any) -> list[str]:
+    """Return sentences on the statistics that stand beside the verdict."""
+    found = validation.overfitting
+    control = f", of {found.control_trials} trials spread evenly {_chance(found.control_pbo)}"
+    texts = [
+        f"probability of backtest overfitting over all trials {_chance(found.pbo)}{control}; without any information "
+        "it is about 50%",
+        f"the best of the trials without skill, resampled together, does as well in {_chance(found.maximum_p_value)}",
+    ]
+    tests = [f"{RIVALS[name]} {_chance(_p_value(test))}" for name, test in found.superior.items()]
+    if tests:
+        texts.append(f"chance that no trial is better in sample than {', '.join(tests)} (Hansen's test)")
+    return texts
+
+
+def _p_value(test: Any) -> Any:
+    return getattr(test, "p_consistent", test)
+
+
+def _chance(value: Any) -> str:
+    """Return a probability, or why there is none.
+
+    >>> _chance(0.0312), _chance(0.0)
+    ('3.1%', 'less than 0.2%')
+    """
+    if not isinstance(value, float):
+        return f"unknown ({value})"
+    return f"{value:.1%}" if value > 0.0 else "less than 0.2%"
 
 
 def heading(result: Result) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from strategy_optimizer.backtest import Costs
 from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_settings
 from strategy_optimizer.cli.data import load_named_bars, narrowed_space
-from strategy_optimizer.cli.exits import DONE, INTERRUPTED
+from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
 from strategy_optimizer.cli.options import OptimizeOptions, SearchOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
@@ -26,6 +26,7 @@ from strategy_optimizer.market.report import counted
 from strategy_optimizer.objective import ParetoObjective, parse_objective
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
+from strategy_optimizer.validation import run_and_validate
 
 DEFAULT_OBJECTIVE = "sharpe_ratio"
 WHY_NONE = (
@@ -68,13 +69,15 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         _say_how_to_resume(task, call)
         return INTERRUPTED
     _say_what_is_next(task, options)
+    if options.require_edge and result.verdict.decision != "deploy":
+        return NO_EDGE
     return DONE
 
 
 def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) -> Result | None:
     """Search; None when Ctrl-C came before a trial that can win."""
     try:
-        return task.run()
+        return run_and_validate(task)
     except CheckpointError:
         raise  # what was saved stays, and can be continued
     except StrategyOptimizerError:
@@ -88,12 +91,15 @@ def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) 
 
 def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationTask:
     """Return the task; mistakes in the options are found here, the cheapest first."""
+    if options.require_edge and not options.validate:
+        raise UsageError("--require-edge needs the verdict, which --no-validate leaves out; give one of them")
     arguments = search_arguments(options)
     seconds = parse_duration(options.time) if options.time is not None else None
     task = make_task(
         data=load_named_bars(options.data, options.start, options.end, options.repair),
         seconds=seconds,
         holdout=options.holdout,
+        validate=options.validate,
         warm_start=options.warm_start,
         progress=progress,
         **arguments,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field
 
@@ -87,6 +87,22 @@ class DataModel(Model):
     held_out_dates: tuple[str, str] | None = None
 
 
+class VerdictModel(Model):
+    """``deploy``, ``paper`` or ``reject``; ``luck`` is the chance of as much luck, or says why there is no number."""
+
+    decision: Literal["deploy", "paper", "reject"]
+    luck: float | dict[str, str]
+    reasons: tuple[str, ...]
+
+
+class ValidationModel(Model):
+    """See `strategy_optimizer.validation.Validation`; the statistics as they stand there."""
+
+    verdict: VerdictModel
+    overfitting: dict[str, Any]
+    held_out: dict[str, Any] | None = None
+
+
 class ResultModel(Model):
     """The result of a task; a file with the first five fields alone is valid.
 
@@ -129,6 +145,7 @@ class ResultModel(Model):
     reproduced_by: str | None = None
     notes: tuple[str, ...] = ()
     pareto_front: tuple[FrontPointModel, ...] | None = None
+    validation: ValidationModel | None = None
 
     @classmethod
     def from_result(cls, result: Result, *, trials: bool = True) -> Self:

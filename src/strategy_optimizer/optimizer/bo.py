@@ -18,7 +18,7 @@ from strategy_optimizer.optimizer.bayes.belief import (
     margin_data,
     score_data,
 )
-from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch
+from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch, far_apart
 from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters, fit
 from strategy_optimizer.optimizer.bayes.threads import in_one_thread
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
@@ -35,6 +35,8 @@ FULL_BATCH, FEW_STEPS = 16, 2  # up to so many points each has a model of its ow
 WAITING_POINTS = 256  # points that are out and that a model expects, the latest ones
 REGRET_TRIALS = 30  # before which nothing is said of the regret
 ELITE = 24  # best trials from which candidates descend
+SPREAD_FROM = 30  # trials from which candidates at times descend from good trials of different regions
+GAP = 0.15  # that these are apart in at least one parameter, a share of its range
 
 
 class BOOptimizer(Optimizer):
@@ -139,7 +141,7 @@ class BOOptimizer(Optimizer):
         at_once = _points_of_a_step(n)
         while len(chosen) < n:
             worth = self._worth(belief, chosen)
-            found = self._best_untried(search, worth, belief.elite, chosen, min(at_once, n - len(chosen)))
+            found = self._best_untried(search, worth, belief, chosen, min(at_once, n - len(chosen)))
             if len(found) == 0:
                 break
             chosen = np.concatenate([chosen, found])
@@ -248,13 +250,15 @@ class BOOptimizer(Optimizer):
         m = self.n_objectives
         targets = np.column_stack([each.targets for each in data])
         front = self._front(models[:m], features[may_win], targets[may_win])
+        ranked = dense[self._best_first(targets, violations)]
         return Belief(
             score_models=models[:m],
             margin_models=models[m:],
             thresholds=thresholds,
             front=front,
             reference=np.zeros(m) if front is None else hypervolume_reference(front),
-            elite=dense[self._best_first(targets, violations)[:ELITE]],
+            elite=ranked[:ELITE],
+            spread=self._spread(ranked),
             scores=scores,
             targets=targets,
         )
@@ -269,6 +273,14 @@ class BOOptimizer(Optimizer):
             return crowding_survivors(targets, violations, ELITE)
         competing = np.where(violations <= 0.0, targets[:, 0], targets[:, 0] - 10.0 - violations)
         return np.argsort(-competing, kind="stable")
+
+    def _spread(self, ranked: FloatArray) -> FloatArray:
+        """Return good trials of different regions, the best of each, of dense points that are the best first."""
+        if len(ranked) < SPREAD_FROM:
+            return ranked[:ELITE]
+        better = ranked[: max(ELITE, len(ranked) // 2)]
+        places = np.where(self._categorical, better, self._free.to_unit(better))
+        return better[far_apart(places, GAP, ELITE)]
 
     def _front(
         self, models: list[GaussianProcess], features: FloatArray, targets: FloatArray
@@ -295,7 +307,7 @@ class BOOptimizer(Optimizer):
         self,
         search: CandidateSearch,
         worth: Callable[[FloatArray], FloatArray],
-        elite: FloatArray,
+        belief: Belief,
         chosen: FloatArray,
         n: int,
     ) -> FloatArray:
@@ -303,10 +315,10 @@ class BOOptimizer(Optimizer):
         size = self.space.cardinality
         if size is not None and size <= ENUMERATED:
             everything = self.space.enumerate(ENUMERATED)
-            points = self._densify(everything) if everything is not None else elite[:0]
+            points = self._densify(everything) if everything is not None else belief.elite[:0]
             points = points[self._untried(points, chosen)]
             return points[np.argsort(-worth(points), kind="stable")[:n]] if len(points) else points
-        points = search.maximise(worth, elite, n)
+        points = search.maximise(worth, belief.elite, belief.spread, n)
         return points[self._untried(points, chosen)[:n]]
 
     def _untried(self, points: FloatArray, chosen: FloatArray) -> IntArray:

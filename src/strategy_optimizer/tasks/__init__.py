@@ -5,10 +5,12 @@ from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.evaluator import Evaluator
 from strategy_optimizer.tasks.export import export_trials, trial_frame, writer_of
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.one_call import DEFAULT_COSTS, make_task, optimize, search_space
 from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
+from strategy_optimizer.tasks.preparation import DEFAULT_COSTS, make_task, search_space
 from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, FrontPoint, Performance, Result
+from strategy_optimizer.tasks.result_aggregator import FinishedSearch, buy_and_hold
 from strategy_optimizer.tasks.search_loop import SearchLoop
+from strategy_optimizer.tasks.strategy_binding import bind_evaluator
 
 __all__ = [
     "DEFAULT_COSTS",
@@ -19,6 +21,7 @@ __all__ = [
     "Counts",
     "DataInfo",
     "Evaluator",
+    "FinishedSearch",
     "FrontPoint",
     "OptimizationTask",
     "Performance",
@@ -26,9 +29,10 @@ __all__ = [
     "SearchLoop",
     "TaskSettings",
     "TrialHistory",
+    "bind_evaluator",
+    "buy_and_hold",
     "export_trials",
     "make_task",
-    "optimize",
     "search_space",
     "trial_frame",
     "writer_of",

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from strategy_optimizer import __version__
 from strategy_optimizer.backtest import PopulationEvaluator, Rules
 from strategy_optimizer.errors import DataError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
@@ -25,6 +24,7 @@ from strategy_optimizer.tasks.result import Result
 from strategy_optimizer.tasks.result_aggregator import FinishedSearch, aggregate, rules_json
 from strategy_optimizer.tasks.search_loop import SearchLoop
 from strategy_optimizer.tasks.strategy_binding import StrategyClass, bind_evaluator, bind_strategy
+from strategy_optimizer.version import __version__
 
 DEFAULT_EVALUATIONS = 2_000
 PLANNED_WITHOUT_LIMIT = 10_000
@@ -55,6 +55,8 @@ class TaskSettings:
         Continue what the checkpoint holds.
     start_points : tuple of mapping
         Parameters to try before all others, as `warm_start.earlier_points` finds them.
+    validate : bool
+        Whether a verdict is wanted; `validation.run_and_validate` gives it.
     """
 
     optimizer: str = "auto"
@@ -67,6 +69,7 @@ class TaskSettings:
     checkpoint: str | Path | None = None
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
+    validate: bool = True
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers)
@@ -92,6 +95,8 @@ class OptimizationTask:
     ----------
     history : TrialHistory
         Every trial so far; also there when `run` raised.
+    search : FinishedSearch or None
+        All that the result was made from; None before.
     result : Result or None
     stop_reason : str or None
 
@@ -117,11 +122,12 @@ class OptimizationTask:
         self.bars = bars
         self.space = space
         self.objective = objective
+        self.search: FinishedSearch | None = None
         self.result: Result | None = None
         self.in_sample, self.held_out = divide(bars, self.settings.holdout)
         self.rules = replace(self.settings.rules, window=self.in_sample)
         self.optimizer = self._make_optimizer()
-        self._sink = sink
+        self.sink = sink
         self._loop: SearchLoop | None = None
         self._cancelled = False
 
@@ -172,9 +178,10 @@ class OptimizationTask:
             if checkpoint is not None:
                 checkpoint.close()
         self.optimizer = loop.optimizer
-        if self._sink is not None and loop.history.best is not None:
-            self._sink(Reproducing(self.in_sample[1] - self.in_sample[0]))
-        self.result = aggregate(self._finished(loop, stop_reason))
+        if self.sink is not None and loop.history.best is not None:
+            self.sink(Reproducing(self.in_sample[1] - self.in_sample[0]))
+        self.search = self._finished(loop, stop_reason)
+        self.result = aggregate(self.search)
         return self.result
 
     def _make_optimizer(self) -> Optimizer:
@@ -208,7 +215,7 @@ class OptimizationTask:
             self.objective,
             self.settings.budget,
             checkpoint=checkpoint,
-            sink=self._sink,
+            sink=self.sink,
             n_blocks=self.rules.n_blocks,
         )
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.tasks.history import TrialHistory
@@ -107,6 +107,17 @@ class DataInfo:
     held_out_dates: tuple[str, str] | None
 
 
+class Validated(Protocol):
+    """What validation adds to a result; see `strategy_optimizer.validation.Validation`."""
+
+    @property
+    def verdict(self) -> Any:
+        """The decision and its reasons."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+
+
 @dataclass(frozen=True)
 class Result:
     """The outcome of one task.
@@ -147,6 +158,8 @@ class Result:
         With several objectives: the feasible trials that no other one beats in every objective (the first
         of equals), the best in the first objective first; beyond `FRONT_POINTS` an even selection of them.
         Empty with one objective.
+    validation : Validation or None
+        What can be said of the winner, with the verdict; None where it was not wanted.
     """
 
     task_id: str
@@ -177,6 +190,12 @@ class Result:
     notes: tuple[str, ...]
     history: TrialHistory = field(repr=False, compare=False)
     pareto_front: tuple[FrontPoint, ...] = ()
+    validation: Validated | None = None
+
+    @property
+    def verdict(self) -> Any:
+        """Whether to deploy the winner, with reasons, see `strategy_optimizer.validation.Verdict`; None without one."""
+        return None if self.validation is None else self.validation.verdict
 
     @property
     def best_performance(self) -> dict[str, float]:
@@ -195,10 +214,12 @@ class Result:
         data = {
             name: asdict(value) if hasattr(value, "__dataclass_fields__") else value
             for name, value in vars(self).items()
-            if name not in ("history", "pareto_front")
+            if name not in ("history", "pareto_front", "validation")
         }
         if self.pareto_front:
             data["pareto_front"] = [asdict(point) for point in self.pareto_front]
+        if self.validation is not None:
+            data["validation"] = self.validation.to_dict()
         data["best_performance"] = self.best_performance
         data["convergence_analysis"] = data.pop("convergence")
         if trials:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from strategy_optimizer import __version__
 from strategy_optimizer.backtest import (
     METRICS,
     BacktestResult,
@@ -39,6 +38,7 @@ from strategy_optimizer.tasks.notes import FrontRivals, tally_text, write_notes
 from strategy_optimizer.tasks.reproduction import reproduce
 from strategy_optimizer.tasks.result import FRONT_POINTS, Counts, DataInfo, FrontPoint, Performance, Result
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
+from strategy_optimizer.version import __version__
 
 
 @dataclass(frozen=True)

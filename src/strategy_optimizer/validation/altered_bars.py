@@ -1,4 +1,4 @@
-"""Bars for the look-ahead check: the same up to a point, and nothing or something else behind it."""
+"""Bars with other values on the same timestamps; for the look-ahead check the same up to a point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def guarded(bars: Bars, n_bars: int) -> Bars:
         copies[name] = room[GUARD : GUARD + n_bars]
         copies[name][:] = values
         copies[name].flags.writeable = False  # else Bars would copy it out of its guard
-    return _with_columns(bars, copies)
+    return with_columns(bars, copies)
 
 
 def with_other_future(bars: Bars, cut: int, rng: np.random.Generator) -> Bars:
@@ -38,10 +38,11 @@ def with_other_future(bars: Bars, cut: int, rng: np.random.Generator) -> Bars:
     for name in PRICES:
         columns[name][cut:] = columns[name][cut - 1] * scale
     columns["volume"][cut:] = rng.permutation(columns["volume"][cut:])
-    return _with_columns(bars, columns)
+    return with_columns(bars, columns)
 
 
-def _with_columns(bars: Bars, columns: Mapping[str, NDArray[np.float64]]) -> Bars:
+def with_columns(bars: Bars, columns: Mapping[str, NDArray[np.float64]]) -> Bars:
+    """Return bars with the given columns on the first timestamps of `bars`, with as many bars a year."""
     n = len(columns["close"])
     altered = Bars(timestamp=bars.timestamp[:n], symbols=bars.symbols, name=bars.name, **dict(columns))  # type: ignore[arg-type]
     # How many bars a year has is a fact of the calendar, not of the prices to come.

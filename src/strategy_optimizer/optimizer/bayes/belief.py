@@ -58,6 +58,7 @@ class Belief(NamedTuple):
     front: FloatArray | None  # (k, m) targets to improve on, None before a feasible trial
     reference: FloatArray  # (m,) the worst targets that add to the hypervolume; not used with one objective
     elite: FloatArray  # (k, d) dense points, best first
+    spread: FloatArray  # (k, d) dense points, the best ones of different regions, best first
     scores: FloatArray  # (n, m) NaN where failed
     targets: FloatArray  # (n, m) what the scores became
 

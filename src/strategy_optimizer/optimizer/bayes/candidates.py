@@ -3,7 +3,8 @@
 Backtest landscapes are rough. A model takes the roughness for noise, and the point that maximises an acquisition
 function over the whole space is where the model knows least: trial after trial goes to regions that are merely
 unknown. The best of few children of good trials is a point that both crossing good trials and the model speak for.
-decisions/004 has the measurements.
+The best trials mostly lie in one region, which often is not the best one: every other time the parents are good trials
+that are apart. decisions/004 has the measurements.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Callable
 import numpy as np
 
 from strategy_optimizer.optimizer import variation
-from strategy_optimizer.optimizer.history import FloatArray
+from strategy_optimizer.optimizer.history import FloatArray, IntArray
 from strategy_optimizer.space import ParameterSpace
 
 # A candidate's worth, larger is better: dense points (n, d) -> (n,).
 Acquisition = Callable[[FloatArray], FloatArray]
 WIDE_SHARE = 0.2  # of the searches look everywhere
+SPREAD_SHARE = 0.5  # of the searches descend from good trials of different regions instead of the best ones
 FEW, FEW_PER_POINT = 30, 4  # children of the others: at least, and for each point wanted
 FRESH, CHILDREN = 160, 320  # of a wide search's first pool
 LARGEST_STEP = 0.3
@@ -82,13 +84,14 @@ class CandidateSearch:
         """Give inactive genes a random value of their own range."""
         return np.where(np.isnan(points), self.free.from_unit(self.rng.random(points.shape)), points)
 
-    def maximise(self, acquisition: Acquisition, elite: FloatArray, n: int) -> FloatArray:
-        """Return up to n dense points in falling order of their worth, (m, d)."""
+    def maximise(self, acquisition: Acquisition, elite: FloatArray, spread: FloatArray, n: int) -> FloatArray:
+        """Return up to n dense points in falling order of their worth, (m, d), that descend from either parents."""
+        parents = spread if self.rng.random() < SPREAD_SHARE else elite
         if self.rng.random() < WIDE_SHARE:
-            return self.search_everywhere(acquisition, elite, n)
+            return self.search_everywhere(acquisition, parents, n)
         n_children = max(FEW, FEW_PER_POINT * n)
         steps = np.exp(self.rng.uniform(np.log(LAST_STEP), np.log(LARGEST_STEP), n_children))
-        points = self.children(elite, n_children, steps)
+        points = self.children(parents, n_children, steps)
         return points[np.argsort(-acquisition(points), kind="stable")[: max(n, FEW)]]
 
     def search_everywhere(self, acquisition: Acquisition, elite: FloatArray, n: int) -> FloatArray:
@@ -102,3 +105,18 @@ class CandidateSearch:
             points = np.concatenate([points, found])
             worth = np.concatenate([worth, acquisition(found)])
         return points[np.argsort(-worth, kind="stable")[:n]]
+
+
+def far_apart(points: FloatArray, gap: float, at_most: int) -> IntArray:
+    """Return which of points (n, d), the best first, differ by `gap` in some coordinate from all better ones taken.
+
+    >>> far_apart(np.array([[0.5, 0.5], [0.51, 0.5], [0.5, 0.9], [0.52, 0.88]]), 0.1, 3).tolist()
+    [0, 2]
+    """
+    taken: list[int] = []
+    near = np.zeros(len(points), bool)
+    while len(taken) < at_most and not near.all():
+        first = int(np.argmin(near))
+        taken.append(first)
+        near |= np.abs(points - points[first]).max(axis=1) < gap
+    return np.array(taken, np.int64)

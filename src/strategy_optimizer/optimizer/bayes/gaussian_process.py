@@ -15,8 +15,9 @@ BoolArray = NDArray[np.bool_]
 # Bounds of the free parameters, logarithms.
 LENGTH_BOUNDS = (math.log(0.02), math.log(30.0))
 NOISE_BOUNDS = (math.log(1e-6), math.log(1.0))
-# Priors (mean, standard deviation of the logarithm), as in BoTorch: lengths grow with the root of the dimension.
-LENGTH_PRIOR = (math.sqrt(2.0), math.sqrt(3.0))
+# Priors (mean, standard deviation of the logarithm). Lengths grow with the root of the dimension as in BoTorch, but
+# from an eighteenth of its median and with less spread: long ones take a rough landscape for a flat one with noise.
+LENGTH_PRIOR = (-1.5, 1.0)
 NOISE_PRIOR = (-4.0, 1.0)
 # The scale's prior is worth this many points of variance 1, scores being standardised.
 SCALE_POINTS = 2.0

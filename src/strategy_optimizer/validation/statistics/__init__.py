@@ -22,7 +22,7 @@ from strategy_optimizer.validation.statistics.expected_maximum import (
     minimum_backtest_length,
     trials_sharpe_variance,
 )
-from strategy_optimizer.validation.statistics.not_enough import NotEnough
+from strategy_optimizer.validation.statistics.not_enough import NotEnough, where_known
 from strategy_optimizer.validation.statistics.pbo import (
     Degradation,
     OverfittingProbability,
@@ -116,4 +116,5 @@ __all__ = [
     "superior_predictive_ability",
     "trial_counts",
     "trials_sharpe_variance",
+    "where_known",
 ]

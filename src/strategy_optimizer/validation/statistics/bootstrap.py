@@ -29,6 +29,7 @@ from strategy_optimizer.validation.statistics.not_enough import (
 from strategy_optimizer.validation.statistics.resampling import index_chunks, weight_chunks
 
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
+RowStatistics: TypeAlias = Callable[[IntArray], Mapping[str, FloatArray]]
 
 LEAST_OBSERVATIONS = 20
 _COLUMNS = 512  # trials that are worked on at once
@@ -98,22 +99,60 @@ def confidence_bands(
     lacking = lacking_returns(r, LEAST_OBSERVATIONS)
     if lacking:
         return dict.fromkeys(statistics, lacking)
-    length = block_length if block_length is not None else _optimal_length(r)
-    resampled: dict[str, list[FloatArray]] = {name: [] for name in statistics}
-    for indices in index_chunks(len(r), length, replications, np.random.default_rng(seed)):
+    length = block_length if block_length is not None else mean_block_length(r)
+
+    def measure(indices: IntArray) -> dict[str, FloatArray]:
         rows = r[indices]
-        for name, statistic in statistics.items():
-            resampled[name].append(_values(name, statistic, rows))
+        return {name: _values(name, statistic, rows) for name, statistic in statistics.items()}
+
+    return bands_of_rows(
+        measure, len(r), block_length=length, level=level, replications=replications, seed=seed
+    )
+
+
+def bands_of_rows(
+    measure: RowStatistics,
+    n: int,
+    *,
+    block_length: float,
+    level: float = 0.9,
+    replications: int = 1000,
+    seed: int = 0,
+) -> dict[str, ConfidenceBand | NotEnough]:
+    """Return confidence bands of statistics that share their work, from resampled rows 0 to n - 1.
+
+    Parameters
+    ----------
+    measure : callable
+        Of indices (B, n); returns B values of each statistic by name.
+    n : int
+        Rows, in their order in time.
+    block_length : float
+        Mean length of the blocks; 1 for rows that do not depend on each other.
+    level, replications, seed
+        As for `confidence_bands`, whose rule for NaN holds too.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(0.001, 0.01, 500)
+    >>> bands_of_rows(lambda rows: {"mean": values[rows].mean(axis=1)}, 500, block_length=1.0)["mean"].lower < 0.001
+    True
+    """
+    require(0.0 < level < 1.0, "level", level, "more than 0 and less than 1")
+    estimates = measure(np.arange(n)[None, :])
+    resampled: dict[str, list[FloatArray]] = {name: [] for name in estimates}
+    for indices in index_chunks(n, block_length, replications, np.random.default_rng(seed)):
+        for name, values in measure(indices).items():
+            resampled[name].append(values)
     return {
-        name: _band(
-            float(_values(name, statistic, r[None, :])[0]), np.concatenate(resampled[name]), level, length
-        )
-        for name, statistic in statistics.items()
+        name: _band(float(estimates[name][0]), np.concatenate(values), level, block_length)
+        for name, values in resampled.items()
     }
 
 
-def _optimal_length(returns: FloatArray) -> float:
-    found = optimal_block_length(returns)
+def mean_block_length(series: FloatArray) -> float:
+    """Return the optimal mean block length of the stationary bootstrap; 1 where it cannot be told."""
+    found = optimal_block_length(series)
     return 1.0 if isinstance(found, NotEnough) else found.stationary
 
 
@@ -198,7 +237,7 @@ def maximum_distribution(
         return NotEnough("trials that vary", 0, 1)
     sharpes = matrix[:, used].mean(axis=0) / matrix[:, used].std(axis=0, ddof=1)
     best = int(used[sharpes.argmax()])
-    length = block_length if block_length is not None else _optimal_length(matrix[:, best])
+    length = block_length if block_length is not None else mean_block_length(matrix[:, best])
     maxima = [
         _maxima(matrix, used, weights)
         for weights in weight_chunks(n, length, replications, np.random.default_rng(seed))

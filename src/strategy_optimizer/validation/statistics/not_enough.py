@@ -6,14 +6,16 @@ outside its range is the caller's mistake and raises a `StatisticsError`. No sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from strategy_optimizer.errors import StatisticsError
 
+T = TypeVar("T")
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -43,6 +45,16 @@ class NotEnough:
 
     def __str__(self) -> str:
         return f"not enough {self.what}: found {self.found:,.6g}, needed {self.needed:,.6g}"
+
+
+def where_known(statistic: Callable[..., T | NotEnough], *inputs: Any) -> T | NotEnough:
+    """Return a statistic of its inputs, or the first of these that is a `NotEnough`.
+
+    >>> where_known(max, 1.0, NotEnough("returns", found=1, needed=2))
+    NotEnough(what='returns', found=1, needed=2)
+    """
+    lacking = next((value for value in inputs if isinstance(value, NotEnough)), None)
+    return statistic(*inputs) if lacking is None else lacking
 
 
 def as_array(name: str, values: ArrayLike, ndim: int) -> FloatArray:

@@ -140,7 +140,10 @@ def effective_rank_of(matrix: ArrayLike) -> float:
     """
     values = as_array("matrix", matrix, 2)
     require(values.shape[0] == values.shape[1], "the shape of matrix", values.shape, "a square")
-    eigenvalues = np.maximum(np.linalg.eigvalsh(values), 0.0)  # negative ones are rounding
+    from strategy_optimizer.optimizer.bayes.threads import one_thread
+
+    with one_thread():  # two threads on busy cores take many times as long
+        eigenvalues = np.maximum(np.linalg.eigvalsh(values), 0.0)  # negative ones are rounding
     shares = eigenvalues[eigenvalues > 0.0] / eigenvalues.sum()
     return float(np.exp(-(shares @ np.log(shares))))
 

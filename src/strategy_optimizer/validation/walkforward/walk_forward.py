@@ -19,6 +19,7 @@ from strategy_optimizer.validation.walkforward.result import WalkForward
 NOT_TAKEN: Mapping[str, str] = {
     "seconds": "a limit of time would make the choices depend on the machine; limit the trials with evaluations",
     "holdout": "the test windows are what is held out",
+    "validate": "it is a validation itself",
     "checkpoint": "its searches are short; make them one by one with optimize to keep them",
     "resume": "its searches are short; make them one by one with optimize to keep them",
     "warm_start": "points that were found on later bars would tell earlier windows about them",

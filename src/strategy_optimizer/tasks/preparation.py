@@ -1,10 +1,9 @@
-"""The one call for scripts and notebooks, `optimize`, and `make_task`, which prepares the same."""
+"""Makes a task from what people have at hand: names, files, frames, numbers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
 
@@ -25,7 +24,6 @@ from strategy_optimizer.tasks.optimization_task import (
     OptimizationTask,
     TaskSettings,
 )
-from strategy_optimizer.tasks.result import Result
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
 
@@ -54,6 +52,7 @@ def make_task(
     cash: float = 100_000.0,
     reentry: str = "while_true",
     holdout: float = 0.25,
+    validate: bool = True,
     warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
@@ -99,6 +98,8 @@ def make_task(
     holdout : float
         Share of the bars, the last ones, that the search never sees. The result shows the winner's
         numbers there.
+    validate : bool
+        Whether the result is to have a verdict, from all trials and the held-out bars.
     warm_start : path, or iterable of mappings, optional
         Trials that an earlier search exported, or parameters: the best 20 of them, at most a tenth of the trials, are
         tried first. They are scored anew on these bars; nothing of the earlier scores is believed.
@@ -132,35 +133,13 @@ def make_task(
         seed=seed,
         rules=Rules(DEFAULT_COSTS if costs is None else costs, cash, fill, reentry),
         holdout=holdout,
+        validate=validate,
         workers=workers,
         checkpoint=checkpoint,
         resume=resume,
         start_points=() if warm_start is None else earlier_points(warm_start, searched, n_start),
     )
     return OptimizationTask(chosen, load_bars(data), searched, goal, settings, sink=progress)
-
-
-def _run(make: Callable[P, OptimizationTask]) -> Callable[P, Result]:
-    @wraps(make)
-    def optimize(*args: P.args, **kwargs: P.kwargs) -> Result:
-        return make(*args, **kwargs).run()
-
-    return optimize
-
-
-optimize = _run(make_task)
-optimize.__name__ = optimize.__qualname__ = "optimize"
-optimize.__doc__ = (make_task.__doc__ or "").replace(
-    "Prepare a search for the best parameters of a strategy.",
-    """Search for the best parameters of a strategy and return the checked result.
-
-    Examples
-    --------
-    >>> result = optimize("momentum", "nasdaq", evaluations=200, seed=1)
-    >>> result.reproduced, result.counts.trials, sorted(result.best_parameters)[0]
-    (True, 200, 'lookback_period')
-""",
-)
 
 
 def search_space(

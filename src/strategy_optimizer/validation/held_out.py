@@ -1,0 +1,72 @@
+"""The winner on the bars that the search never saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import sqrt
+
+from strategy_optimizer.backtest import run_backtest
+from strategy_optimizer.tasks import FinishedSearch
+from strategy_optimizer.validation.statistics import (
+    NotEnough,
+    SharpeMoments,
+    minimum_track_record_2012,
+    psr_2012,
+    psr_h0,
+    sharpe_moments,
+    where_known,
+)
+from strategy_optimizer.validation.track_record import bar_returns, periods_per_year
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the held-out bars say of the winner.
+
+    Attributes
+    ----------
+    n_bars : int
+    trades : float
+    moments : SharpeMoments
+        Of its returns per bar.
+    annual_sharpe : float
+        0 where it made no trade.
+    psr, psr_h0 : float
+        Probability that its true Sharpe ratio is above 0, in the conventions of 2012 and 2025.
+    minimum_track_record : float
+        Observations for a PSR of 95 %.
+    """
+
+    n_bars: int
+    trades: float
+    moments: SharpeMoments | NotEnough
+    annual_sharpe: float
+    psr: float | NotEnough
+    psr_h0: float | NotEnough
+    minimum_track_record: float | NotEnough
+
+    @property
+    def sharpe(self) -> float:
+        """Per bar; 0 where it made no trade."""
+        return 0.0 if isinstance(self.moments, NotEnough) else self.moments.sharpe
+
+
+def examine_held_out(search: FinishedSearch) -> HeldOut | None:
+    """Return the winner's record on the held-out bars; None when none were held out."""
+    if search.held_out is None:
+        return None
+    assert search.history.best is not None
+    params = search.history[search.history.best].parameters
+    rules = replace(search.rules, window=search.held_out)
+    result = run_backtest(search.bound_strategy, params, search.bars, rules)
+    moments = sharpe_moments(bar_returns(result.equity))
+    year = sqrt(periods_per_year(search))
+    return HeldOut(
+        n_bars=search.held_out[1] - search.held_out[0],
+        trades=result.metrics["trades"],
+        moments=moments,
+        annual_sharpe=0.0 if isinstance(moments, NotEnough) else moments.sharpe * year,
+        psr=where_known(psr_2012, moments),
+        psr_h0=where_known(psr_h0, moments),
+        minimum_track_record=where_known(minimum_track_record_2012, moments),
+    )

@@ -1,0 +1,267 @@
+"""Overfitting statistics of a whole search: its winner measured against all of its trials.
+
+Sharpe ratios are per observation, never annualised. A statistic that there is too little for is a `NotEnough`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest import PopulationEvaluator, run_backtest
+from strategy_optimizer.backtest.metrics import METRICS
+from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.validation.rivals import rival_returns
+from strategy_optimizer.validation.statistics import (
+    LoSharpe,
+    MaximumDistribution,
+    NotEnough,
+    SharpeMoments,
+    SuperiorAbility,
+    TrialCounts,
+    best_sharpe_without_skill,
+    deflated_sharpe_2012,
+    deflated_sharpe_h0,
+    distinct_count,
+    lo_sharpe,
+    maximum_distribution,
+    minimum_backtest_length,
+    minimum_track_record_2012,
+    overfitting_probability,
+    psr_2012,
+    psr_h0,
+    sharpe_moments,
+    superior_predictive_ability,
+    trial_counts,
+    trials_sharpe_variance,
+    where_known,
+)
+from strategy_optimizer.validation.track_record import bar_returns, periods_per_year
+from strategy_optimizer.validation.trial_returns import TrialReturns, trial_returns
+
+FloatArray = NDArray[np.float64]
+Number: TypeAlias = "float | NotEnough"
+
+PERIOD_BARS = 5  # a week of daily bars
+MOST_PERIODS = 1000
+CONTROL_TRIALS = 512  # of the space-filling sample
+MOST_TRIALS = 2000  # that are run again for their returns
+CLUSTERED_TRIALS = 300
+REPLICATIONS = 500  # of the bootstraps
+LONGEST = 30.0  # seconds that trials are run again for: slow engines get fewer
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """What a search's trials say of its winner, in sample.
+
+    Attributes
+    ----------
+    n_trials, distinct : int
+        Trials made, and those of them with different returns; the latter is what the deflated Sharpe ratio counts.
+    counts : TrialCounts
+        Other ways to count the trials, of at most `resampled` of them.
+    moments : SharpeMoments
+        Of the winner's returns per bar.
+    psr_2012, psr_h0 : float
+        Probability that its true Sharpe ratio is above 0, in both conventions.
+    trials_variance : float
+        Variance of the trials' Sharpe ratios.
+    expected_best_sharpe : float
+        Of the best of so many trials without skill.
+    deflated_sharpe_2012, deflated_sharpe_h0 : float
+        Probability that the winner is better than that.
+    deflated_by_count : dict
+        The first of the two for each way to count the trials.
+    minimum_track_record, minimum_backtest : float
+        Observations: for a PSR of 95 %, and for trials without skill not to reach the winner's Sharpe ratio.
+    lo : LoSharpe
+        The annual Sharpe ratio with autocorrelation taken into account.
+    pbo, loss_probability : float
+        Probability of backtest overfitting over all trials, and that the best half-sample winner loses in the other.
+    control_pbo : float
+        That of a space-filling sample, which no search has crowded.
+    maximum_p_value : float
+        Chance that the best of the resampled trials, none with skill, reaches the winner's Sharpe ratio.
+    superior : dict
+        Hansen's test of the resampled trials against each rival: the default parameters, buy-and-hold, cash.
+    resampled, control_trials : int
+        Trials that were run again, and those of the control sample.
+    periods_per_year : float
+        Observations a year.
+    """
+
+    n_trials: int
+    distinct: int
+    counts: TrialCounts | NotEnough
+    moments: SharpeMoments | NotEnough
+    psr_2012: Number
+    psr_h0: Number
+    trials_variance: Number
+    expected_best_sharpe: Number
+    deflated_sharpe_2012: Number
+    deflated_sharpe_h0: Number
+    deflated_by_count: Mapping[str, Number]
+    minimum_track_record: Number
+    minimum_backtest: Number
+    lo: LoSharpe | NotEnough
+    pbo: Number
+    loss_probability: Number
+    control_pbo: Number
+    maximum_p_value: Number
+    superior: Mapping[str, SuperiorAbility | NotEnough]
+    resampled: int
+    control_trials: int
+    periods_per_year: float
+
+
+def examine_overfitting(
+    search: FinishedSearch, *, threads: int | None = None, most_trials: int = MOST_TRIALS
+) -> Overfitting:
+    """Return the overfitting statistics of a finished search that has a winner.
+
+    Parameters
+    ----------
+    search : FinishedSearch
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    most_trials : int
+        Run at most so many trials again for their returns; below 2 the statistics that need them are left out.
+    """
+    history = search.history
+    assert history.best is not None
+    blocks = history.blocks[np.isfinite(history.metrics[:, 0])]
+    distinct = distinct_count(blocks[:, :, 1]) if len(blocks) else 0
+    returns = _winner_returns(search)
+    moments = sharpe_moments(returns)
+    variance = trials_sharpe_variance(_trial_sharpes(search))
+    again = _resampled(search, len(returns), most_trials, threads)
+    counts = where_known(_counts, again)
+    whole = overfitting_probability(blocks, threads=threads)
+    control, n_control = _control_pbo(search, threads)
+    deflated = _deflated(moments, variance, distinct, counts)
+    return Overfitting(
+        n_trials=len(history),
+        distinct=distinct,
+        counts=counts,
+        moments=moments,
+        psr_2012=where_known(psr_2012, moments),
+        psr_h0=where_known(psr_h0, moments),
+        trials_variance=variance,
+        expected_best_sharpe=where_known(best_sharpe_without_skill, variance, max(1.0, distinct)),
+        deflated_sharpe_2012=deflated["distinct"],
+        deflated_sharpe_h0=where_known(_deflated_h0, moments, variance, distinct),
+        deflated_by_count=deflated,
+        minimum_track_record=where_known(minimum_track_record_2012, moments),
+        minimum_backtest=where_known(_minimum_backtest, moments, distinct),
+        lo=lo_sharpe(returns, max(1, round(periods_per_year(search)))),
+        pbo=where_known(lambda found: found.pbo, whole),
+        loss_probability=where_known(lambda found: found.loss_probability, whole),
+        control_pbo=control,
+        maximum_p_value=where_known(_maximum_p_value, again),
+        superior=_superior(search, again),
+        resampled=0 if isinstance(again, NotEnough) else len(again.rows),
+        control_trials=n_control,
+        periods_per_year=periods_per_year(search),
+    )
+
+
+def _winner_returns(search: FinishedSearch) -> FloatArray:
+    """Return the winner's returns per bar in sample, (T,)."""
+    assert search.history.best is not None
+    params = search.history[search.history.best].parameters
+    return bar_returns(run_backtest(search.bound_strategy, params, search.bars, search.rules).equity)
+
+
+def _trial_sharpes(search: FinishedSearch) -> FloatArray:
+    """Return the trials' Sharpe ratios per observation; NaN where one failed."""
+    annual = search.history.metrics[:, METRICS.index("sharpe_ratio")]
+    return np.asarray(annual / np.sqrt(periods_per_year(search)))
+
+
+def _most_again(search: FinishedSearch, at_most: int) -> int:
+    """Return how many trials can be run again within the time for it."""
+    seconds = float(np.median(search.history.seconds)) if len(search.history) else 0.0
+    return at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
+
+
+def _resampled(
+    search: FinishedSearch, n_returns: int, most_trials: int, threads: int | None
+) -> TrialReturns | NotEnough:
+    n_periods, at_most = min(MOST_PERIODS, n_returns // PERIOD_BARS), _most_again(search, most_trials)
+    if n_periods < 2:
+        return NotEnough("returns", n_returns, 2 * PERIOD_BARS)
+    if at_most < 2:
+        return NotEnough("trials that can be run again in time", at_most, 2)
+    return trial_returns(search, n_periods, at_most, threads)
+
+
+def _counts(again: TrialReturns) -> TrialCounts | NotEnough:
+    return trial_counts(again.returns.T, most_rows=CLUSTERED_TRIALS)
+
+
+def _control_pbo(search: FinishedSearch, threads: int | None) -> tuple[Number, int]:
+    """Return the PBO of a space-filling sample, and how many trials that has."""
+    n = _most_again(search, CONTROL_TRIALS)
+    if n < 2:
+        return NotEnough("trials that can be run in time", n, 2), n
+    points = search.space.sample(n, np.random.default_rng(0), "sobol")
+    engine = PopulationEvaluator(search.bound_strategy, search.bars, search.rules, threads=threads)
+    table = bind_evaluator(engine, search.bound_strategy.space(), search.space).evaluate(points)
+    completed = np.isfinite(table.values[:, 0])
+    found = overfitting_probability(table.blocks[completed], threads=threads)
+    return where_known(lambda whole: whole.pbo, found), n
+
+
+def _deflated(
+    moments: SharpeMoments | NotEnough, variance: Number, distinct: int, counts: TrialCounts | NotEnough
+) -> dict[str, Number]:
+    """Return the deflated Sharpe ratio for each way to count the trials."""
+    by_count: dict[str, float] = {"distinct": distinct}
+    if not isinstance(counts, NotEnough):
+        by_count |= {
+            "average_correlation": counts.average_correlation,
+            "effective_rank": counts.effective_rank,
+            "clusters": counts.clusters,
+        }
+    return {name: where_known(_deflated_2012, moments, variance, n) for name, n in by_count.items()}
+
+
+def _deflated_2012(moments: SharpeMoments, variance: float, n_trials: float) -> Number:
+    return deflated_sharpe_2012(moments, n_trials=max(1.0, n_trials), trials_variance=variance)
+
+
+def _deflated_h0(moments: SharpeMoments, variance: float, n_trials: float) -> Number:
+    return deflated_sharpe_h0(moments, n_trials=max(1.0, n_trials), trials_variance=variance)
+
+
+def _minimum_backtest(moments: SharpeMoments, n_trials: float) -> Number:
+    if moments.sharpe <= 0.0:
+        return NotEnough("Sharpe ratios above zero", 0, 1)
+    return minimum_backtest_length(max(1.0, n_trials), moments.sharpe)
+
+
+def _maximum_p_value(again: TrialReturns) -> Number:
+    """Return how often the best of the trials, resampled without skill, reaches the winner's Sharpe ratio."""
+
+    def share(found: MaximumDistribution) -> float:
+        winner = again.returns[:, again.winner]
+        deviation = float(winner.std(ddof=1))
+        return float((found.maxima > winner.mean() / deviation).mean()) if deviation > 0.0 else 1.0
+
+    return where_known(share, maximum_distribution(again.returns, replications=REPLICATIONS))
+
+
+def _superior(
+    search: FinishedSearch, again: TrialReturns | NotEnough
+) -> dict[str, SuperiorAbility | NotEnough]:
+    if isinstance(again, NotEnough):
+        return {}
+    return {
+        name: superior_predictive_ability(again.returns, returns, replications=REPLICATIONS)
+        for name, returns in rival_returns(search, again.returns.shape[0]).items()
+    }

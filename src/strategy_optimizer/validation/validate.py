@@ -1,0 +1,86 @@
+"""Validation of a finished search: its statistics and its verdict, as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from strategy_optimizer.records import Validating
+from strategy_optimizer.tasks import FinishedSearch, OptimizationTask, Result
+from strategy_optimizer.validation.held_out import HeldOut, examine_held_out
+from strategy_optimizer.validation.overfitting import MOST_TRIALS, Overfitting, examine_overfitting
+from strategy_optimizer.validation.statistics import NotEnough
+from strategy_optimizer.validation.verdict import Verdict, judge
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What can be said of a search's winner.
+
+    Attributes
+    ----------
+    verdict : Verdict
+    overfitting : Overfitting
+        In sample, against all trials.
+    held_out : HeldOut or None
+        On the bars that the search never saw; None when none were held out.
+    """
+
+    verdict: Verdict
+    overfitting: Overfitting
+    held_out: HeldOut | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values; a statistic that there is too little for is ``{"not_enough": text}``."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+
+def validate(
+    search: FinishedSearch, *, threads: int | None = None, most_trials: int = MOST_TRIALS
+) -> Validation:
+    """Return the validation of a finished search that has a winner.
+
+    Parameters
+    ----------
+    search : FinishedSearch
+        As an `OptimizationTask` leaves it, `task.search`.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    most_trials : int
+        Run at most so many trials again for their returns; the verdict does not rest on them.
+    """
+    overfitting = examine_overfitting(search, threads=threads, most_trials=most_trials)
+    held_out = examine_held_out(search)
+    return Validation(judge(overfitting, held_out), overfitting, held_out)
+
+
+def run_and_validate(task: OptimizationTask) -> Result:
+    """Run a task and return its result, with a verdict unless its settings say otherwise.
+
+    A search that was interrupted has none: whoever stopped it wants to go on, or to go home.
+    """
+    result = task.run()
+    if not task.settings.validate or task.search is None or result.stop_reason == "interrupted":
+        return result
+    if task.sink is not None:
+        task.sink(Validating(len(task.search.history)))
+    return replace(result, validation=validate(task.search, threads=task.settings.workers))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, NotEnough):
+        return {"not_enough": str(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return value if not isinstance(value, float) or math.isfinite(value) else None

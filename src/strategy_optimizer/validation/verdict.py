@@ -1,0 +1,133 @@
+"""The verdict: whether a search's winner is worth deploying, watching on paper, or nothing.
+
+The rule, in one paragraph. Two questions that share no data are asked: how likely a Sharpe ratio as good as the
+winner's in sample is for the best of as many trials without skill (one minus its deflated Sharpe ratio, with the raw
+number of distinct trials and the variance of their Sharpe ratios), and how likely one as good as its own on the
+held-out bars is for a strategy without skill (one minus its PSR there). Their normal scores are added and divided by
+the root of two (Stouffer's method [1]_); the chance that is left, of so much luck in both, decides: below 0.6 %
+`deploy`, below 10 % `paper`, else `reject`. Whatever that chance, a winner that lost on the held-out bars is rejected,
+and one without held-out bars, with fewer than ten trades there, or without one of the statistics gets `paper` at most.
+
+Neither question is enough alone: on markets without an edge the best of a thousand trials had a deflated Sharpe ratio
+above 95 % in 3 of 100 searches and a PSR above 95 % on the held-out bars in 6 of 100. Asking for both at 95 % finds
+half as many planted edges as adding them up does. `benchmarks/bench_verdict.py` has the numbers.
+
+References
+----------
+.. [1] Stouffer et al. (1949). The American Soldier, volume 1. Princeton University Press. (adding normal scores)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import Literal, TypeAlias
+
+from strategy_optimizer.validation.held_out import HeldOut
+from strategy_optimizer.validation.overfitting import Overfitting
+from strategy_optimizer.validation.statistics import NotEnough
+from strategy_optimizer.validation.statistics.normal import normal_cdf, normal_quantile
+
+Decision: TypeAlias = Literal["deploy", "paper", "reject"]
+
+DEPLOY_BELOW, PAPER_BELOW = 0.006, 0.1  # chance of so much luck
+FEW_TRADES = 10  # on the held-out bars
+SURE = 1e-12  # probabilities are kept this far from 0 and 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a winner, and why.
+
+    Attributes
+    ----------
+    decision : {"deploy", "paper", "reject"}
+    luck : float
+        The chance that a strategy without skill does as well in sample, after so many trials, and held out.
+    reasons : tuple of str
+        Sentences with the numbers, the gravest first.
+    """
+
+    decision: Decision
+    luck: float | NotEnough
+    reasons: tuple[str, ...]
+
+
+def judge(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
+    """Return the verdict on a search's winner.
+
+    Parameters
+    ----------
+    overfitting : Overfitting
+        Of all trials, in sample.
+    held_out : HeldOut, optional
+        The winner on bars that the search never saw; None without such bars.
+
+    Examples
+    --------
+    >>> round(combined_chance(0.95, 0.95), 4)  # each alone leaves 5 %
+    0.01
+    """
+    deflated = overfitting.deflated_sharpe_2012
+    in_sample = _in_sample_reason(overfitting)
+    if held_out is None:
+        why = "no bars were held out: nothing says how the winner does on data that the search has not seen"
+        good = not isinstance(deflated, NotEnough) and 1.0 - deflated < PAPER_BELOW
+        return Verdict("paper" if good else "reject", NotEnough("held-out bars", 0, 2), (why, in_sample))
+    out_of_sample = _held_out_reason(held_out)
+    if isinstance(deflated, NotEnough) or isinstance(held_out.psr, NotEnough):
+        lacking = deflated if isinstance(deflated, NotEnough) else held_out.psr
+        assert isinstance(lacking, NotEnough)
+        decision: Decision = (
+            "reject" if held_out.sharpe <= 0.0 or isinstance(deflated, NotEnough) else "paper"
+        )
+        return Verdict(decision, lacking, (out_of_sample, in_sample))
+    luck = combined_chance(deflated, held_out.psr)
+    return _decide(luck, held_out, (_luck_reason(luck), in_sample, out_of_sample))
+
+
+def _decide(luck: float, held_out: HeldOut, reasons: tuple[str, ...]) -> Verdict:
+    if held_out.sharpe <= 0.0:
+        return Verdict("reject", luck, ("the winner lost on the held-out bars", *reasons))
+    if luck >= PAPER_BELOW:
+        return Verdict("reject", luck, reasons)
+    if luck < DEPLOY_BELOW and held_out.trades < FEW_TRADES:
+        few = (
+            f"only {held_out.trades:.0f} trades on the held-out bars, fewer than {FEW_TRADES}: watch it first"
+        )
+        return Verdict("paper", luck, (few, *reasons))
+    return Verdict("deploy" if luck < DEPLOY_BELOW else "paper", luck, reasons)
+
+
+def combined_chance(deflated: float, psr: float) -> float:
+    """Return the chance of as much luck in two independent tests, from one minus each one's p-value; [1]_."""
+    scores = [normal_quantile(min(max(p, SURE), 1.0 - SURE)) for p in (deflated, psr)]
+    return normal_cdf(-sum(scores) / sqrt(2.0))
+
+
+def _luck_reason(luck: float) -> str:
+    return (
+        f"a strategy without skill does as well, in sample after so many trials and held out, in {luck:.2%} of cases "
+        f"(deploy below {DEPLOY_BELOW:.1%}, paper below {PAPER_BELOW:.0%})"
+    )
+
+
+def _in_sample_reason(overfitting: Overfitting) -> str:
+    deflated, expected = overfitting.deflated_sharpe_2012, overfitting.expected_best_sharpe
+    if isinstance(deflated, NotEnough):
+        return f"in sample nothing can be said: {deflated}"
+    annual = sqrt(overfitting.periods_per_year)
+    assert not isinstance(expected, NotEnough)
+    assert not isinstance(overfitting.moments, NotEnough)
+    return (
+        f"in sample its Sharpe ratio is {overfitting.moments.sharpe * annual:.2f}; the best of "
+        f"{overfitting.distinct:,} trials without skill would have about {expected * annual:.2f} (deflated Sharpe "
+        f"ratio {deflated:.0%})"
+    )
+
+
+def _held_out_reason(held_out: HeldOut) -> str:
+    shown = f"{held_out.annual_sharpe:.2f}" if isfinite(held_out.annual_sharpe) else "none"
+    if isinstance(held_out.psr, NotEnough):
+        return f"held out its Sharpe ratio is {shown}: {held_out.psr}"
+    return f"held out its Sharpe ratio is {shown} over {held_out.n_bars:,} bars (above 0 with {held_out.psr:.0%})"

@@ -1,0 +1,153 @@
+"""The rule of the verdict, and the verdicts of whole searches on markets with and without an edge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from strategy_optimizer import optimize
+from strategy_optimizer.backtest import Costs
+from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
+from strategy_optimizer.models import ResultModel
+from strategy_optimizer.tasks import FinishedSearch, make_task
+from strategy_optimizer.validation import Validation, judge, validate
+from strategy_optimizer.validation.statistics import NotEnough, overfitting_probability, psr_2012
+from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
+
+
+@pytest.fixture(scope="module")
+def search() -> FinishedSearch:
+    task = make_task("momentum", "nasdaq", "ga", evaluations=300, seed=1)
+    task.run()
+    assert task.search is not None
+    return task.search
+
+
+@pytest.fixture(scope="module")
+def found(search: FinishedSearch) -> Validation:
+    return validate(search)
+
+
+@pytest.mark.parametrize(("deflated", "psr"), [(0.5, 0.5), (0.95, 0.95), (0.2, 0.999), (0.7, 0.1)])
+def test_two_chances_are_combined_by_their_normal_scores(deflated: float, psr: float) -> None:
+    expected = norm.sf((norm.ppf(deflated) + norm.ppf(psr)) / np.sqrt(2.0))
+    assert combined_chance(deflated, psr) == pytest.approx(expected, abs=1e-12)
+
+
+def test_certainties_have_a_finite_score() -> None:
+    assert 0.0 <= combined_chance(1.0, 1.0) < 1e-12
+    assert combined_chance(1.0, 0.0) == pytest.approx(0.5, abs=1e-4)
+
+
+def decide(found: Validation, deflated: Any, psr: Any, **held_out: Any) -> tuple[str, str]:
+    moments = replace(found.held_out.moments, sharpe=held_out.pop("sharpe", 0.05))  # type: ignore[union-attr, type-var]
+    verdict = judge(
+        replace(found.overfitting, deflated_sharpe_2012=deflated),
+        replace(found.held_out, psr=psr, moments=moments, **{"trades": 50.0} | held_out),  # type: ignore[type-var]
+    )
+    return verdict.decision, " ".join(verdict.reasons)
+
+
+def test_the_rule(found: Validation) -> None:
+    lacking = NotEnough("returns", 1, 4)
+    assert decide(found, 0.99, 0.99)[0] == "deploy"
+    assert decide(found, 0.95, 0.9)[0] == "paper"
+    assert decide(found, 0.5, 0.8)[0] == "reject"
+    decision, reasons = decide(found, 0.9999, 0.45, sharpe=-0.01)
+    assert decision == "reject"
+    assert "lost on the held-out bars" in reasons
+    decision, reasons = decide(found, 0.999, 0.999, trades=FEW_TRADES - 1.0)
+    assert decision == "paper"
+    assert "only 9 trades" in reasons
+    assert decide(found, 0.999, lacking)[0] == "paper"
+    assert decide(found, lacking, 0.999)[0] == "reject"
+
+
+def test_the_limits_are_those_of_the_rule(found: Validation) -> None:
+    for limit, below, above in ((DEPLOY_BELOW, "deploy", "paper"), (PAPER_BELOW, "paper", "reject")):
+        score = norm.isf(limit)
+        for shift, expected in ((0.01, below), (-0.01, above)):
+            p = float(norm.cdf((score + shift) / np.sqrt(2.0)))
+            assert decide(found, p, p)[0] == expected
+
+
+def test_without_held_out_bars_paper_is_the_most(found: Validation) -> None:
+    sure = judge(replace(found.overfitting, deflated_sharpe_2012=0.9999), None)
+    doubtful = judge(replace(found.overfitting, deflated_sharpe_2012=0.5), None)
+    assert (sure.decision, doubtful.decision) == ("paper", "reject")
+    assert "no bars were held out" in sure.reasons[0]
+
+
+def test_the_statistics_are_of_all_trials(search: FinishedSearch, found: Validation) -> None:
+    overfitting, history = found.overfitting, search.history
+    assert overfitting.n_trials == len(history) == 300
+    assert overfitting.distinct == len(np.unique(history.blocks[:, :, 1], axis=0))
+    whole = overfitting_probability(history.blocks)
+    assert not isinstance(whole, NotEnough)
+    assert overfitting.pbo == whole.pbo
+    assert overfitting.resampled == 300
+    annual = history[history.best].metrics["sharpe_ratio"]  # type: ignore[index]
+    assert overfitting.moments.sharpe * np.sqrt(overfitting.periods_per_year) == pytest.approx(
+        annual, rel=1e-9
+    )  # type: ignore[union-attr]
+    assert overfitting.moments.kurtosis == pytest.approx(history[history.best].metrics["kurtosis"], rel=1e-6)  # type: ignore[union-attr, index]
+    assert overfitting.psr_2012 == psr_2012(overfitting.moments)  # type: ignore[arg-type]
+    assert overfitting.deflated_sharpe_2012 < overfitting.psr_2012  # type: ignore[operator]
+    assert set(overfitting.superior) == {"defaults", "buy_and_hold", "cash"}
+
+
+def test_more_trials_count_against_the_winner() -> None:
+    deflated = []
+    for evaluations in (50, 1000):
+        result = optimize("momentum", "nasdaq", "random", evaluations=evaluations, seed=1)
+        overfitting = result.validation.overfitting  # type: ignore[union-attr]
+        deflated.append((overfitting.psr_2012, overfitting.expected_best_sharpe))
+    assert deflated[1][1] > deflated[0][1]
+
+
+def test_the_number_of_threads_changes_nothing(search: FinishedSearch, found: Validation) -> None:
+    assert validate(search, threads=1).to_dict() == found.to_dict()
+
+
+def test_a_market_with_a_strong_edge_is_worth_deploying_and_one_without_is_not() -> None:
+    decisions = []
+    for edge in (0.3, 0.0):
+        bars = synthetic_market(3024, RandomWalk(), seed=5, edge=edge)
+        result = optimize("momentum", bars, "ga", evaluations=300, costs=Costs(), seed=5)
+        decisions.append(result.verdict.decision)
+    assert decisions[0] == "deploy"
+    assert decisions[1] != "deploy"
+
+
+def test_the_result_carries_it_as_json() -> None:
+    result = optimize("momentum", "nasdaq", evaluations=60, seed=2)
+    model = ResultModel.from_json(result.to_json())
+    assert model.validation is not None
+    assert model.validation.verdict.decision == result.verdict.decision
+    assert model.validation.overfitting["n_trials"] == 60
+    plain = optimize("momentum", "nasdaq", evaluations=60, seed=2, validate=False)
+    assert plain.verdict is None
+    assert "validation" not in plain.to_dict()
+
+
+def test_one_trial_is_said_to_be_too_few() -> None:
+    result = optimize("momentum", "nasdaq", "random", evaluations=1, seed=2)
+    overfitting = result.validation.overfitting  # type: ignore[union-attr]
+    assert result.verdict.decision == "reject"
+    assert isinstance(overfitting.trials_variance, NotEnough)
+    assert isinstance(overfitting.pbo, NotEnough)
+    assert "not enough" in " ".join(result.verdict.reasons)
+
+
+def test_several_symbols_several_objectives_and_no_held_out_bars() -> None:
+    pair = {"a": synthetic_market(800, seed=1), "b": synthetic_market(800, seed=2)}
+    rotation = optimize("rotation", pair, evaluations=60, seed=1)
+    assert rotation.verdict.decision in ("deploy", "paper", "reject")
+    front = optimize("momentum", "nasdaq", objective=["sharpe_ratio", "max_drawdown"], evaluations=60)
+    assert front.validation.overfitting.n_trials == 60  # type: ignore[union-attr]
+    whole = optimize("momentum", "nasdaq", evaluations=60, holdout=0.0)
+    assert whole.validation.held_out is None  # type: ignore[union-attr]
