@@ -37,6 +37,16 @@ def random_bars(
     return bars_of(open_, high, low, close, volume)
 
 
+def zigzag(steps: list[tuple[int, float]], *, seed: int = 0) -> Bars:
+    """Return daily bars that rise or fall by a share a bar, for so many bars each, with a little noise."""
+    rng = np.random.default_rng(seed)
+    drift = np.concatenate([np.full(n, share) for n, share in steps])
+    close = 100.0 * np.exp(np.cumsum(drift + rng.normal(0, 0.002, len(drift))))
+    open_ = np.concatenate([[100.0], close[:-1]])
+    high, low = np.maximum(open_, close), np.minimum(open_, close)
+    return bars_of(open_, high, low, close, name="zigzag")
+
+
 def random_signals(
     seed: int, bars: Bars, *, density: float = 0.15, short: bool = True, per_bar: bool = False
 ):

@@ -29,6 +29,7 @@ _HOMES = {
     "strategy_optimizer.optimizer": ("GAOptimizer", "create_optimizer", "restore_optimizer"),
     "strategy_optimizer.objective": ("ObjectiveFunction", "ParetoObjective"),
     "strategy_optimizer.tasks": ("Result",),
+    "strategy_optimizer.validation": ("walk_forward", "walk_forward_matrix"),
     "strategy_optimizer.one_call": ("optimize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
     from strategy_optimizer.strategies import get_strategy, list_strategies
     from strategy_optimizer.tasks import Result
+    from strategy_optimizer.validation import walk_forward, walk_forward_matrix
 
 __all__ = [
     "Bars",
@@ -81,6 +83,8 @@ __all__ = [
     "restore_optimizer",
     "run_backtest",
     "simulate_signals",
+    "walk_forward",
+    "walk_forward_matrix",
 ]
 
 

@@ -58,6 +58,7 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
         yield run
 
 
+WALK_FORWARD = ("walk-forward", "slow.py", "--from", "2008", "--train", "2y", "--evaluations", "60", "--json")
 SEARCH = ("optimize", "slow.py", "--from", "2014", "--evaluations", "300", "--json")
 
 
@@ -114,6 +115,21 @@ def test_ctrl_c_then_resume_by_the_printed_command(start, tmp_path: Path, whole:
     assert json.loads(out)["counts"]["resumed"] == part["counts"]["trials"]
     assert outcome_of(out) == whole
     assert list((tmp_path / "state").glob("runs/*")) == []
+
+
+def test_ctrl_c_in_a_walk_forward_shows_the_windows_that_are_done(start) -> None:
+    process = start(*WALK_FORWARD)
+    for line in process.stderr:
+        if int(line.split()[0]) >= 2:  # windows done
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    found = json.loads(out)
+    assert 2 <= len(found["windows"]) < found["planned"]
+    assert not found["complete"]
+    assert {window["trials"] for window in found["windows"]} == {60}
 
 
 def test_kill_then_resume(start, tmp_path: Path, whole: dict[str, object]) -> None:

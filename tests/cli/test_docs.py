@@ -15,6 +15,7 @@ from strategy_optimizer.cli.app import app
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM = typer.main.get_command(app)
+DOCUMENTS = ("command-line.md", "first-steps.md", "walk-forward.md")
 COMMANDS = PROGRAM.commands  # type: ignore[attr-defined]
 
 
@@ -32,7 +33,7 @@ def options(command: str) -> set[str]:
 
 
 def test_every_command_has_a_section() -> None:
-    sections = re.findall(r"^## (\w+)$", TEXT, re.MULTILINE)
+    sections = re.findall(r"^## ([\w-]+)$", TEXT, re.MULTILINE)
     assert sections == [*COMMANDS, "Environment"]
 
 
@@ -84,17 +85,17 @@ def commands_in(text: str) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("document", ["command-line.md", "first-steps.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_call_in_the_documents_can_be_parsed(document: str) -> None:
     calls = commands_in((ROOT / "docs" / document).read_text(encoding="utf-8"))
-    assert len(calls) >= 5
+    assert len(calls) >= 2
     for _, command, *arguments in calls:
         if command in COMMANDS:
             COMMANDS[command].make_context(command, list(arguments), resilient_parsing=False)
 
 
 def test_links_lead_somewhere() -> None:
-    for document in ("command-line.md", "first-steps.md"):
+    for document in DOCUMENTS:
         text = (ROOT / "docs" / document).read_text(encoding="utf-8")
         for link in re.findall(r"\]\(([\w./-]+)\)", text):
             assert (ROOT / "docs" / link).exists(), link

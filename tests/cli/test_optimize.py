@@ -216,8 +216,8 @@ def test_all_trials_are_written(call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("trials.xlsx", "trials are written to .csv, .parquet, .json"),
-        ("trials", "trials are written to"),
+        ("trials.xlsx", "expected one of .csv, .parquet, .json"),
+        ("trials", "expected one of"),
         ("none/trials.csv", "which does not exist"),
     ],
 )

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from strategy_optimizer import ObjectiveFunction, optimize
 from strategy_optimizer.errors import ObjectiveError, SpaceError
-from strategy_optimizer.models import ResultModel, TaskModel
+from strategy_optimizer.models import ResultModel, TaskModel, WalkForwardMatrixModel, WalkForwardModel
 from strategy_optimizer.tasks import Result, result
+from strategy_optimizer.validation import walk_forward, walk_forward_matrix
 
 SEED_RESULT = {
     "task_id": "opt_001",
@@ -201,3 +202,15 @@ def test_pydantic_is_loaded_by_the_models_only() -> None:
     code = "import sys, strategy_optimizer.tasks; print('pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("required", ["trades >= 1", "trades >= 100000"])  # nothing satisfies the second
+def test_the_json_of_a_walk_forward_is_its_model(nasdaq, required: str) -> None:
+    bars, plan = nasdaq.slice(0, 900), {"optimizer": "random", "evaluations": 20}
+    found = walk_forward("momentum", bars, train=400, test=200, outcome_constraints=[required], **plan)
+    model = WalkForwardModel.from_result(found)
+    assert json.loads(model.to_json()) == found.to_dict()
+    matrix = walk_forward_matrix(
+        "momentum", bars, train=[300, 400], test=[200], outcome_constraints=[required], **plan
+    )
+    assert json.loads(WalkForwardMatrixModel.from_result(matrix).to_json()) == matrix.to_dict()

@@ -9,12 +9,44 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from strategy_optimizer.cli import option_types
 from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAILED
-from strategy_optimizer.cli.options import OptimizeOptions
+from strategy_optimizer.cli.option_types import (
+    AsJson,
+    Borrow,
+    Cash,
+    Commission,
+    Constraint,
+    Data,
+    Fill,
+    FixedFee,
+    From,
+    Generations,
+    ObjectiveText,
+    OptimizerName,
+    Param,
+    Patience,
+    Population,
+    Quiet,
+    Reference,
+    Repair,
+    Require,
+    Seed,
+    Setting,
+    Slippage,
+    SpaceFile,
+    StrategyName,
+    Target,
+    To,
+    Workers,
+    number,
+    whole,
+)
+from strategy_optimizer.cli.options import OptimizeOptions, WalkForwardOptions
 from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
 from strategy_optimizer.version import __version__
 
@@ -28,25 +60,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a whole number, such as 2000") from None
-
-
-def _whole_or_auto(text: str) -> Any:
-    return text if text == "auto" else _whole(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        hint = "; it is a fraction, 5 % is 0.05" if text.endswith("%") else ", such as 0.05"
-        raise typer.BadParameter(f"'{text}' is not a number{hint}") from None
 
 
 def _print_version(asked: bool) -> None:
@@ -68,31 +81,6 @@ def _program(
     """
 
 
-Data = Annotated[
-    list[str],
-    typer.Option(
-        "--data",
-        "-d",
-        metavar="NAME|FILE",
-        help="A sample (nasdaq, sp500), a CSV or Parquet file, or a folder of them. "
-        "Several times for several symbols.",
-    ),
-]
-From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First date, such as 2005-03.")]
-To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last date, included.")]
-Repair = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--repair", metavar="WHAT", help="What may be mended in the data, such as sort or drop_nan."
-    ),
-]
-Param = Annotated[
-    list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="Hold a parameter fixed.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
-Seed = Annotated[
-    int, typer.Option("--seed", "-s", parser=_whole, metavar="N", help="Same seed, same search.")
-]
 SAMPLE = "nasdaq"
 
 
@@ -106,67 +94,27 @@ SAMPLE = "nasdaq"
 )
 def optimize(
     context: typer.Context,
-    strategy: Annotated[
-        str,
-        typer.Argument(metavar="STRATEGY", help="A built-in name, my_strategy.py, or package.module:Class."),
-    ],
+    strategy: StrategyName,
     data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
     start: From = None,
     end: To = None,
     repair: Repair = None,
     evaluations: Annotated[
-        int | None,
-        typer.Option(
-            "--evaluations",
-            "-n",
-            parser=_whole,
-            metavar="N",
-            help="How many trials; 2000 if no --time is given.",
-        ),
+        int | None, option_types.evaluations("How many trials; 2000 if no --time is given.")
     ] = None,
     time: Annotated[
         str | None, typer.Option("--time", "-t", metavar="T", help="How long to search: 30s, 5m, 1h30m.")
     ] = None,
-    target: Annotated[
-        float | None, typer.Option("--target", parser=_number, metavar="SCORE", help="Stop at this score.")
-    ] = None,
-    patience: Annotated[
-        Any,
-        typer.Option(
-            "--patience",
-            parser=_whole_or_auto,
-            metavar="N",
-            help="Stop after N trials without a better one; auto: when twice the trials brought nothing.",
-        ),
-    ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            "--objective",
-            "-o",
-            metavar="WHAT",
-            help="A metric, weights (sharpe_ratio:0.7,win_rate:0.3), several metrics for the trade-offs between "
-            "them (sharpe_ratio,max_drawdown) or a JSON file. [default: sharpe_ratio]",
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference",
-            metavar="WANTED",
-            help="Of several metrics: take the trade-off closest to sharpe_ratio:1,max_drawdown:0.2 instead "
-            "of the knee.",
-        ),
-    ] = None,
-    require: Annotated[
-        list[str] | None,
-        typer.Option("--require", "-r", metavar="EXPR", help="What a winner must have: 'trades >= 30'."),
-    ] = None,
+    target: Target = None,
+    patience: Patience = None,
+    objective: ObjectiveText = None,
+    reference: Reference = None,
+    require: Require = None,
     holdout: Annotated[
         float,
         typer.Option(
             "--holdout",
-            parser=_number,
+            parser=number,
             metavar="SHARE",
             help="Share of the bars, the last, kept out of the search.",
         ),
@@ -180,62 +128,21 @@ def optimize(
     require_edge: Annotated[
         bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
     ] = False,
-    space: Annotated[
-        Path | None,
-        typer.Option(
-            "--space", metavar="FILE", help="JSON file with other bounds, see `strategies NAME --json`."
-        ),
-    ] = None,
-    constraint: Annotated[
-        list[str] | None,
-        typer.Option("--constraint", "-c", metavar="EXPR", help="Between parameters: 'fast < slow'."),
-    ] = None,
+    space: SpaceFile = None,
+    constraint: Constraint = None,
     param: Param = None,
-    optimizer: Annotated[
-        str,
-        typer.Option(
-            "--optimizer", metavar="NAME", help="auto, bo, hybrid, ensemble, ga, nsga2, random or grid."
-        ),
-    ] = "auto",
-    population: Annotated[
-        int | None,
-        typer.Option("--population", parser=_whole, metavar="N", help="Population of ga and nsga2."),
-    ] = None,
-    generations: Annotated[
-        int | None,
-        typer.Option("--generations", parser=_whole, metavar="N", help="Its generations; sets the trials."),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--setting", metavar="NAME=VALUE", help="Any other setting of the optimizer."),
-    ] = None,
+    optimizer: OptimizerName = "auto",
+    population: Population = None,
+    generations: Generations = None,
+    setting: Setting = None,
     seed: Seed = 0,
-    commission: Annotated[
-        float, typer.Option("--commission", parser=_number, metavar="X", help="Fraction of each fill.")
-    ] = 0.0005,
-    slippage: Annotated[
-        float,
-        typer.Option(
-            "--slippage", parser=_number, metavar="X", help="Adverse fraction of the price of market orders."
-        ),
-    ] = 0.0002,
-    fixed_fee: Annotated[
-        float, typer.Option("--fixed-fee", parser=_number, metavar="X", help="Cash a fill.")
-    ] = 0.0,
-    borrow: Annotated[
-        float,
-        typer.Option("--borrow", parser=_number, metavar="X", help="Fraction of short positions, a year."),
-    ] = 0.0,
-    cash: Annotated[
-        float, typer.Option("--cash", parser=_number, metavar="X", help="Starting cash.")
-    ] = 100_000.0,
-    fill: Annotated[
-        str, typer.Option("--fill", metavar="WHEN", help="next_open, or close of the same bar.")
-    ] = "next_open",
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", parser=_whole, metavar="N", help="Cores to use; all by default."),
-    ] = None,
+    commission: Commission = 0.0005,
+    slippage: Slippage = 0.0002,
+    fixed_fee: FixedFee = 0.0,
+    borrow: Borrow = 0.0,
+    cash: Cash = 100_000.0,
+    fill: Fill = "next_open",
+    workers: Workers = None,
     warm_start: Annotated[
         Path | None,
         typer.Option(
@@ -249,55 +156,99 @@ def optimize(
         typer.Option("--checkpoint", metavar="DIR", help="Keep the search here, also when it is done."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False,
-    export: Annotated[
-        list[Path] | None,
-        typer.Option("--export", "-e", metavar="FILE", help="Write all trials: .csv, .parquet or .json."),
-    ] = None,
+    export: Annotated[list[Path] | None, option_types.export("all trials")] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> int:
     """Search the best parameters of STRATEGY and show how they do on data they were not chosen on."""
+    options = OptimizeOptions.of(locals())
     from strategy_optimizer.cli.searching import run_optimize
 
-    options = OptimizeOptions(
-        strategy=strategy,
-        data=data,
-        start=start,
-        end=end,
-        repair=repair or [],
-        optimizer=optimizer,
-        evaluations=evaluations,
-        time=time,
-        target=target,
-        patience=patience,
-        seed=seed,
-        objective=objective,
-        require=require or [],
-        reference=reference,
-        space=space,
-        constraint=constraint or [],
-        param=param or [],
-        population=population,
-        generations=generations,
-        setting=setting or [],
-        commission=commission,
-        slippage=slippage,
-        fixed_fee=fixed_fee,
-        borrow=borrow,
-        cash=cash,
-        fill=fill,
-        holdout=holdout,
-        validate=validate,
-        require_edge=require_edge,
-        workers=workers,
-        warm_start=warm_start,
-        checkpoint=checkpoint,
-        resume=resume,
-        export=export or [],
-        json=as_json,
-        quiet=quiet,
-    )
     return run_optimize(options, call=context.obj)
+
+
+@app.command(
+    "walk-forward",
+    short_help="Choose on the past, test on what follows, again and again.",
+    epilog="\b\nExamples:\n"
+    "  strategy-optimizer walk-forward momentum --data nasdaq --train 3y --test 6m\n"
+    "  strategy-optimizer walk-forward ma_cross --train 5y --test 1y --anchored -r 'trades >= 10'\n"
+    "  strategy-optimizer walk-forward momentum --train 1y,3y,5y --test 3m,6m,1y --matrix",
+)
+def walk_forward(
+    context: typer.Context,
+    strategy: StrategyName,
+    data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
+    start: From = None,
+    end: To = None,
+    repair: Repair = None,
+    train: Annotated[
+        str,
+        typer.Option(
+            "--train",
+            metavar="LENGTH",
+            help="Each search sees this much of the past: 3y, 18m, 26w, 90d, or 500 for bars.",
+        ),
+    ] = "3y",
+    test: Annotated[
+        str,
+        typer.Option("--test", metavar="LENGTH", help="What it chose is traded on so much of what follows."),
+    ] = "6m",
+    step: Annotated[
+        str | None,
+        typer.Option(
+            "--step", metavar="LENGTH", help="From one test to the next. [default: as long as a test]"
+        ),
+    ] = None,
+    purge: Annotated[
+        str,
+        typer.Option("--purge", metavar="LENGTH", help="Left out between the past and its test."),
+    ] = "0",
+    anchored: Annotated[
+        bool, typer.Option("--anchored", help="The past always begins at the first bar, and grows.")
+    ] = False,
+    matrix: Annotated[
+        bool,
+        typer.Option(
+            "--matrix", help="Compare all pairs of --train 1y,3y and --test 3m,6m: how often is best?"
+        ),
+    ] = False,
+    evaluations: Annotated[
+        int | None, option_types.evaluations("Trials in each window. [default: 2000]")
+    ] = None,
+    target: Target = None,
+    patience: Patience = None,
+    objective: ObjectiveText = None,
+    reference: Reference = None,
+    require: Require = None,
+    space: SpaceFile = None,
+    constraint: Constraint = None,
+    param: Param = None,
+    optimizer: OptimizerName = "auto",
+    population: Population = None,
+    generations: Generations = None,
+    setting: Setting = None,
+    seed: Seed = 0,
+    commission: Commission = 0.0005,
+    slippage: Slippage = 0.0002,
+    fixed_fee: FixedFee = 0.0,
+    borrow: Borrow = 0.0,
+    cash: Cash = 100_000.0,
+    fill: Fill = "next_open",
+    workers: Workers = None,
+    export: Annotated[list[Path] | None, option_types.export("the windows")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Optimise STRATEGY on a window of the past, trade the choice on the bars that follow, move on, repeat.
+
+    All tests put end to end are a track record that no search has seen. It stands beside that of the default
+    parameters and of buy-and-hold; PSR says how sure it is that it is no luck.
+    """
+    options = WalkForwardOptions.of(locals())
+    from strategy_optimizer.cli.walk_forward import run_walk_forward
+
+    return run_walk_forward(options, call=context.obj)
 
 
 @app.command(
@@ -320,7 +271,7 @@ def check(
         int,
         typer.Option(
             "--candidates",
-            parser=_whole,
+            parser=whole,
             metavar="N",
             help="Parameter sets to test: the defaults, then random.",
         ),

@@ -1,15 +1,16 @@
-"""The options of `optimize` as one value."""
+"""What was typed after a command, as one value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True)
-class OptimizeOptions:
-    """What was typed after ``optimize``; names as in the options."""
+class SearchOptions:
+    """What every command that searches shares; names as in the options."""
 
     strategy: str
     data: list[str]
@@ -18,7 +19,6 @@ class OptimizeOptions:
     repair: list[str]
     optimizer: str
     evaluations: int | None
-    time: str | None
     target: float | None
     patience: int | Literal["auto"] | None
     seed: int
@@ -37,13 +37,43 @@ class OptimizeOptions:
     borrow: float
     cash: float
     fill: str
-    holdout: float
-    validate: bool
-    require_edge: bool
     workers: int | None
-    warm_start: Path | None
-    checkpoint: Path | None
-    resume: bool
     export: list[Path]
     json: bool
     quiet: bool
+
+    @classmethod
+    def of(cls, typed: Mapping[str, Any]) -> Self:
+        """Return the options among a command's arguments; a list that was not given is empty."""
+        values = {**typed, "json": typed["as_json"]}
+        return cls(
+            **{
+                item.name: [] if values[item.name] is None and "list" in str(item.type) else values[item.name]
+                for item in fields(cls)
+            }
+        )
+
+
+@dataclass(frozen=True)
+class OptimizeOptions(SearchOptions):
+    """The options of `optimize`."""
+
+    time: str | None
+    holdout: float
+    validate: bool
+    require_edge: bool
+    warm_start: Path | None
+    checkpoint: Path | None
+    resume: bool
+
+
+@dataclass(frozen=True)
+class WalkForwardOptions(SearchOptions):
+    """The options of `walk-forward`."""
+
+    train: str
+    test: str
+    step: str | None
+    purge: str
+    anchored: bool
+    matrix: bool

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
+from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -27,8 +28,8 @@ REPRODUCING_AFTER = 1.0  # seconds that the check of the winner takes before it 
 RATE_WINDOW = 3.0  # seconds; the first trials wait for the compiler and would spoil a longer mean
 
 
-class SearchProgress:
-    """Receives the events of a search and shows them on stderr; a context manager.
+class LiveProgress:
+    """One live line on a terminal, a plain line every few seconds elsewhere, both on stderr; a context manager.
 
     Parameters
     ----------
@@ -44,10 +45,8 @@ class SearchProgress:
         self._clock = clock
         self._last_line = clock()
         self._live: Live | None = None
-        self._pace = Pace()
-        self._later: threading.Timer | None = None
 
-    def __enter__(self) -> SearchProgress:
+    def __enter__(self) -> Self:
         # With FORCE_COLOR Rich takes a pipe for a terminal; a line that overwrites itself needs a real one.
         if not self._quiet and sys.stderr.isatty() and not self._console.is_dumb_terminal:
             waiting = Waiting(self._clock)
@@ -58,11 +57,36 @@ class SearchProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._later is not None:
-            self._later.cancel()
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def _update(self, live: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
+        """Show how far it is: `live` on a terminal, else `plain`, not too often."""
+        if self._live is not None:
+            self._live.update(live())
+        elif self._clock() - self._last_line >= PLAIN_INTERVAL:
+            self._last_line = self._clock()
+            self._say(plain())
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, style="dim")
+
+
+class SearchProgress(LiveProgress):
+    """Receives the events of a search and shows them."""
+
+    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(quiet=quiet, clock=clock)
+        self._pace = Pace()
+        self._later: threading.Timer | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        super().__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -72,7 +96,8 @@ class SearchProgress:
             self._pace = Pace(event.seconds)
             self._say(_started_text(event))
         elif isinstance(event, Progress):
-            self._show(self._pace.recent(event))
+            recent = self._pace.recent(event)
+            self._update(lambda: _live_line(recent, self._console), lambda: progress_text(recent))
         elif isinstance(event, Finished) and self._live is not None:
             self._live.update(Text("checking the winner ...", style="dim"))
         elif isinstance(event, Reproducing):
@@ -93,16 +118,6 @@ class SearchProgress:
             self._live.update(Text(f"{text} ...", style="dim"))
         else:
             self._say(text)
-
-    def _show(self, event: Progress) -> None:
-        if self._live is not None:
-            self._live.update(_live_line(event, self._console))
-        elif self._clock() - self._last_line >= PLAIN_INTERVAL:
-            self._last_line = self._clock()
-            self._say(progress_text(event))
-
-    def _say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, style="dim")
 
 
 class Waiting:
@@ -182,14 +197,18 @@ def _started_text(event: Started) -> str:
 
 
 def _live_line(event: Progress, target: Console) -> Table:
-    """Return the bar and the figures; the bar goes first when the terminal is narrow."""
-    line = Table.grid(padding=(0, 1))
+    """Return the bar and the figures."""
     total = f"/{event.evaluations:,}" if event.evaluations is not None else ""
-    figures = f"{event.trials:,}{total} trials  " + "  ".join(_figures(event))
+    return bar_line(event.fraction, f"{event.trials:,}{total} trials  " + "  ".join(_figures(event)), target)
+
+
+def bar_line(fraction: float | None, figures: str, target: Console) -> Table:
+    """Return a bar with figures; the bar goes first when the terminal is narrow."""
+    line = Table.grid(padding=(0, 1))
     room = target.width - len(figures) - 8
-    if event.fraction is None or room < 8:
+    if fraction is None or room < 8:
         line.add_row(Text(figures, overflow="ellipsis", no_wrap=True))
         return line
-    bar = ProgressBar(total=1.0, completed=event.fraction, width=min(BAR_WIDTH, room))
-    line.add_row(bar, f"{event.fraction:4.0%}", Text(figures, no_wrap=True))
+    bar = ProgressBar(total=1.0, completed=fraction, width=min(BAR_WIDTH, room))
+    line.add_row(bar, f"{fraction:4.0%}", Text(figures, no_wrap=True))
     return line

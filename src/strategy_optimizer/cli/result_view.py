@@ -98,8 +98,8 @@ def heading(result: Result) -> list[tuple[str, str]]:
     lines = [("searched", _period(data.in_sample, data.in_sample_dates))]
     if data.held_out is not None and data.held_out_dates is not None:
         lines.append(("held out", _period(data.held_out, data.held_out_dates)))
-    lines.append(("objectives" if result.pareto_front else "score", _score(result.objective)))
-    lines.append(("costs", _costs(result.costs)))
+    lines.append(("objectives" if result.pareto_front else "score", score_text_of(result.objective)))
+    lines.append(("costs", costs_text(result.costs)))
     earlier = f" ({counts.resumed:,} of them before it was continued)" if counts.resumed else ""
     pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
     name, seed = _optimizer_text(result.optimizer), result.seed
@@ -124,18 +124,20 @@ def _front_text(result: Result) -> str:
     n, wanted = _front_size(result), result.objective.get("reference")
     chosen = "the winner is its knee"
     if wanted is not None:
-        point = ", ".join(f"{_label(name)} {metric_text(name, value)}" for name, value in wanted.items())
+        point = ", ".join(f"{label_text(name)} {metric_text(name, value)}" for name, value in wanted.items())
         chosen = f"the winner is the closest to {point}"
     trials = "1 trial" if n == 1 else f"{n:,} trials"
     return f"{trials} that no other one beats in every objective; {chosen}"
 
 
-def _score(objective: Mapping[str, Any]) -> str:
+def score_text_of(objective: Mapping[str, Any]) -> str:
+    """Return an objective in its JSON form, with what is required."""
     required = [str(text).removesuffix(".0") for text in objective.get("constraints", ())]
     return str(objective["text"]) + (f", with {' and '.join(required)}" if required else "")
 
 
-def _costs(costs: Mapping[str, float]) -> str:
+def costs_text(costs: Mapping[str, float]) -> str:
+    """Return the costs that are not zero."""
     parts = [f"{name.replace('_', ' ')} {value:g}" for name, value in costs.items() if value]
     return ", ".join(parts) or "none"
 
@@ -164,7 +166,9 @@ def _front_table(result: Result, parameters: Sequence[str]) -> Table:
     names = list(front[0].objectives)
     held_out = result.data.held_out is not None
     parts = ["in sample", *(["held out"] if held_out else [])]
-    headings = [f"{part if i == 0 else ''}\n{_label(name)}" for part in parts for i, name in enumerate(names)]
+    headings = [
+        f"{part if i == 0 else ''}\n{label_text(name)}" for part in parts for i, name in enumerate(names)
+    ]
     table = plain_table("", "\ntrial", *headings, *(f"\n{name}" for name in parameters))
     table.padding = (0, 1, 0, 0)
     for point in _shown_points(front, result.best_trial):
@@ -190,7 +194,8 @@ def _shown_points(front: Sequence[FrontPoint], winner: int) -> list[FrontPoint]:
     return [front[row] for row in sorted(rows.tolist())]
 
 
-def _label(name: str) -> str:
+def label_text(name: str) -> str:
+    """Return a metric's name for people."""
     return name.replace("_", " ")
 
 
@@ -215,7 +220,7 @@ def _numbers_table(result: Result, halves: Sequence[Mapping[str, Mapping[str, fl
     table = plain_table("", *(heading for half in halves for heading in half))
     table.padding = (0, 1, 0, 0)
     for name in (*([] if result.pareto_front else [SCORE]), *shown_metrics(result)):
-        label = "score" if name == SCORE else _label(name)
+        label = "score" if name == SCORE else label_text(name)
         table.add_row(label, *(_cell(name, column.get(name)) for half in halves for column in half.values()))
     return table
 

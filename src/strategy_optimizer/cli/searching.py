@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_settings
 from strategy_optimizer.cli.data import load_named_bars, narrowed_space
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
-from strategy_optimizer.cli.options import OptimizeOptions
+from strategy_optimizer.cli.options import OptimizeOptions, SearchOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
@@ -44,7 +45,7 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         The arguments as they were typed, to say how the search is continued.
     """
     for path in options.export:
-        _check_writable(path)
+        check_writable(path)
     # What a strategy prints must not get into the result.
     task: OptimizationTask | None = None
     with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
@@ -92,6 +93,23 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
     """Return the task; mistakes in the options are found here, the cheapest first."""
     if options.require_edge and not options.validate:
         raise UsageError("--require-edge needs the verdict, which --no-validate leaves out; give one of them")
+    arguments = search_arguments(options)
+    seconds = parse_duration(options.time) if options.time is not None else None
+    task = make_task(
+        data=load_named_bars(options.data, options.start, options.end, options.repair),
+        seconds=seconds,
+        holdout=options.holdout,
+        validate=options.validate,
+        warm_start=options.warm_start,
+        progress=progress,
+        **arguments,
+    )
+    kept = replace(task.settings, **_checkpoint(options, task))
+    return OptimizationTask(task.strategy, task.bars, task.space, task.objective, kept, sink=progress)
+
+
+def search_arguments(options: SearchOptions) -> dict[str, Any]:
+    """Return what `make_task` takes of the options that all searches share."""
     strategy = get_strategy(options.strategy)
     objective = parse_objective(
         DEFAULT_OBJECTIVE if options.objective is None else options.objective,
@@ -99,35 +117,26 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
         options.reference,
     )
     space = narrowed_space(strategy.space(), options.space, options.constraint, options.param)
-    seconds = parse_duration(options.time) if options.time is not None else None
     optimizer, settings = _optimizer(options, several=isinstance(objective, ParetoObjective))
-    costs = Costs(options.commission, options.fixed_fee, options.slippage, options.borrow)
-    task = make_task(
-        strategy,
-        load_named_bars(options.data, options.start, options.end, options.repair),
-        optimizer,
-        space=space,
-        objective=objective,
-        evaluations=options.evaluations,
-        seconds=seconds,
-        target=options.target,
-        patience=options.patience,
-        seed=options.seed,
-        costs=costs,
-        fill=options.fill,
-        cash=options.cash,
-        holdout=options.holdout,
-        validate=options.validate,
-        workers=options.workers,
-        warm_start=options.warm_start,
-        progress=progress,
+    _check_settings(settings)
+    return {
+        "strategy": strategy,
+        "optimizer": optimizer,
+        "space": space,
+        "objective": objective,
+        "evaluations": options.evaluations,
+        "target": options.target,
+        "patience": options.patience,
+        "seed": options.seed,
+        "costs": Costs(options.commission, options.fixed_fee, options.slippage, options.borrow),
+        "fill": options.fill,
+        "cash": options.cash,
+        "workers": options.workers,
         **settings,
-    )
-    kept = replace(task.settings, **_checkpoint(options, task))
-    return OptimizationTask(strategy, task.bars, task.space, task.objective, kept, sink=progress)
+    }
 
 
-def _optimizer(options: OptimizeOptions, *, several: bool) -> tuple[str, dict[str, Any]]:
+def _optimizer(options: SearchOptions, *, several: bool) -> tuple[str, dict[str, Any]]:
     """Return the optimizer's name and settings; a population asks for a genetic algorithm."""
     settings = parse_settings(options.setting)
     for name, value in (("population_size", options.population), ("generations", options.generations)):
@@ -138,6 +147,15 @@ def _optimizer(options: OptimizeOptions, *, several: bool) -> tuple[str, dict[st
     if genetic and options.optimizer == "auto":
         return ("nsga2" if several else "ga"), settings
     return options.optimizer, settings
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse a setting that is no setting of an optimizer but has an option of its own."""
+    for name in settings:
+        if name in signature(make_task).parameters:
+            raise UsageError(
+                f"--setting {name}: this is no setting of an optimizer; see the options in --help"
+            )
 
 
 def _checkpoint(options: OptimizeOptions, task: OptimizationTask) -> dict[str, Any]:
@@ -157,7 +175,7 @@ def _checkpoint(options: OptimizeOptions, task: OptimizationTask) -> dict[str, A
     return {"checkpoint": folder, "resume": started}
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Refuse an export that cannot work before the search, not after it."""
     writer_of(path)
     folder = path.parent

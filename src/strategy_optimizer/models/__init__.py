@@ -7,6 +7,7 @@ from strategy_optimizer.models.task import (
     ParameterModel,
     TaskModel,
 )
+from strategy_optimizer.models.walk_forward import WalkForwardMatrixModel, WalkForwardModel
 
 __all__ = [
     "ObjectiveModel",
@@ -15,4 +16,6 @@ __all__ = [
     "ResultModel",
     "TaskModel",
     "TrialModel",
+    "WalkForwardMatrixModel",
+    "WalkForwardModel",
 ]

@@ -1,4 +1,4 @@
-"""Writes all trials of a task to a CSV, Parquet or JSON file."""
+"""Writes all trials of a task, or any other table, to a CSV, Parquet or JSON file."""
 
 from __future__ import annotations
 
@@ -48,14 +48,19 @@ def export_trials(history: TrialHistory, path: str | Path) -> Path:
     natural type, one a metric. What is not there (an inactive parameter, the score of a failed trial) is empty; JSON
     has null also for infinities.
     """
+    return write_table(trial_frame(history), path, "trials")
+
+
+def write_table(frame: pl.DataFrame, path: str | Path, what: str) -> Path:
+    """Write a table of `what` and return the path, as `export_trials` does."""
     path = Path(path)
     write = writer_of(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write(trial_frame(history), temporary)
+        write(frame, temporary)
         temporary.replace(path)
     except OSError as error:
-        raise TaskError(f"the trials cannot be written to {path}: {error.strerror or error}") from error
+        raise TaskError(f"the {what} cannot be written to {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -68,7 +73,7 @@ def writer_of(path: str | Path) -> Callable[[Any, Path], None]:
     if ending not in _WRITERS:
         found = f"the ending {ending!r}" if ending else "no ending"
         raise TaskError(
-            f"{path} has {found}{nearest_name(ending, _WRITERS)}; trials are written to {', '.join(_WRITERS)}"
+            f"{path} has {found}{nearest_name(ending, _WRITERS)}; expected one of {', '.join(_WRITERS)}"
         )
     return _WRITERS[ending]
 

@@ -167,7 +167,7 @@ class OptimizationTask:
         """
         if self._loop is not None:
             raise TaskError("the task has run already; make another, or resume its checkpoint")
-        self._check_defaults()
+        self.check_defaults()
         checkpoint = self._open_checkpoint()
         try:
             loop = self._loop = self._make_loop(checkpoint)
@@ -219,7 +219,7 @@ class OptimizationTask:
             n_blocks=self.rules.n_blocks,
         )
 
-    def _check_defaults(self) -> None:
+    def check_defaults(self) -> None:
         """Run the strategy once on the defaults of the space: what fails there would fail in every trial."""
         params = self._allowed_defaults()
         engine = PopulationEvaluator(self.bound_strategy, self.bars, self.rules, threads=1)

@@ -6,6 +6,12 @@ from strategy_optimizer.validation.lookahead_report import Difference, Failure, 
 from strategy_optimizer.validation.overfitting import Overfitting
 from strategy_optimizer.validation.validate import Validation, run_and_validate, validate
 from strategy_optimizer.validation.verdict import Verdict, judge
+from strategy_optimizer.validation.walkforward import (
+    WalkForward,
+    WalkForwardMatrix,
+    walk_forward,
+    walk_forward_matrix,
+)
 
 __all__ = [
     "Difference",
@@ -15,8 +21,12 @@ __all__ = [
     "Overfitting",
     "Validation",
     "Verdict",
+    "WalkForward",
+    "WalkForwardMatrix",
     "check_lookahead",
     "judge",
     "run_and_validate",
     "validate",
+    "walk_forward",
+    "walk_forward_matrix",
 ]

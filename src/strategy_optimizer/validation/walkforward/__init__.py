@@ -1,0 +1,27 @@
+"""Walk-forward: selection in time, and how often to select again."""
+
+from strategy_optimizer.validation.walkforward.lengths import Length, Lengths
+from strategy_optimizer.validation.walkforward.matrix import (
+    MatrixCell,
+    WalkForwardMatrix,
+    walk_forward_matrix,
+)
+from strategy_optimizer.validation.walkforward.progress import WindowsProgress
+from strategy_optimizer.validation.walkforward.result import WalkForward, WindowResult
+from strategy_optimizer.validation.walkforward.stability import ParameterStability
+from strategy_optimizer.validation.walkforward.track_record import TrackRecord
+from strategy_optimizer.validation.walkforward.walk_forward import walk_forward
+
+__all__ = [
+    "Length",
+    "Lengths",
+    "MatrixCell",
+    "ParameterStability",
+    "TrackRecord",
+    "WalkForward",
+    "WalkForwardMatrix",
+    "WindowResult",
+    "WindowsProgress",
+    "walk_forward",
+    "walk_forward_matrix",
+]
