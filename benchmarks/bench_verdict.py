@@ -31,7 +31,7 @@ from strategy_optimizer import Continuous, Costs, Discrete, Rules, Signals, Stra
 from strategy_optimizer.backtest import PopulationEvaluator
 from strategy_optimizer.market.synthetic import Garch, RandomWalk, Regimes, synthetic_market
 from strategy_optimizer.tasks import make_task
-from strategy_optimizer.validation import validate
+from strategy_optimizer.validation import validate_search
 from strategy_optimizer.validation.statistics import NotEnough
 
 RUNS = Path(__file__).with_name("results") / "verdict.jsonl"
@@ -131,7 +131,7 @@ def search(planted: float, market: str, style: str, seed: int) -> dict[str, Any]
     result = task.run()
     searched = time.perf_counter() - start
     assert task.search is not None
-    found = validate(task.search, threads=1, most_trials=0 if seed % THOROUGH else 1000)
+    found = validate_search(task.search, threads=1, most_trials=0 if seed % THOROUGH else 1000)
     overfitting, held_out = found.overfitting, found.held_out
     assert held_out is not None
     return {

@@ -341,7 +341,7 @@ class OptimizerContract:
         assert up.best_params == down.best_params
 
     def test_several_directions_are_refused_where_they_cannot_be_served(self) -> None:
-        if OPTIMIZERS[self.name].several or self.name == "auto":
+        if OPTIMIZERS[self.name].several:
             optimizer = create_optimizer(self.name, mixed_space(), directions=["maximize", "minimize"])
             optimizer.tell(optimizer.ask(2), [[1.0, 2.0], [0.0, 1.0]])
             assert len(optimizer.pareto_front) == 2

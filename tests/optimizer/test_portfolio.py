@@ -12,7 +12,7 @@ import pytest
 from contracts.optimizer import OptimizerContract, mixed_space
 from strategy_optimizer.errors import OptimizerSettingError
 from strategy_optimizer.optimizer import Optimizer, create_optimizer, restore_optimizer
-from strategy_optimizer.optimizer.auto import AutoOptimizer, ParetoAutoOptimizer
+from strategy_optimizer.optimizer.auto import AutoOptimizer
 from strategy_optimizer.optimizer.cost_policy import CostPolicy, as_time, usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
 from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer
@@ -248,19 +248,19 @@ def test_reading_the_winner_of_a_noisy_search_changes_nothing(name: str) -> None
 @pytest.mark.parametrize(
     ("seconds", "n_told", "budget", "policy"),
     [
-        (1e-5, 12, 2000, "hybrid"),
+        (1e-5, 12, 2000, "bo"),
         (1e-5, 200, 2000, "ga"),
-        (1e-5, 200, 400, "hybrid"),
-        (5e-3, 300, 2000, "hybrid"),
+        (1e-5, 200, 400, "bo"),
+        (5e-3, 300, 2000, "bo"),
         (5e-3, 1000, 9000, "ga"),
-        (1.0, 12, 200, "hybrid"),
-        (1.0, 5000, 9000, "hybrid"),
+        (1.0, 12, 200, "bo"),
+        (1.0, 5000, 9000, "bo"),
     ],
 )
 def test_the_policy_follows_the_cost_of_a_trial(
     seconds: float, n_told: int, budget: int, policy: str
 ) -> None:
-    choice = CostPolicy("hybrid", "ga", budget=budget, first_review=12)
+    choice = CostPolicy("bo", "ga", budget=budget, first_review=12)
     choice.review(n_told, np.full(n_told, seconds))
     assert choice.chosen == policy
     assert choice.is_due(2 * n_told)
@@ -268,12 +268,12 @@ def test_the_policy_follows_the_cost_of_a_trial(
 
 def test_trials_that_run_at_once_cost_less_of_the_time() -> None:
     choices = [
-        CostPolicy("hybrid", "ga", budget=20_000, first_review=12, trial_seconds=0.05, parallel=parallel)
+        CostPolicy("bo", "ga", budget=20_000, first_review=12, trial_seconds=0.05, parallel=parallel)
         for parallel in (1, 8)
     ]
     for choice in choices:
         choice.review(2000, np.empty(0))
-    assert [choice.chosen for choice in choices] == ["hybrid", "ga"]
+    assert [choice.chosen for choice in choices] == ["bo", "ga"]
     assert "a trial takes 6.2 ms of time with 8 at once" in choices[1].reason
     assert AutoOptimizer(bowl(), budget=99, trial_seconds=1.0, parallel=8).batch_size == 8  # the first design
     optimizer = AutoOptimizer(bowl(), budget=99, trial_seconds=1.0, parallel=8)
@@ -284,7 +284,7 @@ def test_trials_that_run_at_once_cost_less_of_the_time() -> None:
 def test_auto_with_several_objectives_thinks_first_and_then_breeds() -> None:
     directions = ["maximize", "minimize"]
     optimizer = create_optimizer("auto", bowl(), budget=1000, directions=directions, trial_seconds=1e-5)
-    assert isinstance(optimizer, ParetoAutoOptimizer)
+    assert isinstance(optimizer, AutoOptimizer)
 
     def spend(n: int) -> None:
         while optimizer.n_told < n:
@@ -305,13 +305,13 @@ def test_auto_changes_its_mind_when_the_cost_changes() -> None:
     optimizer = AutoOptimizer(bowl(), budget=2000, seed=1)
     assert optimizer.policy.chosen is None
     search(optimizer, 190, seconds=1e-5)
-    assert optimizer.policy.chosen == "hybrid"
+    assert optimizer.policy.chosen == "bo"
     assert "only the first 200 are worth a thought" in optimizer.reason
     search(optimizer, 400, seconds=1e-5)
     assert optimizer.policy.chosen == "ga"
     assert optimizer.batch_size > 1
     search(optimizer, 1700, seconds=2.0)
-    assert optimizer.policy.chosen == "hybrid"
+    assert optimizer.policy.chosen == "bo"
     assert "a trial takes 2 s" in optimizer.reason
 
 

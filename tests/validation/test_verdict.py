@@ -14,7 +14,7 @@ from strategy_optimizer.backtest import Costs
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
 from strategy_optimizer.tasks import FinishedSearch, make_task
-from strategy_optimizer.validation import Validation, judge, validate
+from strategy_optimizer.validation import Validation, judge, validate_search
 from strategy_optimizer.validation.statistics import NotEnough, overfitting_probability, psr_2012
 from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
 
@@ -29,7 +29,7 @@ def search() -> FinishedSearch:
 
 @pytest.fixture(scope="module")
 def found(search: FinishedSearch) -> Validation:
-    return validate(search)
+    return validate_search(search)
 
 
 @pytest.mark.parametrize(("deflated", "psr"), [(0.5, 0.5), (0.95, 0.95), (0.2, 0.999), (0.7, 0.1)])
@@ -110,7 +110,7 @@ def test_more_trials_count_against_the_winner() -> None:
 
 
 def test_the_number_of_threads_changes_nothing(search: FinishedSearch, found: Validation) -> None:
-    assert validate(search, threads=1).to_dict() == found.to_dict()
+    assert validate_search(search, threads=1).to_dict() == found.to_dict()
 
 
 def test_a_market_with_a_strong_edge_is_worth_deploying_and_one_without_is_not() -> None:

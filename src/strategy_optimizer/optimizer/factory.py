@@ -8,7 +8,7 @@ from typing import Any
 
 from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SpaceError, nearest_name
 from strategy_optimizer.optimizer import checks
-from strategy_optimizer.optimizer.auto import AutoOptimizer, ParetoAutoOptimizer
+from strategy_optimizer.optimizer.auto import AutoOptimizer
 from strategy_optimizer.optimizer.base import STATE_FORMAT, Optimizer
 from strategy_optimizer.optimizer.bo import BOOptimizer
 from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer
@@ -91,7 +91,7 @@ def create_optimizer(
         if name != AutoOptimizer.name:  # which has no use for what a trial costs
             checks.as_seconds(settings.pop("trial_seconds", None), "trial_seconds")
             checks.as_count(settings.pop("parallel", 1), "parallel")
-    optimizer_class = _lookup(name, _n_objectives(directions))
+    optimizer_class = _lookup(name)
     _check_settings(optimizer_class, settings)
     optimizer = _build(optimizer_class, space, budget=budget, seed=seed, directions=directions, **settings)
     optimizer.reason = reason or optimizer.reason
@@ -124,8 +124,7 @@ def restore_optimizer(
     try:
         common = state["common"]
         arguments = {name: common[name] for name in _COMMON} | dict(state["settings"])
-        optimizer_class = _lookup(state["optimizer"], _n_objectives(common["directions"]))
-        optimizer = _build(optimizer_class, space, **arguments)
+        optimizer = _build(OPTIMIZERS[state["optimizer"]], space, **arguments)
         optimizer.restore(state, history)
     except (KeyError, TypeError, ValueError) as error:
         raise OptimizerStateError(
@@ -148,11 +147,6 @@ def _planned(settings: Mapping[str, Any]) -> int:
     return checks.as_count(sizes[0], "population_size") * checks.as_count(sizes[1], "generations")
 
 
-def _n_objectives(directions: Any) -> int:
-    """Return the number of directions; what is wrong with them the optimizer will say."""
-    return len(directions) if isinstance(directions, Sequence) and not isinstance(directions, str) else 1
-
-
 def _choose(space: ParameterSpace, budget: int) -> tuple[str, str | None]:
     size = space.cardinality
     if size is not None and size <= budget:
@@ -163,13 +157,13 @@ def _choose(space: ParameterSpace, budget: int) -> tuple[str, str | None]:
     return "auto", None
 
 
-def _lookup(name: str, n_objectives: int) -> type[Optimizer]:
+def _lookup(name: str) -> type[Optimizer]:
     if name not in OPTIMIZERS:
         raise OptimizerSettingError(
             f"unknown optimizer {name!r}; expected one of {', '.join(OPTIMIZERS)}"
             f"{nearest_name(str(name), OPTIMIZERS)}"
         )
-    return ParetoAutoOptimizer if name == "auto" and n_objectives > 1 else OPTIMIZERS[name]
+    return OPTIMIZERS[name]
 
 
 def _check_settings(optimizer_class: type[Optimizer], settings: Mapping[str, Any]) -> None:

@@ -97,7 +97,7 @@ def front_progress(scores: FloatArray) -> FrontProgress | None:
     --------
     >>> steps = np.arange(1.0, 65.0)
     >>> [round(gain, 2) for gain in front_progress(np.column_stack([np.log2(steps), np.ones(64)])).gains.tolist()]
-    [0.17, 0.17, 0.17]
+    [0.3, 0.3, 0.3]
     """
     n = len(scores)
     if n < _FEWEST or not 2 <= scores.shape[1] <= 3:

@@ -1,17 +1,37 @@
-"""Whether a strategy and its result can be believed."""
+"""Whether a strategy and its result can be believed.
 
-from strategy_optimizer.validation.held_out import HeldOut
-from strategy_optimizer.validation.lookahead import check_lookahead
-from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
-from strategy_optimizer.validation.overfitting import Overfitting
-from strategy_optimizer.validation.validate import Validation, run_and_validate, validate
-from strategy_optimizer.validation.verdict import Verdict, judge
-from strategy_optimizer.validation.walkforward import (
-    WalkForward,
-    WalkForwardMatrix,
-    walk_forward,
-    walk_forward_matrix,
-)
+The names are loaded when they are first used: the statistics below need NumPy alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "held_out": ("HeldOut",),
+    "lookahead": ("check_lookahead",),
+    "lookahead_report": ("Difference", "Failure", "LookaheadReport"),
+    "overfitting": ("Overfitting",),
+    "validate": ("Validation", "run_and_validate", "validate_search"),
+    "verdict": ("Verdict", "judge"),
+    "walkforward": ("WalkForward", "WalkForwardMatrix", "walk_forward", "walk_forward_matrix"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+if TYPE_CHECKING:
+    from strategy_optimizer.validation.held_out import HeldOut
+    from strategy_optimizer.validation.lookahead import check_lookahead
+    from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
+    from strategy_optimizer.validation.overfitting import Overfitting
+    from strategy_optimizer.validation.validate import Validation, run_and_validate, validate_search
+    from strategy_optimizer.validation.verdict import Verdict, judge
+    from strategy_optimizer.validation.walkforward import (
+        WalkForward,
+        WalkForwardMatrix,
+        walk_forward,
+        walk_forward_matrix,
+    )
 
 __all__ = [
     "Difference",
@@ -26,7 +46,13 @@ __all__ = [
     "check_lookahead",
     "judge",
     "run_and_validate",
-    "validate",
+    "validate_search",
     "walk_forward",
     "walk_forward_matrix",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'strategy_optimizer.validation' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)

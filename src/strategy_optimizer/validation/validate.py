@@ -40,7 +40,7 @@ class Validation:
         return plain
 
 
-def validate(
+def validate_search(
     search: FinishedSearch, *, threads: int | None = None, most_trials: int = MOST_TRIALS
 ) -> Validation:
     """Return the validation of a finished search that has a winner.
@@ -69,7 +69,7 @@ def run_and_validate(task: OptimizationTask) -> Result:
         return result
     if task.sink is not None:
         task.sink(Validating(len(task.search.history)))
-    return replace(result, validation=validate(task.search, threads=task.settings.workers))
+    return replace(result, validation=validate_search(task.search, threads=task.settings.workers))
 
 
 def _plain(value: Any) -> Any:
