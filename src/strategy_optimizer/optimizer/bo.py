@@ -27,12 +27,12 @@ from strategy_optimizer.optimizer.bayes.gaussian_process import (
     LengthPrior,
     fit,
 )
-from strategy_optimizer.optimizer.bayes.threads import in_one_thread
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 from strategy_optimizer.optimizer.pareto.survival import crowding_survivors
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.threads import in_one_thread
 
 ENUMERATED = 4096  # points of a finite space that are all looked at
 FIT_POINTS = 256  # the most that hyperparameters are fitted to

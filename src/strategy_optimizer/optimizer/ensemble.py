@@ -12,7 +12,7 @@ from strategy_optimizer.errors import OptimizerSettingError, nearest_name
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import Optimizer
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
-from strategy_optimizer.optimizer.cost_policy import usual_seconds
+from strategy_optimizer.optimizer.cost_policy import THINKING_SECONDS, usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
@@ -30,7 +30,7 @@ UNPLANNED: dict[str, dict[str, None]] = {
 }
 QUICK_SECONDS = 1e-3  # quicker trials count as this
 # Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
-THINKING = {"bo": 5e-3, "ga": 1e-5, "random": 5e-6}
+THINKING = {"bo": THINKING_SECONDS, "ga": 1e-5, "random": 5e-6}
 
 
 class EnsembleOptimizer(Portfolio):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from strategy_optimizer.plain import as_plain
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.tasks.history import TrialHistory
 
@@ -212,19 +212,19 @@ class Result:
             with several objectives those of the Pareto front.
         """
         data = {
-            name: asdict(value) if hasattr(value, "__dataclass_fields__") else value
+            name: value
             for name, value in vars(self).items()
             if name not in ("history", "pareto_front", "validation")
         }
         if self.pareto_front:
-            data["pareto_front"] = [asdict(point) for point in self.pareto_front]
+            data["pareto_front"] = self.pareto_front
         if self.validation is not None:
-            data["validation"] = self.validation.to_dict()
+            data["validation"] = self.validation
         data["best_performance"] = self.best_performance
         data["convergence_analysis"] = data.pop("convergence")
         if trials:
             data["optimization_history"] = self._embedded_trials()
-        plain: dict[str, Any] = _plain(data)
+        plain: dict[str, Any] = as_plain(data)
         return plain
 
     def to_json(self, *, indent: int | None = None, trials: bool = True) -> str:
@@ -257,14 +257,3 @@ def _history_entry(history: TrialHistory, i: int) -> dict[str, Any]:
     if trial.author:
         entry["author"] = trial.author
     return entry
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON values: tuples as lists, None for NaN and infinities."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

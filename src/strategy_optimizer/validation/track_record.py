@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.tasks import FinishedSearch
+if TYPE_CHECKING:
+    from strategy_optimizer.tasks import FinishedSearch
 
 FloatArray = NDArray[np.float64]
 
 
 def bar_returns(equity: FloatArray) -> FloatArray:
-    """Return the returns (T - 1,) of an equity curve (T,); after a bankruptcy there are none.
+    """Return the returns (T - 1,) of an equity curve (T,); 0 once the account is lost, as in the metrics.
 
-    >>> bar_returns(np.array([100.0, 110.0, 99.0])).round(3).tolist()
-    [0.1, -0.1]
+    >>> bar_returns(np.array([100.0, 110.0, 99.0, 0.0, 0.0])).round(3).tolist()
+    [0.1, -0.1, -1.0, 0.0]
     """
-    known = equity[:-1] > 0.0
-    return np.asarray(equity[1:][known] / equity[:-1][known] - 1.0)
+    before = equity[:-1]
+    return np.divide(equity[1:], before, out=np.ones_like(before), where=before > 0.0) - 1.0
 
 
 def periods_per_year(search: FinishedSearch) -> float:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
+from strategy_optimizer.plain import plain_fields
 from strategy_optimizer.records import Validating
 from strategy_optimizer.tasks import FinishedSearch, OptimizationTask, Result
 from strategy_optimizer.validation.held_out import HeldOut, examine_held_out
 from strategy_optimizer.validation.overfitting import MOST_TRIALS, Overfitting, examine_overfitting
-from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.verdict import Verdict, judge
 
 
@@ -36,8 +32,7 @@ class Validation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; a statistic that there is too little for is ``{"not_enough": text}``."""
-        plain: dict[str, Any] = _plain(self)
-        return plain
+        return plain_fields(self)
 
 
 def validate_search(
@@ -70,17 +65,3 @@ def run_and_validate(task: OptimizationTask) -> Result:
     if task.sink is not None:
         task.sink(Validating(len(task.search.history)))
     return replace(result, validation=validate_search(task.search, threads=task.settings.workers))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, NotEnough):
-        return {"not_enough": str(value)}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return value if not isinstance(value, float) or math.isfinite(value) else None

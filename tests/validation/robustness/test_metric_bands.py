@@ -11,9 +11,9 @@ from strategy_optimizer.backtest import Costs, Rules, Trade
 from strategy_optimizer.backtest.metrics import equity_metrics
 from strategy_optimizer.errors import StatisticsError
 from strategy_optimizer.validation.robustness import BAND_METRICS, Subject, metric_bands
-from strategy_optimizer.validation.robustness.metric_bands import bar_returns
 from strategy_optimizer.validation.robustness.return_metrics import RETURN_METRICS, TRADE_METRICS
 from strategy_optimizer.validation.statistics import ConfidenceBand, NotEnough, stationary_indices
+from strategy_optimizer.validation.track_record import bar_returns
 
 COSTS = Costs(commission=0.0005, slippage=0.0002)
 

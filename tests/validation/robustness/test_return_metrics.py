@@ -14,13 +14,13 @@ from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.backtest.metrics import equity_metrics
 from strategy_optimizer.backtest.plan import account_values, signal_rows
 from strategy_optimizer.backtest.simulate import run_plan
-from strategy_optimizer.validation.robustness.metric_bands import bar_returns
 from strategy_optimizer.validation.robustness.return_metrics import (
     RETURN_METRICS,
     TRADE_METRICS,
     return_metrics,
     trade_metrics,
 )
+from strategy_optimizer.validation.track_record import bar_returns
 
 
 @settings(deadline=None)

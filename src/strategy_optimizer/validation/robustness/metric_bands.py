@@ -33,6 +33,7 @@ from strategy_optimizer.validation.statistics.not_enough import (
     NotEnough,
     lacking_returns,
 )
+from strategy_optimizer.validation.track_record import bar_returns
 
 LEAST_TRADES = 20
 BAND_METRICS = tuple(name for name in METRICS if name in (*RETURN_METRICS, *TRADE_METRICS))
@@ -87,13 +88,6 @@ def metric_bands(
     by_returns = _bands_by_returns(subject, level, replications, block_length, seed)
     by_trades = _bands_by_trades(subject.result.trades, level, replications, seed)
     return {name: (by_returns | by_trades)[name] for name in BAND_METRICS}
-
-
-def bar_returns(equity: FloatArray) -> FloatArray:
-    """Return the returns of an equity curve (n,) bar by bar, (n - 1,); 0 once the account is lost."""
-    before = equity[:-1]
-    alive = before > 0.0
-    return np.where(alive, equity[1:] / np.where(alive, before, 1.0) - 1.0, 0.0)
 
 
 def _bands_by_returns(

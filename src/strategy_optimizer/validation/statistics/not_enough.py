@@ -46,6 +46,10 @@ class NotEnough:
     def __str__(self) -> str:
         return f"not enough {self.what}: found {self.found:,.6g}, needed {self.needed:,.6g}"
 
+    def to_dict(self) -> dict[str, str]:
+        """Return JSON values."""
+        return {"not_enough": str(self)}
+
 
 def where_known(statistic: Callable[..., T | NotEnough], *inputs: Any) -> T | NotEnough:
     """Return a statistic of its inputs, or the first of these that is a `NotEnough`.

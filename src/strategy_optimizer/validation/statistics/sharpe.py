@@ -29,6 +29,7 @@ from strategy_optimizer.validation.statistics.not_enough import (
     as_array,
     lacking_returns,
     require,
+    where_known,
 )
 
 LEAST_OBSERVATIONS = 4  # below which a kurtosis says nothing
@@ -190,7 +191,7 @@ def psr_2012(moments: SharpeMoments, benchmark: float = 0.0) -> float | NotEnoug
     0.913
     """
     error = sharpe_standard_error_2012(moments)
-    return error if isinstance(error, NotEnough) else normal_cdf((moments.sharpe - benchmark) / error)
+    return where_known(lambda error: normal_cdf((moments.sharpe - benchmark) / error), error)
 
 
 def psr_h0(
@@ -206,7 +207,7 @@ def psr_h0(
     0.987
     """
     error = sharpe_standard_error_h0(moments, benchmark, maximum_variance=maximum_variance)
-    return error if isinstance(error, NotEnough) else normal_cdf((moments.sharpe - benchmark) / error)
+    return where_known(lambda error: normal_cdf((moments.sharpe - benchmark) / error), error)
 
 
 def minimum_track_record_2012(

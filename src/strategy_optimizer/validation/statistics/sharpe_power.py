@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from strategy_optimizer.validation.statistics.normal import normal_cdf, normal_quantile
-from strategy_optimizer.validation.statistics.not_enough import NotEnough, require
+from strategy_optimizer.validation.statistics.not_enough import NotEnough, require, where_known
 from strategy_optimizer.validation.statistics.sharpe import SharpeMoments, sharpe_standard_error_h0
 
 _CRITICAL = np.linspace(-6.0, 9.0, 1501)  # in standard errors: levels from 1 to 1e-19
@@ -43,7 +43,7 @@ def critical_sharpe(
     """
     require(0.0 < level < 1.0, "level", level, "more than 0 and less than 1")
     error = sharpe_standard_error_h0(moments, benchmark, maximum_variance=maximum_variance)
-    return error if isinstance(error, NotEnough) else benchmark - normal_quantile(level) * error
+    return where_known(lambda error: benchmark - normal_quantile(level) * error, error)
 
 
 def sharpe_power(
@@ -68,9 +68,7 @@ def sharpe_power(
     """
     critical = critical_sharpe(moments, benchmark, level=level, maximum_variance=maximum_variance)
     error = sharpe_standard_error_h0(moments, alternative, maximum_variance=maximum_variance)
-    if isinstance(critical, NotEnough):
-        return critical
-    return error if isinstance(error, NotEnough) else normal_cdf((alternative - critical) / error)
+    return where_known(lambda critical, error: normal_cdf((alternative - critical) / error), critical, error)
 
 
 def false_discovery_rate(level: float, power: float, prior: float) -> float:
@@ -110,19 +108,14 @@ def observed_false_discovery_rate(
     >>> round(observed_false_discovery_rate(observed, 0.5, prior=0.05), 3)
     0.306
     """
-    null = sharpe_standard_error_h0(moments, benchmark, maximum_variance=maximum_variance)
-    other = sharpe_standard_error_h0(moments, alternative, maximum_variance=maximum_variance)
-    if isinstance(null, NotEnough):
-        return null
-    if isinstance(other, NotEnough):
-        return other
-    p_value = normal_cdf((benchmark - moments.sharpe) / null)
-    # A p-value that underflows: the discovery is as sure as numbers can say.
-    return (
-        false_discovery_rate(p_value, normal_cdf((alternative - moments.sharpe) / other), prior)
-        if p_value
-        else 0.0
-    )
+
+    def rate(null: float, other: float) -> float:
+        p_value = normal_cdf((benchmark - moments.sharpe) / null)
+        power = normal_cdf((alternative - moments.sharpe) / other)
+        # A p-value that underflows: the discovery is as sure as numbers can say.
+        return false_discovery_rate(p_value, power, prior) if p_value else 0.0
+
+    return where_known(rate, *_standard_errors(moments, benchmark, alternative, maximum_variance))
 
 
 def level_for_false_discovery_rate(
@@ -152,15 +145,15 @@ def level_for_false_discovery_rate(
     0.0224
     """
     require(0.0 < rate < 1.0, "rate", rate, "more than 0 and less than 1")
-    null = sharpe_standard_error_h0(moments, benchmark, maximum_variance=maximum_variance)
-    other = sharpe_standard_error_h0(moments, alternative, maximum_variance=maximum_variance)
-    if isinstance(null, NotEnough):
-        return null
-    if isinstance(other, NotEnough):
-        return other
+    errors = _standard_errors(moments, benchmark, alternative, maximum_variance)
+    return where_known(lambda *known: _level(known, alternative - benchmark, prior, rate), *errors)
+
+
+def _level(errors: tuple[float, ...], edge: float, prior: float, rate: float) -> float | NotEnough:
+    null, other = errors
 
     def excess(z: float) -> float:
-        power = normal_cdf((alternative - benchmark - z * null) / other)
+        power = normal_cdf((edge - z * null) / other)
         return false_discovery_rate(normal_cdf(-z), power, prior) - rate
 
     found = [excess(z) for z in _CRITICAL.tolist()]
@@ -174,3 +167,11 @@ def level_for_false_discovery_rate(
     from scipy.optimize import brentq
 
     return normal_cdf(-float(brentq(excess, _CRITICAL[first - 1], _CRITICAL[first], xtol=1e-13)))
+
+
+def _standard_errors(
+    moments: SharpeMoments, benchmark: float, alternative: float, maximum_variance: float
+) -> tuple[float | NotEnough, float | NotEnough]:
+    """Return those of a Sharpe ratio that is the benchmark, and of one that is the alternative."""
+    null = sharpe_standard_error_h0(moments, benchmark, maximum_variance=maximum_variance)
+    return null, sharpe_standard_error_h0(moments, alternative, maximum_variance=maximum_variance)

@@ -140,7 +140,7 @@ def effective_rank_of(matrix: ArrayLike) -> float:
     """
     values = as_array("matrix", matrix, 2)
     require(values.shape[0] == values.shape[1], "the shape of matrix", values.shape, "a square")
-    from strategy_optimizer.optimizer.bayes.threads import one_thread
+    from strategy_optimizer.threads import one_thread
 
     with one_thread():  # two threads on busy cores take many times as long
         eigenvalues = np.maximum(np.linalg.eigvalsh(values), 0.0)  # negative ones are rounding
@@ -171,7 +171,7 @@ def cluster_count(
     rng = np.random.default_rng(seed)
     if len(rows) > most_rows:
         rows = rows[np.sort(rng.choice(len(rows), most_rows, replace=False))]
-    from strategy_optimizer.optimizer.bayes.threads import one_thread
+    from strategy_optimizer.threads import one_thread
 
     with one_thread():  # many small products, for which threads wait longer than they work
         return count_clusters(rows @ rows.T, rng, most_clusters)

@@ -97,7 +97,7 @@ class WindowSearches:
         ReproductionError
             The reference simulator does not confirm a winner.
         """
-        from strategy_optimizer.optimizer.bayes.threads import one_thread
+        from strategy_optimizer.threads import one_thread
 
         wanted = list(dict.fromkeys(trains))
         at_once = min(self.workers, len(wanted))

@@ -12,6 +12,7 @@ from typing import Any
 from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import SplitError
 from strategy_optimizer.market import Bars, load_bars
+from strategy_optimizer.plain import as_plain
 from strategy_optimizer.splits import Window
 from strategy_optimizer.tasks import OptimizationTask
 from strategy_optimizer.validation.statistics import (
@@ -26,7 +27,7 @@ from strategy_optimizer.validation.walkforward.choices import Choice, WindowSear
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recommendation import recommend
-from strategy_optimizer.validation.walkforward.result import WalkForward, as_plain
+from strategy_optimizer.validation.walkforward.result import WalkForward
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
 from strategy_optimizer.validation.walkforward.walk_forward import first_task, read_lengths
 
@@ -122,7 +123,6 @@ class WalkForwardMatrix:
             "rules",
         )
         plain: dict[str, Any] = as_plain({name: getattr(first, name) for name in about} | vars(self))
-        plain["cells"] = [cell.to_dict() for cell in self.cells]
         return plain
 
     def to_json(self, *, indent: int | None = None) -> str:

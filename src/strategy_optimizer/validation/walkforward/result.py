@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from strategy_optimizer.plain import as_plain, plain_fields
 from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.walkforward.lengths import Lengths
 from strategy_optimizer.validation.walkforward.stability import ParameterStability
@@ -135,11 +132,12 @@ class WalkForward:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; ranges are [start, stop), a statistic without a number is ``{"not_enough": text}``."""
-        document = {item.name: getattr(self, item.name) for item in fields(self)}
-        document |= {"share_gaining": self.share_gaining, "trials": self.trials, "complete": self.complete}
-        document["returns"] = self.out_of_sample.returns
-        plain: dict[str, Any] = as_plain(document)
-        return plain
+        return plain_fields(self) | {
+            "share_gaining": self.share_gaining,
+            "trials": self.trials,
+            "complete": self.complete,
+            "returns": as_plain(self.out_of_sample.returns),
+        }
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return `to_dict` as JSON text."""
@@ -157,26 +155,3 @@ class WalkForward:
         from strategy_optimizer.validation.walkforward.table import windows_frame
 
         return write_table(windows_frame(self.windows), path, "windows")
-
-
-def as_plain(value: Any) -> Any:
-    """Return JSON values of what a walk-forward consists of."""
-    if isinstance(value, NotEnough):
-        return {"not_enough": str(value)}
-    if isinstance(value, TrackRecord):
-        return as_plain({"metrics": value.metrics, **{name: getattr(value, name) for name in STATISTICS}})
-    if isinstance(value, range):
-        return [value.start, value.stop]
-    if isinstance(value, np.ndarray):
-        return [as_plain(item) for item in value.tolist()]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: as_plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [as_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-STATISTICS = ("psr_h0", "psr_2012", "t_statistic")
-"""Of a track record, beside its metrics."""

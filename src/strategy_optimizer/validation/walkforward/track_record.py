@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,16 @@ from strategy_optimizer.backtest import METRICS, BacktestResult, Rules, simulate
 from strategy_optimizer.backtest.metrics import equity_metrics, ratio
 from strategy_optimizer.backtest.plan import account_values
 from strategy_optimizer.market import Bars
+from strategy_optimizer.plain import as_plain
 from strategy_optimizer.validation.statistics import (
     NotEnough,
     SharpeMoments,
     psr_2012,
     psr_h0,
     sharpe_moments,
+    where_known,
 )
+from strategy_optimizer.validation.track_record import bar_returns
 
 FloatArray = NDArray[np.float64]
 Backtest: TypeAlias = Callable[[Bars, Rules], BacktestResult]
@@ -56,18 +59,22 @@ class TrackRecord:
     @property
     def psr_h0(self) -> float | NotEnough:
         """Probabilistic Sharpe ratio against 0, in the `h0` convention."""
-        return self.moments if isinstance(self.moments, NotEnough) else psr_h0(self.moments)
+        return where_known(psr_h0, self.moments)
 
     @property
     def psr_2012(self) -> float | NotEnough:
         """Probabilistic Sharpe ratio against 0, in the `2012` convention."""
-        return self.moments if isinstance(self.moments, NotEnough) else psr_2012(self.moments)
+        return where_known(psr_2012, self.moments)
 
     @property
     def t_statistic(self) -> float | NotEnough:
         """Of the mean return: Sharpe ratio per bar times the root of the bars."""
-        m = self.moments
-        return m if isinstance(m, NotEnough) else m.sharpe * math.sqrt(m.n_obs)
+        return where_known(lambda m: m.sharpe * math.sqrt(m.n_obs), self.moments)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values: the metrics, and what the statistics say of them."""
+        statistics = {name: getattr(self, name) for name in ("psr_h0", "psr_2012", "t_statistic")}
+        return {name: as_plain(value) for name, value in ({"metrics": self.metrics} | statistics).items()}
 
 
 def flat(bars: Bars, rules: Rules) -> BacktestResult:
@@ -136,8 +143,7 @@ def stitch(runs: Sequence[BacktestResult], parts: Sequence[range], bars: Bars, r
             for base, run in zip(bases, runs, strict=True)
         ]
     )
-    before = np.concatenate([[rules.cash], equity[:-1]])
-    returns = np.divide(equity, before, out=np.ones_like(equity), where=before > 0.0) - 1.0
+    returns = bar_returns(np.concatenate([[rules.cash], equity]))
     periods = account_values(_over(parts, rules), bars, False).periods_per_year
     years = (len(equity) - 1) / periods
     metrics = equity_metrics(equity.tolist(), rules.cash, years, periods)
