@@ -55,7 +55,10 @@ def count_clusters(correlations: FloatArray, rng: Generator, most_clusters: int)
     distances = np.sqrt(_squared_distances(features, features))
     candidates = _numbers(min(most_clusters, n // 2))
     components = _main_components(features, rng)
-    qualities = [_best_quality(components, distances, k, rng) for k in candidates]
+    starts = [_spread_rows(components, candidates[-1], rng) for _ in range(_STARTS)]
+    qualities = [
+        max(_quality(distances, _k_means(components, rows[:k]), k) for rows in starts) for k in candidates
+    ]
     return candidates[int(np.argmax(qualities))]
 
 
@@ -84,13 +87,9 @@ def _main_components(features: Features, rng: Generator) -> Features:
     return found
 
 
-def _best_quality(features: Features, distances: Features, k: int, rng: Generator) -> float:
-    return max(_quality(distances, _k_means(features, k, rng), k) for _ in range(_STARTS))
-
-
-def _k_means(features: Features, k: int, rng: Generator) -> IntArray:
-    """Return the cluster, from 0, of each row (n, d)."""
-    centres = _spread_centres(features, k, rng)
+def _k_means(features: Features, first: IntArray) -> IntArray:
+    """Return the cluster, from 0, of each row (n, d); the first centres are these rows (k,)."""
+    k, centres = len(first), features[first]
     labels = np.full(len(features), -1)
     for _ in range(_ITERATIONS):
         squared = _squared_distances(features, centres)
@@ -109,8 +108,11 @@ def _k_means(features: Features, k: int, rng: Generator) -> IntArray:
     return labels
 
 
-def _spread_centres(features: Features, k: int, rng: Generator) -> Features:
-    """Return k rows, each drawn with the square of its distance from those before; [3]_."""
+def _spread_rows(features: Features, k: int, rng: Generator) -> IntArray:
+    """Return k rows, each drawn with the square of its distance from those before; [3]_.
+
+    The first of them are a start for fewer clusters.
+    """
     chosen = [int(rng.integers(len(features)))]
     nearest = _squared_distances(features, features[chosen])[:, 0].astype(np.float64)
     while len(chosen) < k:
@@ -121,7 +123,7 @@ def _spread_centres(features: Features, k: int, rng: Generator) -> Features:
             else int(rng.integers(len(features)))
         )
         nearest = np.minimum(nearest, _squared_distances(features, features[chosen[-1:]])[:, 0])
-    return features[chosen]
+    return np.array(chosen)
 
 
 def _squared_distances(rows: Features, others: Features) -> Features:

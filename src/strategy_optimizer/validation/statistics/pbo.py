@@ -117,8 +117,8 @@ def overfitting_probability(
 
     Notes
     -----
-    All trials of a search belong into `blocks`, not only its good ones. Works in float64, with memory for 128 sums a
-    trial beside the input.
+    All trials of a search belong into `blocks`, not only its good ones. Works in float64, with a few megabytes beside
+    the input.
 
     Examples
     --------
