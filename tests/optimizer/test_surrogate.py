@@ -155,6 +155,37 @@ def test_equal_values_are_predicted_as_they_are(square: ParameterSpace) -> None:
     assert deviation.tolist() == [0.0] * 5
 
 
+def test_what_it_explains_is_what_leaving_one_out_foresees(square: ParameterSpace) -> None:
+    points = square.sample(40, 1)
+    values = np.clip(hill(square, points) + np.random.default_rng(0).normal(0.0, 0.3, 40), 1.0, 3.5)
+    surrogate = fit_surrogate(square, points, values)
+    foreseen = []
+    for row in range(40):
+        others = np.arange(40) != row
+        model = surrogate._model
+        twin = GaussianProcess(
+            model.features[others], model.scores[others], None, square.kinds == 2, model.hyperparameters
+        )
+        foreseen.append(float(twin.predict_mean(model.features[[row]])[0]))
+    assert surrogate.explained == pytest.approx(
+        r_squared(np.array(foreseen), model.scores), abs=1e-3
+    )  # its mean is that of all
+
+
+def test_noise_alone_is_not_explained(square: ParameterSpace) -> None:
+    values = np.random.default_rng(1).normal(size=300)
+    assert fit_surrogate(square, square.sample(300, 1), values).explained < 0.1
+
+
+def test_refitted_has_new_values_and_the_old_lengths(square: ParameterSpace) -> None:
+    points, fresh = square.sample(100, 1), square.sample(50, 2)
+    first = fit_surrogate(square, points, hill(square, points))
+    again = first.refitted(points, hill(square, points))
+    assert np.array_equal(first.predict(fresh)[0], again.predict(fresh)[0])
+    turned = first.refitted(points, -hill(square, points))
+    assert turned.predict_mean(fresh) == pytest.approx(-first.predict_mean(fresh), abs=1e-9)
+
+
 def test_no_points_give_no_predictions(square: ParameterSpace) -> None:
     surrogate = fit_surrogate(square, square.sample(20, 1), np.arange(20.0))
     assert [len(part) for part in surrogate.predict(np.empty((0, 2)))] == [0, 0]

@@ -7,6 +7,7 @@ distance. The model lives in these straightened values, and its answers are brou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,6 +145,24 @@ class Surrogate:
         invert = self._straightening.invert
         return invert(mean - width * deviation), invert(mean + width * deviation)
 
+    @property
+    @in_one_thread
+    def explained(self) -> float:
+        """Share of the variation of the straightened values it knows that it foresees, each from all others.
+
+        1 is perfect; 0 and below say that the mean of all would foresee no less.
+        """
+        known = self._model.scores
+        total = float(np.sum((known - known.mean()) ** 2))
+        if total == 0.0:
+            return 0.0
+        return 1.0 - float(np.sum((known - self._model.leave_one_out()[0]) ** 2)) / total
+
+    @in_one_thread
+    def refitted(self, points: ArrayLike, values: ArrayLike, *, most: int = MOST_POINTS) -> Surrogate:
+        """Return a surrogate of other values with the length scales of this one, many times faster than a new fit."""
+        return _built(self.space, points, values, most, lambda features, targets: self._model.hyperparameters)
+
     @in_one_thread
     def surprise(self, points: ArrayLike, values: ArrayLike) -> FloatArray:
         """Return how many standard deviations (n,) measured values lie above the middle; NaN of failed ones.
@@ -200,6 +219,23 @@ def fit_surrogate(
     >>> mean.round().tolist(), bool((deviation < 1.0).all())
     ([-0.0, -21.0], True)
     """
+    rng = np.random.default_rng(seed)
+    categorical = space.kinds == 2
+
+    def fitted(features: FloatArray, targets: FloatArray) -> Hyperparameters:
+        return _fitted(features, targets, categorical, rng)
+
+    return _built(space, points, values, most, fitted)
+
+
+def _built(
+    space: ParameterSpace,
+    points: ArrayLike,
+    values: ArrayLike,
+    most: int,
+    hyperparameters: Callable[[FloatArray, FloatArray], Hyperparameters],
+) -> Surrogate:
+    """Return the surrogate of values whose length scales `hyperparameters` gives for features and targets."""
     values = np.asarray(values, np.float64)
     known = np.flatnonzero(np.isfinite(values))
     if len(known) < LEAST_VALUES:
@@ -209,17 +245,9 @@ def fit_surrogate(
     chosen = _chosen(features, values[known], categorical, most)
     straightening = Straightening.of(values[known])
     straight = straightening.apply(values[known][chosen])
-    mean, deviation = float(straight.mean()), float(straight.std()) or 1.0
-    targets, features = (straight - mean) / deviation, features[chosen]
-    model = GaussianProcess(
-        features,
-        targets,
-        None,
-        categorical,
-        _fitted(features, targets, categorical, np.random.default_rng(seed)),
-    )
-    if straightening.spread == 0.0:
-        deviation = 0.0
+    mean, deviation = float(straight.mean()), float(straight.std())
+    targets, features = (straight - mean) / (deviation or 1.0), features[chosen]
+    model = GaussianProcess(features, targets, None, categorical, hyperparameters(features, targets))
     return Surrogate(space, model, straightening, (mean, deviation), known[chosen], len(known))
 
 
