@@ -67,9 +67,7 @@ def test_without_tails_it_is_the_plain_gaussian_process(square: ParameterSpace) 
     mean, deviation = twin.predict_trial(features_of(square, fresh))
     middle, width = values.mean() + values.std() * mean, values.std() * deviation
     assert surrogate.predict_mean(fresh) == pytest.approx(middle, abs=1e-12)
-    assert np.array(surrogate.band(fresh, 0.5)) == pytest.approx(
-        np.array([middle - width / 2, middle + width / 2])
-    )
+    assert surrogate.quantile(fresh, -0.5) == pytest.approx(middle - width / 2)
     found = surrogate.predict(fresh)  # what lies far beyond all that was seen counts less
     assert found[0] == pytest.approx(middle, abs=0.01)
     assert found[1] == pytest.approx(width, rel=0.05)
@@ -107,12 +105,12 @@ def test_mixed_and_conditional_parameters(mixed: ParameterSpace) -> None:
     assert r_squared(surrogate.predict(fresh)[0], mixed_values(mixed, fresh)) > 0.98
 
 
-def test_noise_is_in_the_deviation_and_bands_hold_it(square: ParameterSpace) -> None:
+def test_noise_is_in_the_deviation_and_quantiles_hold_it(square: ParameterSpace) -> None:
     rng = np.random.default_rng(3)
     points, fresh = square.sample(400, 1), square.sample(1000, 2)
     surrogate = fit_surrogate(square, points, hill(square, points) + rng.normal(0.0, 0.5, 400))
     values = hill(square, fresh) + rng.normal(0.0, 0.5, 1000)
-    lower, upper = surrogate.band(fresh, 1.645)
+    lower, upper = surrogate.quantile(fresh, -1.645), surrogate.quantile(fresh, 1.645)
     inside = (values >= lower) & (values <= upper)
     assert 0.86 < inside.mean() < 0.94
     assert np.array_equal(inside, np.abs(surrogate.surprise(fresh, values)) <= 1.645)
@@ -125,10 +123,11 @@ def test_of_many_the_best_are_known_and_the_rest_fills_the_space(square: Paramet
     values = hill(square, points)
     surrogate = fit_surrogate(square, points, values, most=200)
     assert len(surrogate.rows) == len(set(surrogate.rows.tolist())) == 200
-    assert set(np.argsort(-values, kind="stable")[:100].tolist()) <= set(surrogate.rows.tolist())
-    assert np.isin(np.arange(1900, 2000), surrogate.rows).mean() > 0.7  # where hardly anything else is
+    assert set(np.argsort(-values, kind="stable")[:66].tolist()) <= set(surrogate.rows.tolist())
+    assert np.isin(np.arange(1900, 2000), surrogate.rows).mean() > 0.5  # where hardly anything else is
+    assert np.isin(np.arange(1900), surrogate.rows).sum() > 80
     fresh = square.sample(300, 2)
-    assert r_squared(surrogate.predict(fresh)[0], hill(square, fresh)) > 0.95
+    assert r_squared(surrogate.predict(fresh)[0], hill(square, fresh)) > 0.9
 
 
 def test_farthest_is_the_slow_search(square: ParameterSpace) -> None:

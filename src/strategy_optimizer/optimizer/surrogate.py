@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from strategy_optimizer.errors import SearchError
 from strategy_optimizer.optimizer.bayes.gaussian_process import (
     EXACT_LENGTHS,
+    BoolArray,
     GaussianProcess,
     Hyperparameters,
     fit,
@@ -28,7 +29,6 @@ from strategy_optimizer.space import ParameterSpace
 LEAST_VALUES = 5  # the fewest that a surrogate is fitted to
 MOST_POINTS = 768  # that a surrogate knows: its time grows with their cube
 FIT_POINTS = 256  # of them its length scales are fitted to
-BEST_SHARE = 0.5  # of what it knows are the best values, the others fill the space
 SOFT = 2.0  # spreads from the median where a tail begins
 _AT_ONCE = 4096  # points that are predicted together
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
@@ -136,14 +136,17 @@ class Surrogate:
         return self._straightening.invert(self._mean + self._deviation * np.concatenate(parts))
 
     @in_one_thread
-    def band(self, points: ArrayLike, width: float) -> tuple[FloatArray, FloatArray]:
-        """Return the values (n,) that lie `width` standard deviations below and above the middle.
+    def quantile(self, points: ArrayLike, deviations: float) -> FloatArray:
+        """Return the values (n,) that lie so many standard deviations above the middle, or below it if negative.
 
-        In straightened values, so that a band reaches further to the side of a heavy tail.
+        In straightened values, so that they reach further to the side of a heavy tail.
         """
         mean, deviation = self._straight(points)
-        invert = self._straightening.invert
-        return invert(mean - width * deviation), invert(mean + width * deviation)
+        return self._straightening.invert(mean + deviations * deviation)
+
+    def straighten(self, values: ArrayLike) -> FloatArray:
+        """Return values (n,) with their heavy tails drawn in, as the model sees them: fit for means and squares."""
+        return self._straightening.apply(np.asarray(values, np.float64))
 
     @property
     @in_one_thread
@@ -159,15 +162,18 @@ class Surrogate:
         return 1.0 - float(np.sum((known - self._model.leave_one_out()[0]) ** 2)) / total
 
     @in_one_thread
-    def refitted(self, points: ArrayLike, values: ArrayLike, *, most: int = MOST_POINTS) -> Surrogate:
+    def refitted(
+        self, points: ArrayLike, values: ArrayLike, *, seed: int = 0, most: int = MOST_POINTS
+    ) -> Surrogate:
         """Return a surrogate of other values with the length scales of this one, many times faster than a new fit."""
-        return _built(self.space, points, values, most, lambda features, targets: self._model.hyperparameters)
+        rng = np.random.default_rng(seed)
+        return _built(self.space, points, values, most, rng, lambda *_: self._model.hyperparameters)
 
     @in_one_thread
     def surprise(self, points: ArrayLike, values: ArrayLike) -> FloatArray:
         """Return how many standard deviations (n,) measured values lie above the middle; NaN of failed ones.
 
-        ``abs(surprise) <= w`` says the same as lying in ``band(points, w)``.
+        ``surprise <= w`` says the same as ``values <= quantile(points, w)``.
         """
         mean, deviation = self._straight(points)
         return (self._straightening.apply(np.asarray(values, np.float64)) - mean) / deviation
@@ -201,9 +207,9 @@ def fit_surrogate(
         (n,) one metric or score, larger is better (turn it round otherwise: the best values are known most
         closely). What is not finite counts as failed and is left out.
     seed : int
-        Draws the points that the length scales are fitted to, where there are many.
+        Draws points where there are many: which are known, and to which the length scales are fitted.
     most : int
-        The surrogate knows at most so many: half of them the best, the others far apart from all that are known.
+        The surrogate knows at most so many: a third of them the best, a third drawn, a third far from all others.
 
     Raises
     ------
@@ -225,7 +231,7 @@ def fit_surrogate(
     def fitted(features: FloatArray, targets: FloatArray) -> Hyperparameters:
         return _fitted(features, targets, categorical, rng)
 
-    return _built(space, points, values, most, fitted)
+    return _built(space, points, values, most, rng, fitted)
 
 
 def _built(
@@ -233,6 +239,7 @@ def _built(
     points: ArrayLike,
     values: ArrayLike,
     most: int,
+    rng: np.random.Generator,
     hyperparameters: Callable[[FloatArray, FloatArray], Hyperparameters],
 ) -> Surrogate:
     """Return the surrogate of values whose length scales `hyperparameters` gives for features and targets."""
@@ -242,7 +249,7 @@ def _built(
         raise SearchError(f"a surrogate needs {LEAST_VALUES} values, found {len(known)} that are finite")
     features = features_of(space, np.asarray(points, np.float64)[known])
     categorical = space.kinds == 2
-    chosen = _chosen(features, values[known], categorical, most)
+    chosen = _chosen(features, values[known], categorical, most, rng)
     straightening = Straightening.of(values[known])
     straight = straightening.apply(values[known][chosen])
     mean, deviation = float(straight.mean()), float(straight.std())
@@ -258,7 +265,7 @@ def features_of(space: ParameterSpace, points: ArrayLike) -> FloatArray:
 
 
 def _fitted(
-    features: FloatArray, targets: FloatArray, categorical: np.ndarray, rng: np.random.Generator
+    features: FloatArray, targets: FloatArray, categorical: BoolArray, rng: np.random.Generator
 ) -> Hyperparameters:
     rows = np.arange(len(targets))
     if len(rows) > FIT_POINTS:
@@ -267,20 +274,26 @@ def _fitted(
     return fit(features[rows], targets[rows], None, categorical, [start], EXACT_LENGTHS)
 
 
-def _chosen(features: FloatArray, values: FloatArray, categorical: np.ndarray, most: int) -> IntArray:
-    """Return the rows that are known, in rising order: the best ones, and others that are far from all taken."""
+def _chosen(
+    features: FloatArray, values: FloatArray, categorical: BoolArray, most: int, rng: np.random.Generator
+) -> IntArray:
+    """Return the rows that are known, in rising order: a third the best, a third drawn, a third far from all others.
+
+    The drawn ones lie where trials are dense, so that the model is no worse there than it is elsewhere.
+    """
     n = len(values)
     if n <= most:
         return np.arange(n)
-    n_best = int(BEST_SHARE * most)
     order = np.argsort(-values, kind="stable")
-    best, others = order[:n_best], order[n_best:]
-    return np.sort(
-        np.concatenate([best, others[farthest(features[others], features[best], categorical, most - n_best)]])
-    )
+    n_each = most // 3
+    drawn = n_each + rng.choice(n - n_each, n_each, replace=False)
+    order = np.concatenate([order[:n_each], order[drawn], np.delete(order, np.r_[:n_each, drawn])])
+    taken, others = order[: 2 * n_each], order[2 * n_each :]
+    far = farthest(features[others], features[taken], categorical, most - len(taken))
+    return np.sort(np.concatenate([taken, others[far]]))
 
 
-def farthest(features: FloatArray, taken: FloatArray, categorical: np.ndarray, n: int) -> IntArray:
+def farthest(features: FloatArray, taken: FloatArray, categorical: BoolArray, n: int) -> IntArray:
     """Return n rows of features (m, d), each the farthest from those `taken` (k, d) and from all before it."""
     weights = np.ones(features.shape[1])
     likeness = np.empty((len(features), len(taken)))  # falls with the distance
