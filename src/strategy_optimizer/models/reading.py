@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import StrategyOptimizerError, TaskError
-from strategy_optimizer.models.result import ComparisonModel, ResultModel, TrialModel
+from strategy_optimizer.models.result import ComparisonModel, ResultModel, TrialModel, VerdictModel
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.records import Trial
 from strategy_optimizer.space import ParameterSpace
@@ -34,6 +34,18 @@ PYTHON = "Python: "  # how a result names a constraint that is Python code
 _MAKE_ONE = "write one with: strategy-optimizer optimize STRATEGY --json > result.json"
 
 
+@dataclass(frozen=True)
+class ReadValidation:
+    """What a file says of a result's validation: the verdict, and all of it as it stands there."""
+
+    verdict: VerdictModel
+    written: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return self.written
+
+
 def read_result(path: str | Path, trials: str | Path | None = None) -> Result:
     """Return the result in a JSON file, with its history.
 
@@ -52,8 +64,8 @@ def read_result(path: str | Path, trials: str | Path | None = None) -> Result:
 
     Notes
     -----
-    The history has no block sums, and ``validation`` is None: its statistics stand in the file. A constraint in
-    Python is only named there, and so is not in the space.
+    The history has no block sums, and the statistics of ``validation`` are plain values. A constraint in Python is
+    only named in the file, and so is not in the space.
     """
     path = Path(path)
     model = _model(path)
@@ -162,7 +174,11 @@ def _result(model: ResultModel, history: TrialHistory) -> Result:
             for point in model.pareto_front or ()
         ),
         "best_score": as_number(model.best_score),
-        "validation": None,
+        "validation": None
+        if model.validation is None
+        else ReadValidation(
+            model.validation.verdict, model.validation.model_dump(mode="json", exclude_unset=True)
+        ),
     }
     plain = {field.name: getattr(model, field.name) for field in fields(Result) if field.name not in made}
     return Result(**plain, **made)
