@@ -1,5 +1,6 @@
 """The JSON models of task files and results; the only layer that imports pydantic."""
 
+from strategy_optimizer.models.reading import read_result
 from strategy_optimizer.models.result import ResultModel, TrialModel
 from strategy_optimizer.models.task import (
     ObjectiveModel,
@@ -18,4 +19,5 @@ __all__ = [
     "TrialModel",
     "WalkForwardMatrixModel",
     "WalkForwardModel",
+    "read_result",
 ]

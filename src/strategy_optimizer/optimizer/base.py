@@ -19,7 +19,6 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -89,7 +88,7 @@ class Optimizer(ABC):
         self.directions = checks.as_directions(directions, several=self.several, name=self.name)
         self._rng = np.random.Generator(np.random.PCG64(self.seed))
         self._ledger = Ledger(space, space.n_dims + self.n_notes, self.repeats, self.n_objectives)
-        self._free = _unconditional(space)
+        self._free = space.unconditional()
         self._sweep = Sweep(self._free, self.repeats)
         self._queue = np.empty((0, space.n_dims))  # dense points to be asked before the algorithm's own
         self._exhausted = False
@@ -515,9 +514,3 @@ class Optimizer(ABC):
         points = np.asarray(history[0], np.float64).reshape(-1, self.space.n_dims)
         constraints, seconds = (*history[2:], None, None)[:2]
         return points, self._checked(len(points), history[1], constraints, None, seconds)
-
-
-def _unconditional(space: ParameterSpace) -> ParameterSpace:
-    """Return the same parameters, all of them always active, without constraints."""
-    parameters = {name: replace(parameter, condition=None) for name, parameter in space.parameters.items()}
-    return ParameterSpace(space.name, parameters)

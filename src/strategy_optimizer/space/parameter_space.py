@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
@@ -351,6 +352,11 @@ class ParameterSpace:
     def with_constraints(self, *constraints: Constraint) -> ParameterSpace:
         """Return a copy with more constraints."""
         return ParameterSpace(self.name, self._parameters, (*self._constraints, *constraints))
+
+    def unconditional(self) -> ParameterSpace:
+        """Return the same parameters, all of them always active, without constraints."""
+        parameters = {name: replace(each, condition=None) for name, each in self._parameters.items()}
+        return ParameterSpace(self.name, parameters)
 
     def fix(self, params: Mapping[str, Any]) -> ParameterSpace:
         """Return a copy in which the given parameters have only the given value.

@@ -11,6 +11,7 @@ from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, Front
 from strategy_optimizer.tasks.result_aggregator import FinishedSearch, buy_and_hold
 from strategy_optimizer.tasks.search_loop import SearchLoop
 from strategy_optimizer.tasks.strategy_binding import bind_evaluator
+from strategy_optimizer.tasks.trial_reading import history_of, read_history
 
 __all__ = [
     "DEFAULT_COSTS",
@@ -32,7 +33,9 @@ __all__ = [
     "bind_evaluator",
     "buy_and_hold",
     "export_trials",
+    "history_of",
     "make_task",
+    "read_history",
     "search_space",
     "trial_frame",
     "writer_of",

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.errors import SpaceError, TaskError
-from strategy_optimizer.space import Categorical, Discrete, ParameterSpace
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.trial_reading import read_export, typed
 
 MOST_POINTS, SHARE_OF_BUDGET = 20, 0.1
 
@@ -67,13 +68,7 @@ def _best_rows(path: Path) -> list[dict[str, Any]]:
     """Return the completed, feasible trials of an export, the best first."""
     import polars as pl  # heavy: only when a file is read
 
-    readers: dict[str, Any] = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".json": pl.read_json}
-    if path.suffix.lower() not in readers:
-        raise TaskError(f"{path} cannot be read as trials; expected a file that ends in {', '.join(readers)}")
-    try:
-        frame = readers[path.suffix.lower()](path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TaskError(f"{path} cannot be read as trials: {str(error).splitlines()[0]}") from error
+    frame = read_export(path)
     missing = {"state", "feasible", "score"} - set(frame.columns)
     if missing:
         raise TaskError(
@@ -88,15 +83,10 @@ def _best_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _parameters(row: Mapping[str, Any], space: ParameterSpace) -> dict[str, Any]:
-    """Return a value for each parameter of the space, in its type: a file may have whole numbers as floats."""
+    """Return a value for each parameter of the space, in its type."""
     found = {name: parameter.default_value for name, parameter in space.parameters.items()}
     for name, parameter in space.parameters.items():
         value = row.get(f"{name}_", row.get(name))
-        if value is None:
-            continue
-        if isinstance(parameter, Discrete) and isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(parameter, Categorical):
-            value = next((choice for choice in parameter.choices if choice == value), value)
-        found[name] = value
+        if value is not None:
+            found[name] = typed(parameter, value)
     return found
