@@ -22,9 +22,9 @@ from strategy_optimizer.optimizer.bayes.gaussian_process import (
     fit,
 )
 from strategy_optimizer.optimizer.bayes.kernel import cross_correlation
-from strategy_optimizer.optimizer.bayes.threads import in_one_thread
 from strategy_optimizer.optimizer.history import FloatArray, IntArray
 from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.threads import in_one_thread
 
 LEAST_VALUES = 5  # the fewest that a surrogate is fitted to
 MOST_POINTS = 768  # that a surrogate knows: its time grows with their cube

@@ -1,7 +1,7 @@
 """Compiled loops over all halves of S blocks; see `half_splits`.
 
-Trials are taken in tiles. The sums of all subsets of the first S / 2 blocks and of the last are kept for a tile, so that
-the sum of a half costs one addition, the same for all trials: equal trials stay equal to the last bit.
+Trials are taken in tiles. The sums of all subsets of the first S / 2 blocks and of the last are kept for a tile, so
+that the sum of a half costs one addition, the same for all trials: equal trials stay equal to the last bit.
 """
 
 from __future__ import annotations
