@@ -144,6 +144,18 @@ class Surrogate:
         mean, deviation = self._straight(points)
         return self._straightening.invert(mean + deviations * deviation)
 
+    @in_one_thread
+    def likeness(self, points: ArrayLike, others: ArrayLike) -> FloatArray:
+        """Return how much the value at each of points (n, d) tells of that at others (m, d): correlations (n, m).
+
+        A parameter that does not matter to the values sets no two points apart.
+        """
+        model = self._model
+        found = np.empty((len(np.atleast_2d(points)), len(np.atleast_2d(others))))
+        features = features_of(self.space, points), features_of(self.space, others)
+        cross_correlation(*features, model.weights, model.categorical, found)
+        return found
+
     def straighten(self, values: ArrayLike) -> FloatArray:
         """Return values (n,) with their heavy tails drawn in, as the model sees them: fit for means and squares."""
         return self._straightening.apply(np.asarray(values, np.float64))

@@ -8,7 +8,7 @@ from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
 from strategy_optimizer.tasks.preparation import DEFAULT_COSTS, make_task, search_space
 from strategy_optimizer.tasks.result import Convergence, Counts, DataInfo, FrontPoint, Performance, Result
-from strategy_optimizer.tasks.result_aggregator import FinishedSearch, buy_and_hold
+from strategy_optimizer.tasks.result_aggregator import FinishedSearch, buy_and_hold, performance_of
 from strategy_optimizer.tasks.search_loop import SearchLoop
 from strategy_optimizer.tasks.strategy_binding import bind_evaluator
 from strategy_optimizer.tasks.trial_reading import history_of, read_history
@@ -35,6 +35,7 @@ __all__ = [
     "export_trials",
     "history_of",
     "make_task",
+    "performance_of",
     "read_history",
     "search_space",
     "trial_frame",

@@ -80,7 +80,7 @@ def aggregate(search: FinishedSearch) -> Result:
     """
     trial = _winner(search)
     proof = _proof(search, trial)
-    best = _performance(search, search.bound_strategy, trial.parameters)
+    best = performance_of(search, search.bound_strategy, trial.parameters)
     default_parameters = search.strategy.space().defaults()
     defaults = _default_performance(search, default_parameters)
     market = Performance(*_both(search, lambda rules: buy_and_hold(search.bars, rules).metrics))
@@ -239,7 +239,9 @@ def _scored(search: FinishedSearch, metrics: Mapping[str, float]) -> dict[str, f
     return {**metrics, "composite_score": search.objective.composite(metrics)}
 
 
-def _performance(search: FinishedSearch, strategy: StrategyClass, params: Mapping[str, Any]) -> Performance:
+def performance_of(search: FinishedSearch, strategy: StrategyClass, params: Mapping[str, Any]) -> Performance:
+    """Return the metrics of parameters on the searched and on the held-out bars."""
+
     def run(rules: Rules) -> dict[str, float]:
         return run_backtest(strategy, params, search.bars, rules).metrics
 
@@ -249,7 +251,7 @@ def _performance(search: FinishedSearch, strategy: StrategyClass, params: Mappin
 def _default_performance(search: FinishedSearch, params: Mapping[str, Any]) -> Performance:
     """Return the performance of the strategy's own defaults: NaN where they fail, which the search may exclude."""
     try:
-        return _performance(search, search.strategy, params)
+        return performance_of(search, search.strategy, params)
     except (SpaceError, StrategyError):
         return Performance(*_both(search, lambda rules: dict.fromkeys(METRICS, math.nan)))
 

@@ -41,7 +41,7 @@ from strategy_optimizer.validation.statistics import (
     where_known,
 )
 from strategy_optimizer.validation.track_record import bar_returns, periods_per_year
-from strategy_optimizer.validation.trial_returns import TrialReturns, trial_returns
+from strategy_optimizer.validation.trial_returns import TrialReturns, affordable_trials, trial_returns
 
 FloatArray = NDArray[np.float64]
 Number: TypeAlias = "float | NotEnough"
@@ -52,7 +52,6 @@ CONTROL_TRIALS = 512  # of the space-filling sample
 MOST_TRIALS = 2000  # that are run again for their returns
 CLUSTERED_TRIALS = 300
 REPLICATIONS = 500  # of the bootstraps
-LONGEST = 30.0  # seconds that trials are run again for: slow engines get fewer
 
 
 @dataclass(frozen=True)
@@ -183,16 +182,10 @@ def _trial_sharpes(search: FinishedSearch) -> FloatArray:
     return np.asarray(annual / np.sqrt(periods_per_year(search)))
 
 
-def _most_again(search: FinishedSearch, at_most: int) -> int:
-    """Return how many trials can be run again within the time for it."""
-    seconds = float(np.median(search.history.seconds)) if len(search.history) else 0.0
-    return at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
-
-
 def _resampled(
     search: FinishedSearch, n_returns: int, most_trials: int, threads: int | None
 ) -> TrialReturns | NotEnough:
-    n_periods, at_most = min(MOST_PERIODS, n_returns // PERIOD_BARS), _most_again(search, most_trials)
+    n_periods, at_most = min(MOST_PERIODS, n_returns // PERIOD_BARS), affordable_trials(search, most_trials)
     if n_periods < 2:
         return NotEnough("returns", n_returns, 2 * PERIOD_BARS)
     if at_most < 2:
@@ -206,7 +199,7 @@ def _counts(again: TrialReturns) -> TrialCounts | NotEnough:
 
 def _control_pbo(search: FinishedSearch, threads: int | None) -> tuple[Number, int]:
     """Return the PBO of a space-filling sample, and how many trials that has."""
-    n = _most_again(search, CONTROL_TRIALS)
+    n = affordable_trials(search, CONTROL_TRIALS)
     if n < 2:
         return NotEnough("trials that can be run in time", n, 2), n
     points = search.space.sample(n, np.random.default_rng(0), "sobol")

@@ -13,6 +13,7 @@ from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+LONGEST = 30.0  # seconds that trials are run again for: slow engines get fewer
 CHUNK = 256  # trials evaluated at a time: of each the kernel writes three sums a period
 
 
@@ -22,6 +23,12 @@ class TrialReturns(NamedTuple):
     rows: IntArray  # (k,) of the history, ascending, the winner's among them
     returns: FloatArray  # (periods, k) the sum of each period's returns per bar
     winner: int  # its column
+
+
+def affordable_trials(search: FinishedSearch, at_most: int) -> int:
+    """Return how many trials can be run again within the time for it."""
+    seconds = float(np.median(search.history.seconds)) if len(search.history) else 0.0
+    return at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
 
 
 def choose_trials(search: FinishedSearch, at_most: int) -> IntArray:
