@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import PopulationEvaluator, Rules
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.validation.track_record import periods_per_year
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -22,6 +24,12 @@ class TrialReturns(NamedTuple):
     rows: IntArray  # (k,) of the history, ascending, the winner's among them
     returns: FloatArray  # (periods, k) the sum of each period's returns per bar
     winner: int  # its column
+
+
+def trial_sharpes(search: FinishedSearch) -> FloatArray:
+    """Return the trials' Sharpe ratios per observation (n,); NaN where one failed."""
+    annual = search.history.metrics[:, METRICS.index("sharpe_ratio")]
+    return np.asarray(annual / np.sqrt(periods_per_year(search)))
 
 
 def choose_trials(search: FinishedSearch, at_most: int) -> IntArray:
