@@ -81,16 +81,22 @@ def _reset(ledger: Ledger, entries: Sequence[Entry], wanted: Wanted, yes: bool, 
     if not n:
         note("there is nothing to remove")
         return
-    if not yes:
-        note(f"This removes {what}. Later searches will look better than they are.")
-        if input("Remove? [y/N] ").strip().lower() not in ("y", "yes"):
-            note("nothing was removed")
-            return
+    if not yes and not _agreed(f"This removes {what}. Later searches will look better than they are."):
+        note("nothing was removed")
+        return
     if wanted.data:
         ledger.remove(entries)
     else:
         ledger.clear()
     note(f"removed {what}")
+
+
+def _agreed(warning: str) -> bool:
+    note(f"{warning} Remove? [y/N]")
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        return False
 
 
 def _print(entries: Sequence[Entry], ledger: Ledger, wanted: Wanted) -> None:

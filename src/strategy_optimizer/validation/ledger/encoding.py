@@ -69,15 +69,15 @@ def decode(data: bytes) -> Entry:
     UnreadableError
         They are none, or are damaged.
     """
-    first, _, body = data.partition(b"\n")
-    name, _, checksum = first.rpartition(b" ")
+    begin = data.find(b"\n") + 1
+    name, _, checksum = data[:begin].rstrip().rpartition(b" ")
     if name != FORMAT:
         raise UnreadableError("of another format")
-    if checksum != b"%08x" % zlib.crc32(body):
+    if checksum != b"%08x" % zlib.crc32(memoryview(data)[begin:]):
         raise UnreadableError("damaged")
-    header, _, packed = body.partition(b"\n")
+    end = data.find(b"\n", begin)
     try:
-        return _entry(json.loads(header), packed)
+        return _entry(json.loads(data[begin:end]), data, end + 1)
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableError("damaged") from error
 
@@ -86,8 +86,8 @@ def _columns(months: Months) -> tuple[NDArray[Any], ...]:
     return months.numbers, months.digests, months.bars
 
 
-def _entry(header: dict[str, Any], packed: bytes) -> Entry:
-    arrays = _unpacked(header["arrays"], packed)
+def _entry(header: dict[str, Any], data: bytes, offset: int) -> Entry:
+    arrays = _unpacked(header["arrays"], data, offset)
     shown, keys, sketch_months, sketch = arrays[6:]
     trials = Trials(
         made=header["trials"],
@@ -106,10 +106,10 @@ def _entry(header: dict[str, Any], packed: bytes) -> Entry:
     )
 
 
-def _unpacked(descriptions: list[Any], packed: bytes) -> list[NDArray[Any]]:
-    arrays, offset = [], 0
+def _unpacked(descriptions: list[Any], data: bytes, offset: int) -> list[NDArray[Any]]:
+    arrays = []
     for text, shape in descriptions:
         dtype, size = np.dtype(text), math.prod(shape)
-        arrays.append(np.frombuffer(packed, dtype, size, offset).reshape(shape))
+        arrays.append(np.frombuffer(data, dtype, size, offset).reshape(shape))
         offset += size * dtype.itemsize
     return arrays

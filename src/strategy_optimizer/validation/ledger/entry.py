@@ -40,11 +40,15 @@ class Sketch:
         return cls(np.empty(0, np.int32), np.empty((0, 0), np.float32))
 
     def at(self, months: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the returns (k, m) of other months; NaN where there are none."""
+        """Return the returns (k, m) of other months, ascending; NaN where there are none."""
         found = np.full((len(self.returns), len(months)), np.nan, np.float32)
-        _, theirs, ours = np.intersect1d(months, self.months, assume_unique=True, return_indices=True)
-        found[:, theirs] = self.returns[:, ours]
+        here = np.isin(self.months, months)
+        found[:, np.searchsorted(months, self.months[here])] = self.returns[:, here]
         return found
+
+    def first(self, n: int) -> Sketch:
+        """Return the sketch of the first `n` trials."""
+        return Sketch(self.months, self.returns[:n])
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +157,7 @@ class Entry:
 
 def now() -> str:
     """Return the moment, ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def short(text: str) -> str:

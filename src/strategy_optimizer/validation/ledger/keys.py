@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.strategy_binding import StrategyClass, bind_strategy, translation
+from strategy_optimizer.tasks.strategy_binding import translation
 
 FloatArray = NDArray[np.float64]
 KeyArray = NDArray[np.uint64]
@@ -60,7 +60,7 @@ class KeySet:
         >>> KeySet.of(np.array([3, 1, 3], np.uint64)).count
         Count(value=2.0, error=0.0)
         """
-        distinct = _below(np.unique(keys), limit)
+        distinct = _below(_distinct(keys), limit)
         if len(distinct) > MOST_KEYS:
             limit = int(distinct[MOST_KEYS])
         return cls(distinct[:MOST_KEYS], limit)
@@ -85,8 +85,8 @@ def count_beyond(own: KeySet, others: Sequence[KeySet]) -> Count:
     """
     keys, limit = _together(others)
     limit = min(limit, own.limit)
-    theirs = _below(np.unique(keys), limit)
-    return _estimate(len(np.setdiff1d(theirs, own.keys, assume_unique=True)), limit)
+    theirs, mine = _below(_distinct(keys), limit), _below(own.keys, limit)
+    return _estimate(len(theirs) - int(are_in(mine, theirs).sum()), limit)
 
 
 def _together(sets: Sequence[KeySet]) -> tuple[KeyArray, int]:
@@ -94,6 +94,21 @@ def _together(sets: Sequence[KeySet]) -> tuple[KeyArray, int]:
     limit = min((each.limit for each in sets), default=ALL)
     kept = [_below(each.keys, limit) for each in sets]
     return np.concatenate([np.empty(0, np.uint64), *kept]), limit
+
+
+def are_in(values: KeyArray, ordered: KeyArray) -> NDArray[np.bool_]:
+    """Return whether each value is in an ascending array; of some hundred much faster than `np.isin`."""
+    if not len(ordered):
+        return np.zeros(len(values), np.bool_)
+    found: NDArray[np.bool_] = ordered[np.searchsorted(ordered, values) % len(ordered)] == values
+    return found
+
+
+def _distinct(keys: KeyArray) -> KeyArray:
+    """Return the keys once each, ascending; NumPy sorts them much faster than its `unique` hashes them."""
+    ordered = np.sort(keys)
+    found: KeyArray = ordered[np.diff(ordered, prepend=~ordered[:1]) != 0]
+    return found
 
 
 def _below(keys: KeyArray, limit: int) -> KeyArray:
@@ -109,11 +124,22 @@ def _estimate(n_kept: int, limit: int) -> Count:
 # -- the keys of trials --------------------------------------------------------------------------------------
 
 
-def parameter_keys(strategy: StrategyClass, space: ParameterSpace, points: FloatArray) -> KeyArray:
-    """Return the keys (n,) of points (n, d) of a searched space."""
-    own = bind_strategy(strategy, space).space()
+def parameter_keys(digest: str, own: ParameterSpace, space: ParameterSpace, points: FloatArray) -> KeyArray:
+    """Return the keys (n,) of points.
+
+    Parameters
+    ----------
+    digest : str
+        Of the strategy's code.
+    own : ParameterSpace
+        Of the strategy as it was bound to the searched space, see `bind_strategy`.
+    space : ParameterSpace
+        That was searched.
+    points : array, shape (n, d)
+        Of the searched space.
+    """
     translate = translation(own, space)
-    names = "\0".join((strategy.digest(), *own.names))
+    names = "\0".join((digest, *own.names))
     seed = int.from_bytes(hashlib.sha256(names.encode()).digest()[:8], "big")
     return hash_rows(points if translate is None else translate(points), seed)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.market import Bars
 from strategy_optimizer.tasks.division import Window
+from strategy_optimizer.validation.ledger.keys import are_in
 
 IntArray = NDArray[np.int32]
 HashArray = NDArray[np.uint64]
@@ -53,7 +54,7 @@ class Months:
         """
         if not len(self.bars):
             return 0.0
-        return float(self.bars[np.isin(self.digests, other.digests)].sum()) / self.n_bars
+        return float(self.bars[are_in(self.digests, np.sort(other.digests))].sum()) / self.n_bars
 
     def mostly_in(self, other: Months) -> bool:
         """Return whether these bars are, for the most part, bars of `other`."""

@@ -46,6 +46,7 @@ def entry_of(search: FinishedSearch, *, threads: int | None = None) -> Entry:
         All cores by default; the entry does not depend on it.
     """
     best = search.history.best
+    points = search.history.points[[] if best is None else [best]]
     return _entry(
         search,
         kind="search",
@@ -54,9 +55,7 @@ def entry_of(search: FinishedSearch, *, threads: int | None = None) -> Entry:
         trials=trials_of(search, threads=threads),
         window=search.in_sample,
         held_out=search.held_out,
-        shown=_no_keys()
-        if best is None
-        else parameter_keys(search.strategy, search.space, search.history.points[[best]]),
+        shown=_keys(search, points),
     )
 
 
@@ -96,7 +95,7 @@ def walk_forward_entry(
         trials=joined(list(parts.values())),
         window=(min(part.start for part in parts), max(part.stop for part in parts)),
         held_out=None,
-        shown=parameter_keys(task.strategy, task.space, points) if len(points) else _no_keys(),
+        shown=_keys(task, points),
         bars=bars,
     )
 
@@ -105,8 +104,8 @@ def trials_of(search: FinishedSearch, *, most_sketched: int = SKETCHED, threads:
     """Return what is kept of a search's trials; of at most `most_sketched` also their returns."""
     history = search.history
     completed = np.isfinite(history.metrics[:, 0])
-    keys = parameter_keys(search.strategy, search.space, history.points[completed])
-    distinct = representative_keys(keys, history.column("sums")[completed][:, :, 0])
+    keys = _keys(search, history.points[completed])
+    distinct = representative_keys(keys, history.column("sums")[:, :, 0][completed])
     start, stop = search.in_sample
     return Trials(
         made=len(history),
@@ -135,8 +134,8 @@ def _entry(
     )
 
 
-def _no_keys() -> KeyArray:
-    return np.empty(0, np.uint64)
+def _keys(about: FinishedSearch | OptimizationTask, points: NDArray[np.float64]) -> KeyArray:
+    return parameter_keys(about.strategy.digest(), about.bound_strategy.space(), about.space, points)
 
 
 def _sketch(search: FinishedSearch, at_most: int, threads: int | None) -> Sketch:

@@ -46,9 +46,9 @@ class Related:
 def related_trials(tasks: Sequence[Trials], distinct: float) -> Related | NotEnough:
     """Return how related the trials of some tasks are, `distinct` in all."""
     most = max(1, MOST_ROWS // len(tasks))
-    parts = [part.sketch for part in tasks]
+    parts = [task.sketch.first(most) for task in tasks]
     months = np.unique(np.concatenate([part.months for part in parts]))
-    blocks = [part.at(months)[:most] for part in parts]
+    blocks = [part.at(months) for part in parts]
     rows = np.concatenate(blocks)[:MOST_ROWS].astype(np.float64)
     shares = [
         np.full(len(block), task.distinct / max(1, len(block)))
