@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from strategy_optimizer.market import Bars
 from strategy_optimizer.tasks import FinishedSearch
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.validation.ledger import Entry, Ledger, entry_of, record
+from strategy_optimizer.validation.ledger import Entry, Ledger, Sketch, entry_of, joined, record
 from strategy_optimizer.validation.ledger.encoding import FORMAT, UnreadableError, decode, encode
 
 Make = Callable[..., Entry]
@@ -103,6 +104,20 @@ def test_no_cut_and_no_flipped_byte_is_taken_for_an_entry(entry: Make) -> None:
 
 def test_an_entry_stays_small(search_of: Callable[..., FinishedSearch], sp500: Bars) -> None:
     assert len(encode(entry_of(search_of(sp500, evaluations=20_000, holdout=0.0)))) < 100_000
+
+
+def test_a_walk_forward_of_many_windows_stays_small_too(entry: Make) -> None:
+    rng = np.random.default_rng(0)
+    windows = []
+    for k in range(500):
+        months = np.arange(k, k + 36, dtype=np.int32)
+        part = entry(keys=rng.integers(0, 2**64, 2000, dtype=np.uint64)).trials
+        sketch = Sketch(months, rng.normal(size=(1, 36)).astype(np.float32))
+        windows.append(replace(part, sketch=sketch))
+    whole = replace(entry(), trials=joined(windows))
+    assert len(encode(whole)) < 100_000
+    assert whole.trials.made == 1_000_000
+    assert abs(whole.trials.distinct - 1_000_000) < 4 * whole.trials.keys.count.error
 
 
 def test_threads_that_record_at_once_do_no_harm(entry: Make, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_sketch_holds_the_monthly_returns_of_trials(
     market: Bars, search_of: Callable[..., FinishedSearch]
 ) -> None:
     from strategy_optimizer.backtest import run_backtest
-    from strategy_optimizer.validation.ledger.recording import SKETCHED
+    from strategy_optimizer.validation.ledger import SKETCHED
     from strategy_optimizer.validation.trial_returns import choose_trials
 
     search = search_of(market, evaluations=100)

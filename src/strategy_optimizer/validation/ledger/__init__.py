@@ -8,16 +8,11 @@ from strategy_optimizer.validation.ledger.earlier import (
     saw,
     unreadable_note,
 )
-from strategy_optimizer.validation.ledger.entry import Entry, Sketch, Trials, joined
+from strategy_optimizer.validation.ledger.entry import SKETCHED, Entry, Sketch, Trials, joined
 from strategy_optimizer.validation.ledger.folder import Ledger, Reading
 from strategy_optimizer.validation.ledger.keys import KeySet, count_beyond, union
 from strategy_optimizer.validation.ledger.months import Months, months_of
-from strategy_optimizer.validation.ledger.recording import (
-    SKETCHED,
-    entry_of,
-    trials_of,
-    walk_forward_entry,
-)
+from strategy_optimizer.validation.ledger.recording import entry_of, trials_of, walk_forward_entry
 from strategy_optimizer.validation.ledger.related import Related, related_trials
 from strategy_optimizer.validation.ledger.spread import SharpeSpread, pooled
 

@@ -16,6 +16,8 @@ from strategy_optimizer.validation.ledger.spread import SharpeSpread, pooled
 
 Kind: TypeAlias = Literal["search", "walk-forward"]
 MOST_SYMBOLS = 20  # that an entry names
+SKETCHED = 64  # trials whose returns are kept
+_SKETCH_BYTES = 48_000
 _LONGEST_TEXT = 200
 
 
@@ -46,9 +48,11 @@ class Sketch:
         found[:, np.searchsorted(months, self.months[here])] = self.returns[:, here]
         return found
 
-    def first(self, n: int) -> Sketch:
-        """Return the sketch of the first `n` trials."""
-        return Sketch(self.months, self.returns[:n])
+    def thinned(self, at_most: int) -> Sketch:
+        """Return the sketch of at most so many of the trials, evenly chosen."""
+        k = len(self.returns)
+        rows = np.linspace(0, k - 1, min(k, at_most)).round().astype(np.intp)
+        return Sketch(self.months, self.returns[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +79,22 @@ class Trials:
     sketch: Sketch
 
 
+def most_sketched(n_months: int) -> int:
+    """Return of how many trials so many monthly returns may be kept."""
+    return min(SKETCHED, _SKETCH_BYTES // (4 * max(1, n_months)))
+
+
 def joined(parts: Sequence[Trials]) -> Trials:
     """Return the trials of several searches as those of one task."""
     keys = union([part.keys for part in parts])
     months = np.unique(np.concatenate([part.sketch.months for part in parts]))
+    sketch = Sketch(months, np.concatenate([part.sketch.at(months) for part in parts]))
     return Trials(
         made=sum(part.made for part in parts),
         distinct=round(keys.count.value),
         keys=keys,
         spread=pooled([part.spread for part in parts]),
-        sketch=Sketch(months, np.concatenate([part.sketch.at(months) for part in parts])),
+        sketch=sketch.thinned(most_sketched(len(months))),
     )
 
 

@@ -17,10 +17,12 @@ from strategy_optimizer.tasks import FinishedSearch, OptimizationTask
 from strategy_optimizer.tasks.division import Window
 from strategy_optimizer.validation.ledger.entry import (
     MOST_SYMBOLS,
+    SKETCHED,
     Entry,
     Sketch,
     Trials,
     joined,
+    most_sketched,
     now,
     short,
 )
@@ -29,8 +31,6 @@ from strategy_optimizer.validation.ledger.months import months_of
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
 from strategy_optimizer.validation.trial_returns import choose_trials, evaluate_periods, trial_sharpes
 
-SKETCHED = 64  # trials whose returns are kept
-SKETCH_BYTES = 48_000
 LONGEST = 1.0  # seconds for running them again
 CHUNK_BYTES = 2**25  # of the sums that are made at a time
 
@@ -49,6 +49,7 @@ def entry_of(search: FinishedSearch, *, threads: int | None = None) -> Entry:
     points = search.history.points[[] if best is None else [best]]
     return _entry(
         search,
+        search.bars,
         kind="search",
         task_id=search.task_id,
         interrupted=search.stop_reason in ("interrupted", "cancelled"),
@@ -89,19 +90,19 @@ def walk_forward_entry(
     points = task.space.from_dicts([] if last_choice is None else [last_choice])
     return _entry(
         task,
+        bars,
         kind="walk-forward",
         task_id=f"{task.strategy.label()}-walk-forward-{digest[:12]}",
         interrupted=interrupted,
-        trials=joined(list(parts.values())),
+        trials=joined([parts[train] for train in sorted(parts, key=lambda t: (t.start, t.stop))]),
         window=(min(part.start for part in parts), max(part.stop for part in parts)),
         held_out=None,
         shown=_keys(task, points),
-        bars=bars,
     )
 
 
-def trials_of(search: FinishedSearch, *, most_sketched: int = SKETCHED, threads: int | None = None) -> Trials:
-    """Return what is kept of a search's trials; of at most `most_sketched` also their returns."""
+def trials_of(search: FinishedSearch, *, sketched: int = SKETCHED, threads: int | None = None) -> Trials:
+    """Return what is kept of a search's trials; of at most `sketched` also their returns."""
     history = search.history
     completed = np.isfinite(history.metrics[:, 0])
     keys = _keys(search, history.points[completed])
@@ -112,14 +113,18 @@ def trials_of(search: FinishedSearch, *, most_sketched: int = SKETCHED, threads:
         distinct=len(distinct),
         keys=KeySet.of(distinct),
         spread=SharpeSpread.of(trial_sharpes(search), stop - start - 1),
-        sketch=_sketch(search, most_sketched, threads),
+        sketch=_sketch(search, sketched, threads),
     )
 
 
 def _entry(
-    about: FinishedSearch | OptimizationTask, *, window: Window, held_out: Window | None, **values: Any
+    about: FinishedSearch | OptimizationTask,
+    bars: Bars,
+    *,
+    window: Window,
+    held_out: Window | None,
+    **values: Any,
 ) -> Entry:
-    bars: Bars = values.pop("bars", about.bars)
     return Entry(
         recorded=now(),
         strategy=short(about.strategy.label()),
@@ -145,7 +150,7 @@ def _sketch(search: FinishedSearch, at_most: int, threads: int | None) -> Sketch
     months, first = np.unique(numbers, return_index=True)
     seconds = float(np.median(search.history.seconds))
     in_time = at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
-    n = min(at_most, in_time, SKETCH_BYTES // (4 * max(1, len(months))))
+    n = min(at_most, in_time, most_sketched(len(months)))
     rows = choose_trials(search, n) if n > 0 else np.empty(0, np.intp)
     if not len(rows):
         return Sketch.none()

@@ -28,7 +28,7 @@ class Related:
     Attributes
     ----------
     sketched : int
-        Trials that this is estimated from, an equal number of each task.
+        Trials that this is estimated from, of each task about as many.
     mean_correlation : float
         Of two trials, whichever their tasks.
     independent : float
@@ -46,7 +46,7 @@ class Related:
 def related_trials(tasks: Sequence[Trials], distinct: float) -> Related | NotEnough:
     """Return how related the trials of some tasks are, `distinct` in all."""
     most = max(1, MOST_ROWS // len(tasks))
-    parts = [task.sketch.first(most) for task in tasks]
+    parts = [task.sketch.thinned(most) for task in tasks]
     months = np.unique(np.concatenate([part.months for part in parts]))
     blocks = [part.at(months) for part in parts]
     rows = np.concatenate(blocks)[:MOST_ROWS].astype(np.float64)

@@ -91,7 +91,7 @@ class WindowSearches:
         self.bars = bars
         self.workers = workers or available_cores()
         self.trials: dict[range, Trials] = {}
-        self._most_sketched = SKETCHED
+        self._sketched = SKETCHED
         self._tracker = tracker
         self._lock = threading.Lock()
         self._running: set[OptimizationTask] = set()
@@ -108,7 +108,7 @@ class WindowSearches:
         from strategy_optimizer.threads import one_thread
 
         wanted = list(dict.fromkeys(trains))
-        self._most_sketched = max(1, SKETCHED // len(wanted))
+        self._sketched = max(1, SKETCHED // len(wanted))
         at_once = min(self.workers, len(wanted))
         settings = {
             "workers": max(1, self.workers // at_once),
@@ -149,7 +149,7 @@ class WindowSearches:
     def _keep_trials(self, task: OptimizationTask, train: range) -> None:
         if task.settings.ledger and task.search is not None and len(task.search.history):
             self.trials[train] = trials_of(
-                task.search, most_sketched=self._most_sketched, threads=task.settings.workers
+                task.search, sketched=self._sketched, threads=task.settings.workers
             )
 
     def _optimizer_settings(self, train: range) -> dict[str, Any]:
