@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from strategy_optimizer.config import cache_folder, state_folder
+from strategy_optimizer.config import cache_folder, data_folder, state_folder
 from strategy_optimizer.errors import StrategyOptimizerError
 
 FOLDERS = [
+    (data_folder, "STRATEGY_OPTIMIZER_DATA", "XDG_DATA_HOME", ".local/share"),
     (cache_folder, "STRATEGY_OPTIMIZER_CACHE", "XDG_CACHE_HOME", ".cache"),
     (state_folder, "STRATEGY_OPTIMIZER_STATE", "XDG_STATE_HOME", ".local/state"),
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from strategy_optimizer.errors import StrategyOptimizerError
 
 CACHE = "STRATEGY_OPTIMIZER_CACHE"
+DATA = "STRATEGY_OPTIMIZER_DATA"
 STATE = "STRATEGY_OPTIMIZER_STATE"
 _NAME = "strategy-optimizer"
 
@@ -15,6 +16,11 @@ _NAME = "strategy-optimizer"
 def cache_folder() -> Path:
     """Return the folder of what can be made again: downloads and compiled code."""
     return _folder(CACHE, "XDG_CACHE_HOME", ".cache")
+
+
+def data_folder() -> Path:
+    """Return the folder of what cannot be made again: the trial ledger."""
+    return _folder(DATA, "XDG_DATA_HOME", ".local/share")
 
 
 def state_folder() -> Path:

@@ -26,6 +26,7 @@ from strategy_optimizer.cli.option_types import (
     FixedFee,
     From,
     Generations,
+    Holdout,
     ObjectiveText,
     OptimizerName,
     Param,
@@ -42,8 +43,8 @@ from strategy_optimizer.cli.option_types import (
     StrategyName,
     Target,
     To,
+    WithLedger,
     Workers,
-    number,
     whole,
 )
 from strategy_optimizer.cli.options import OptimizeOptions, WalkForwardOptions
@@ -110,15 +111,7 @@ def optimize(
     objective: ObjectiveText = None,
     reference: Reference = None,
     require: Require = None,
-    holdout: Annotated[
-        float,
-        typer.Option(
-            "--holdout",
-            parser=number,
-            metavar="SHARE",
-            help="Share of the bars, the last, kept out of the search.",
-        ),
-    ] = 0.25,
+    holdout: Holdout = 0.25,
     validate: Annotated[
         bool,
         typer.Option(
@@ -143,6 +136,7 @@ def optimize(
     cash: Cash = 100_000.0,
     fill: Fill = "next_open",
     workers: Workers = None,
+    ledger: WithLedger = True,
     warm_start: Annotated[
         Path | None,
         typer.Option(
@@ -236,6 +230,7 @@ def walk_forward(
     cash: Cash = 100_000.0,
     fill: Fill = "next_open",
     workers: Workers = None,
+    ledger: WithLedger = True,
     export: Annotated[list[Path] | None, option_types.export("the windows")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -306,6 +301,45 @@ def strategies(
     from strategy_optimizer.cli.strategies import list_all, show_one
 
     return list_all(as_json) if name is None else show_one(name, as_json)
+
+
+@app.command(
+    "ledger",
+    short_help="Show which trials count against the next search.",
+    epilog="\b\nExamples:\n"
+    "  strategy-optimizer ledger\n"
+    "  strategy-optimizer ledger --data prices.csv\n"
+    "  strategy-optimizer ledger --data prices.csv --reset",
+)
+def show_ledger(
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="NAME|FILE",
+            help="Only what would count for a search of these data; as for `optimize`.",
+        ),
+    ] = None,
+    start: From = None,
+    end: To = None,
+    repair: Repair = None,
+    holdout: Holdout = 0.25,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Remove what is shown; later searches do not count it any more.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a reset.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show the trial ledger: every search and walk-forward that was made, on which data, with how many trials.
+
+    A new search counts the trials of earlier ones that searched at least half of its bars, and the winners that were
+    shown on at least half of its held-out bars; both weigh on its verdict. The ledger lies in the user's data folder,
+    holds keys and monthly returns of a few trials, no prices, and is emptied only by --reset.
+    """
+    from strategy_optimizer.cli.ledger import Wanted, run_ledger
+
+    return run_ledger(Wanted(data or [], start, end, repair or [], holdout), reset, yes, as_json)
 
 
 @app.command(

@@ -56,6 +56,15 @@ Data = Annotated[
 ]
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First date, such as 2005-03.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last date, included.")]
+Holdout = Annotated[
+    float,
+    typer.Option(
+        "--holdout",
+        parser=number,
+        metavar="SHARE",
+        help="Share of the bars, the last, kept out of the search.",
+    ),
+]
 Repair = Annotated[
     list[str] | None,
     typer.Option(
@@ -149,5 +158,12 @@ Fill = Annotated[str, typer.Option("--fill", metavar="WHEN", help="next_open, or
 Workers = Annotated[
     int | None,
     typer.Option("--workers", "-w", parser=whole, metavar="N", help="Cores to use; all by default."),
+]
+WithLedger = Annotated[
+    bool,
+    typer.Option(
+        "--ledger/--no-ledger",
+        help="Count earlier searches on these data, and be counted by later ones; see `ledger`.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -38,6 +38,7 @@ class SearchOptions:
     cash: float
     fill: str
     workers: int | None
+    ledger: bool
     export: list[Path]
     json: bool
     quiet: bool

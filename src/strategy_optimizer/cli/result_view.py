@@ -12,6 +12,7 @@ from rich.table import Table
 
 from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text, value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
+from strategy_optimizer.market.report import counted
 from strategy_optimizer.records import STOP_REASONS
 from strategy_optimizer.tasks import FrontPoint, Result
 
@@ -104,10 +105,28 @@ def heading(result: Result) -> list[tuple[str, str]]:
     pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
     name, seed = _optimizer_text(result.optimizer), result.seed
     lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}"))
+    if earlier_text := earlier_searches_text(result.validation):
+        lines.append(("earlier", earlier_text))
     lines.append(("ended", STOP_REASONS[result.stop_reason]))
     if result.pareto_front:
         lines.append(("front", _front_text(result)))
     return lines
+
+
+def earlier_searches_text(validation: Any) -> str:
+    """Return what the ledger knows of earlier searches on these data; empty where it knows of none."""
+    every = None if validation is None else validation.overfitting.all_tasks
+    parts = []
+    if every is not None:
+        searches = counted(every.searches, "search", "searches")
+        about = "about " if every.distinct_error else ""
+        parts.append(
+            f"{searches} on these data: {about}{every.distinct:,.0f} different trials counted in all"
+        )
+    others = 0 if validation is None or validation.held_out is None else validation.held_out.looks - 1
+    if others:
+        parts.append(f"held-out bars seen by {counted(others, 'other winner')}")
+    return ", ".join(parts)
 
 
 def _optimizer_text(optimizer: dict[str, Any]) -> str:

@@ -132,6 +132,7 @@ def search_arguments(options: SearchOptions) -> dict[str, Any]:
         "fill": options.fill,
         "cash": options.cash,
         "workers": options.workers,
+        "ledger": options.ledger,
         **settings,
     }
 

@@ -117,9 +117,10 @@ class Bars:
 
     @cached_property
     def _months(self) -> Mapping[str, str]:
-        return MappingProxyType({month: self._sha256(rows) for month, rows in self._month_rows()})
+        return MappingProxyType({month: self._sha256(rows) for month, rows in self.month_rows()})
 
-    def _month_rows(self) -> Iterator[tuple[str, slice]]:
+    def month_rows(self) -> Iterator[tuple[str, slice]]:
+        """Yield each calendar month (UTC) that has bars, as ``YYYY-MM``, and where they are."""
         months = self.timestamp.view("M8[ns]").astype("M8[M]")
         starts = np.concatenate(([0], np.flatnonzero(np.diff(months.view(np.int64))) + 1, [self.n_bars]))
         for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):

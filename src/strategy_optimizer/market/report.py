@@ -170,13 +170,13 @@ def _problem_lines(problem: Problem) -> list[str]:
     return [head, *(f"          {line}" for line in problem.details)]
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
+    >>> counted(1, "row"), counted(1200, "row"), counted(2, "search", "searches")
+    ('1 row', '1,200 rows', '2 searches')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:

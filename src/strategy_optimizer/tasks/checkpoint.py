@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,20 +189,41 @@ class Checkpoint:
 
     def _replace(self, text: str) -> None:
         path = self.folder / STATE
-        temporary = self.folder / TEMPORARY
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_folder(self.folder)
+            replace_file(path, text.encode(), self.folder / TEMPORARY)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise CheckpointError(
                 f"the checkpoint {path} cannot be written; what was saved before is whole: "
                 f"{error.strerror or error}"
             ) from error
+
+
+def replace_file(path: Path, data: bytes, temporary: Path) -> None:
+    """Put a file in the place of another in one step; after a crash there is the old one or the new one.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes
+    temporary : Path
+        In the same folder; written first, and gone at the end.
+
+    Raises
+    ------
+    OSError
+        The disk refuses; the old file is still whole.
+    """
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -57,6 +57,8 @@ class TaskSettings:
         Parameters to try before all others, as `warm_start.earlier_points` finds them.
     validate : bool
         Whether a verdict is wanted; `validation.run_and_validate` gives it.
+    ledger : bool
+        Whether `run_and_validate` is to count earlier searches, and to record this one for later ones.
     """
 
     optimizer: str = "auto"
@@ -70,6 +72,7 @@ class TaskSettings:
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
     validate: bool = True
+    ledger: bool = True
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers)

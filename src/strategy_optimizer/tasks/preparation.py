@@ -53,6 +53,7 @@ def make_task(
     reentry: str = "while_true",
     holdout: float = 0.25,
     validate: bool = True,
+    ledger: bool = True,
     warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
@@ -100,6 +101,9 @@ def make_task(
         numbers there.
     validate : bool
         Whether the result is to have a verdict, from all trials and the held-out bars.
+    ledger : bool
+        Whether earlier searches on the same data count against the winner, and this one against later ones. The
+        trial ledger lies in the user's data folder; ``strategy-optimizer ledger`` shows it.
     warm_start : path, or iterable of mappings, optional
         Trials that an earlier search exported, or parameters: the best 20 of them, at most a tenth of the trials, are
         tried first. They are scored anew on these bars; nothing of the earlier scores is believed.
@@ -134,6 +138,7 @@ def make_task(
         rules=Rules(DEFAULT_COSTS if costs is None else costs, cash, fill, reentry),
         holdout=holdout,
         validate=validate,
+        ledger=ledger,
         workers=workers,
         checkpoint=checkpoint,
         resume=resume,

@@ -79,6 +79,12 @@ class BoundEvaluator:
 
 def bind_evaluator(evaluator: Evaluator, own: ParameterSpace, space: ParameterSpace) -> Evaluator:
     """Return an evaluator of points of `space`, given one of points of `own`, the strategy's space."""
+    translate = translation(own, space)
+    return evaluator if translate is None else BoundEvaluator(evaluator, translate)
+
+
+def translation(own: ParameterSpace, space: ParameterSpace) -> Translation | None:
+    """Return what turns points of `space` into points of `own`; None where they are the same."""
     columns = [own.names.index(name) for name in space.names]
     pairs = [(own.parameters[name], space.parameters[name]) for name in space.names]
     same_activity = len(columns) == own.n_dims and all(
@@ -92,7 +98,7 @@ def bind_evaluator(evaluator: Evaluator, own: ParameterSpace, space: ParameterSp
         and mine.choices != theirs.choices
     }
     if same_activity and not tables:
-        return evaluator
+        return None
 
     def translate(points: FloatArray) -> FloatArray:
         translated = np.full((len(points), own.n_dims), np.nan)
@@ -104,7 +110,7 @@ def bind_evaluator(evaluator: Evaluator, own: ParameterSpace, space: ParameterSp
             return translated
         return own.deactivate(np.where(np.isnan(translated), own.default_values, translated))
 
-    return BoundEvaluator(evaluator, translate)
+    return translate
 
 
 def _index_table(mine: Categorical, theirs: Categorical) -> FloatArray:

@@ -35,6 +35,8 @@ class HeldOut:
         Probability that its true Sharpe ratio is above 0, in the conventions of 2012 and 2025.
     minimum_track_record : float
         Observations for a PSR of 95 %.
+    looks : int
+        Different winners that were ever shown on these bars, this one included, as far as the ledger knows.
     """
 
     n_bars: int
@@ -44,6 +46,12 @@ class HeldOut:
     psr: float | NotEnough
     psr_h0: float | NotEnough
     minimum_track_record: float | NotEnough
+    looks: int = 1
+
+    @property
+    def psr_after_looks(self) -> float | NotEnough:
+        """The PSR as the best of so many looks, were they independent: Sidak's correction of its p-value."""
+        return self.psr if isinstance(self.psr, NotEnough) else self.psr**self.looks
 
     @property
     def sharpe(self) -> float:
@@ -51,8 +59,8 @@ class HeldOut:
         return 0.0 if isinstance(self.moments, NotEnough) else self.moments.sharpe
 
 
-def examine_held_out(search: FinishedSearch) -> HeldOut | None:
-    """Return the winner's record on the held-out bars; None when none were held out."""
+def examine_held_out(search: FinishedSearch, *, looks: int = 1) -> HeldOut | None:
+    """Return the winner's record on the held-out bars, at which it is the `looks`-th look; None without such bars."""
     if search.held_out is None:
         return None
     assert search.history.best is not None
@@ -69,4 +77,5 @@ def examine_held_out(search: FinishedSearch) -> HeldOut | None:
         psr=where_known(psr_2012, moments),
         psr_h0=where_known(psr_h0, moments),
         minimum_track_record=where_known(minimum_track_record_2012, moments),
+        looks=looks,
     )

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import PopulationEvaluator, run_backtest
-from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.validation.all_tasks import AllTasks, examine_all_tasks
+from strategy_optimizer.validation.ledger import Earlier
 from strategy_optimizer.validation.rivals import rival_returns
 from strategy_optimizer.validation.statistics import (
     LoSharpe,
@@ -41,7 +42,12 @@ from strategy_optimizer.validation.statistics import (
     where_known,
 )
 from strategy_optimizer.validation.track_record import bar_returns, periods_per_year
-from strategy_optimizer.validation.trial_returns import TrialReturns, affordable_trials, trial_returns
+from strategy_optimizer.validation.trial_returns import (
+    TrialReturns,
+    affordable_trials,
+    trial_returns,
+    trial_sharpes,
+)
 
 FloatArray = NDArray[np.float64]
 Number: TypeAlias = "float | NotEnough"
@@ -56,7 +62,7 @@ REPLICATIONS = 500  # of the bootstraps
 
 @dataclass(frozen=True)
 class Overfitting:
-    """What a search's trials say of its winner, in sample.
+    """What a search's trials say of its winner, in sample; of this search alone unless said otherwise.
 
     Attributes
     ----------
@@ -92,6 +98,8 @@ class Overfitting:
         Trials that were run again, and those of the control sample.
     periods_per_year : float
         Observations a year.
+    all_tasks : AllTasks or None
+        Against the trials of all tasks on the same data; None where the ledger has no earlier ones, or was left out.
     """
 
     n_trials: int
@@ -116,16 +124,28 @@ class Overfitting:
     resampled: int
     control_trials: int
     periods_per_year: float
+    all_tasks: AllTasks | None = None
+
+    @property
+    def decisive_deflated_sharpe(self) -> Number:
+        """The deflated Sharpe ratio (2012) that the verdict rests on: over all tasks where there were earlier ones."""
+        return self.deflated_sharpe_2012 if self.all_tasks is None else self.all_tasks.deflated_sharpe_2012
 
 
 def examine_overfitting(
-    search: FinishedSearch, *, threads: int | None = None, most_trials: int = MOST_TRIALS
+    search: FinishedSearch,
+    ledger: Earlier | None = None,
+    *,
+    threads: int | None = None,
+    most_trials: int = MOST_TRIALS,
 ) -> Overfitting:
     """Return the overfitting statistics of a finished search that has a winner.
 
     Parameters
     ----------
     search : FinishedSearch
+    ledger : Earlier, optional
+        What the trial ledger says of earlier searches on the same data.
     threads : int, optional
         All cores by default; the result does not depend on it.
     most_trials : int
@@ -137,12 +157,14 @@ def examine_overfitting(
     distinct = distinct_count(blocks[:, :, 1]) if len(blocks) else 0
     returns = _winner_returns(search)
     moments = sharpe_moments(returns)
-    variance = trials_sharpe_variance(_trial_sharpes(search))
+    variance = trials_sharpe_variance(trial_sharpes(search))
     again = _resampled(search, len(returns), most_trials, threads)
     counts = where_known(_counts, again)
     whole = overfitting_probability(blocks, threads=threads)
     control, n_control = _control_pbo(search, threads)
     deflated = _deflated(moments, variance, distinct, counts)
+    deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
+    expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
     return Overfitting(
         n_trials=len(history),
         distinct=distinct,
@@ -151,9 +173,9 @@ def examine_overfitting(
         psr_2012=where_known(psr_2012, moments),
         psr_h0=where_known(psr_h0, moments),
         trials_variance=variance,
-        expected_best_sharpe=where_known(best_sharpe_without_skill, variance, max(1.0, distinct)),
+        expected_best_sharpe=expected,
         deflated_sharpe_2012=deflated["distinct"],
-        deflated_sharpe_h0=where_known(_deflated_h0, moments, variance, distinct),
+        deflated_sharpe_h0=deflated_h0,
         deflated_by_count=deflated,
         minimum_track_record=where_known(minimum_track_record_2012, moments),
         minimum_backtest=where_known(_minimum_backtest, moments, distinct),
@@ -166,6 +188,9 @@ def examine_overfitting(
         resampled=0 if isinstance(again, NotEnough) else len(again.rows),
         control_trials=n_control,
         periods_per_year=periods_per_year(search),
+        all_tasks=None
+        if ledger is None
+        else examine_all_tasks(ledger, moments, distinct, expected, deflated["distinct"], deflated_h0),
     )
 
 
@@ -174,12 +199,6 @@ def _winner_returns(search: FinishedSearch) -> FloatArray:
     assert search.history.best is not None
     params = search.history[search.history.best].parameters
     return bar_returns(run_backtest(search.bound_strategy, params, search.bars, search.rules).equity)
-
-
-def _trial_sharpes(search: FinishedSearch) -> FloatArray:
-    """Return the trials' Sharpe ratios per observation; NaN where one failed."""
-    annual = search.history.metrics[:, METRICS.index("sharpe_ratio")]
-    return np.asarray(annual / np.sqrt(periods_per_year(search)))
 
 
 def _resampled(

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import PopulationEvaluator, Rules
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.validation.track_record import periods_per_year
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,6 +31,12 @@ def affordable_trials(search: FinishedSearch, at_most: int) -> int:
     """Return how many trials can be run again within the time for it."""
     seconds = float(np.median(search.history.seconds)) if len(search.history) else 0.0
     return at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
+
+
+def trial_sharpes(search: FinishedSearch) -> FloatArray:
+    """Return the trials' Sharpe ratios per observation (n,); NaN where one failed."""
+    annual = search.history.metrics[:, METRICS.index("sharpe_ratio")]
+    return np.asarray(annual / np.sqrt(periods_per_year(search)))
 
 
 def choose_trials(search: FinishedSearch, at_most: int) -> IntArray:

@@ -2,11 +2,13 @@
 
 The rule, in one paragraph. Two questions that share no data are asked: how likely a Sharpe ratio as good as the
 winner's in sample is for the best of as many trials without skill (one minus its deflated Sharpe ratio, with the raw
-number of distinct trials and the variance of their Sharpe ratios), and how likely one as good as its own on the
-held-out bars is for a strategy without skill (one minus its PSR there). Their normal scores are added and divided by
-the root of two (Stouffer's method [1]_); the chance that is left, of so much luck in both, decides: below 0.6 %
-`deploy`, below 10 % `paper`, else `reject`. Whatever that chance, a winner that lost on the held-out bars is rejected,
-and one without held-out bars, with fewer than ten trades there, or without one of the statistics gets `paper` at most.
+number of distinct trials and the variance of their Sharpe ratios, over all searches on the same data that the trial
+ledger knows), and how likely one as good as its own on the held-out bars is for a strategy without skill (one minus its
+PSR there; where L different winners have been shown on these bars, one minus its PSR to the power of L, Sidak's
+correction [2]_). Their normal scores are added and divided by the root of two (Stouffer's method [1]_); the chance that
+is left, of so much luck in both, decides: below 0.6 % `deploy`, below 10 % `paper`, else `reject`. Whatever that
+chance, a winner that lost on the held-out bars is rejected, and one without held-out bars, with fewer than ten trades
+there, or without one of the statistics gets `paper` at most.
 
 Neither question is enough alone: on markets without an edge the best of a thousand trials had a deflated Sharpe ratio
 above 95 % in 3 of 100 searches and a PSR above 95 % on the held-out bars in 6 of 100. Asking for both at 95 % finds
@@ -15,6 +17,8 @@ half as many planted edges as adding them up does. `benchmarks/bench_verdict.py`
 References
 ----------
 .. [1] Stouffer et al. (1949). The American Soldier, volume 1. Princeton University Press. (adding normal scores)
+.. [2] Šidák (1967). Rectangular confidence regions for the means of multivariate normal distributions. Journal of the
+   American Statistical Association 62(318). (1 - p of the best of L tests is that of one to the power of L)
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Literal, TypeAlias
 
+from strategy_optimizer.market.report import counted
 from strategy_optimizer.validation.held_out import HeldOut
 from strategy_optimizer.validation.overfitting import Overfitting
 from strategy_optimizer.validation.statistics import NotEnough
@@ -59,7 +64,7 @@ def judge(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
     Parameters
     ----------
     overfitting : Overfitting
-        Of all trials, in sample.
+        Of all trials, in sample; where the ledger knows earlier ones on the same data, of those too.
     held_out : HeldOut, optional
         The winner on bars that the search never saw; None without such bars.
 
@@ -68,7 +73,7 @@ def judge(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
     >>> round(combined_chance(0.95, 0.95), 4)  # each alone leaves 5 %
     0.01
     """
-    deflated = overfitting.deflated_sharpe_2012
+    deflated = overfitting.decisive_deflated_sharpe
     in_sample = _in_sample_reason(overfitting)
     if held_out is None:
         why = "no bars were held out: nothing says how the winner does on data that the search has not seen"
@@ -82,7 +87,9 @@ def judge(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
             "reject" if held_out.sharpe <= 0.0 or isinstance(deflated, NotEnough) else "paper"
         )
         return Verdict(decision, lacking, (out_of_sample, in_sample))
-    luck = combined_chance(deflated, held_out.psr)
+    psr = held_out.psr_after_looks
+    assert not isinstance(psr, NotEnough)
+    luck = combined_chance(deflated, psr)
     return _decide(luck, held_out, (_luck_reason(luck), in_sample, out_of_sample))
 
 
@@ -113,7 +120,11 @@ def _luck_reason(luck: float) -> str:
 
 
 def _in_sample_reason(overfitting: Overfitting) -> str:
-    deflated, expected = overfitting.deflated_sharpe_2012, overfitting.expected_best_sharpe
+    deflated, expected = overfitting.decisive_deflated_sharpe, overfitting.expected_best_sharpe
+    distinct, whose = float(overfitting.distinct), ""
+    if (every := overfitting.all_tasks) is not None:
+        expected, distinct = every.expected_best_sharpe, every.distinct
+        whose = f", those of {counted(every.searches, 'earlier search', 'earlier searches')} on these data included,"
     if isinstance(deflated, NotEnough):
         return f"in sample nothing can be said: {deflated}"
     annual = sqrt(overfitting.periods_per_year)
@@ -121,7 +132,7 @@ def _in_sample_reason(overfitting: Overfitting) -> str:
     assert not isinstance(overfitting.moments, NotEnough)
     return (
         f"in sample its Sharpe ratio is {overfitting.moments.sharpe * annual:.2f}; the best of "
-        f"{overfitting.distinct:,} trials without skill would have about {expected * annual:.2f} (deflated Sharpe "
+        f"{distinct:,.0f} trials without skill{whose} would have about {expected * annual:.2f} (deflated Sharpe "
         f"ratio {deflated:.0%})"
     )
 
@@ -130,4 +141,8 @@ def _held_out_reason(held_out: HeldOut) -> str:
     shown = f"{held_out.annual_sharpe:.2f}" if isfinite(held_out.annual_sharpe) else "none"
     if isinstance(held_out.psr, NotEnough):
         return f"held out its Sharpe ratio is {shown}: {held_out.psr}"
-    return f"held out its Sharpe ratio is {shown} over {held_out.n_bars:,} bars (above 0 with {held_out.psr:.0%})"
+    sure = f"above 0 with {held_out.psr:.0%}"
+    if held_out.looks > 1:
+        corrected = f"{held_out.psr_after_looks:.0%}"
+        sure += f", as the best of {held_out.looks:,} winners that were shown on these bars {corrected}"
+    return f"held out its Sharpe ratio is {shown} over {held_out.n_bars:,} bars ({sure})"

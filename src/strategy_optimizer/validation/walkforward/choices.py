@@ -24,6 +24,7 @@ from strategy_optimizer.market import Bars
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.tasks import OptimizationTask
 from strategy_optimizer.tasks.strategy_binding import bind_evaluator
+from strategy_optimizer.validation.ledger import SKETCHED, Trials, trials_of
 from strategy_optimizer.validation.walkforward.progress import Tracker
 
 TIMED_OPTIMIZERS = ("auto", "ensemble")
@@ -78,12 +79,19 @@ class WindowSearches:
         Searches at a time; all cores by default.
     tracker : Tracker
         Learns of each trial and search.
+
+    Attributes
+    ----------
+    trials : dict of range to Trials
+        What the ledger keeps of each search that has ended, also before it was done; empty where it is left out.
     """
 
     def __init__(self, task: OptimizationTask, bars: Bars, workers: int | None, tracker: Tracker) -> None:
         self.task = task
         self.bars = bars
         self.workers = workers or available_cores()
+        self.trials: dict[range, Trials] = {}
+        self._sketched = SKETCHED
         self._tracker = tracker
         self._lock = threading.Lock()
         self._running: set[OptimizationTask] = set()
@@ -100,6 +108,7 @@ class WindowSearches:
         from strategy_optimizer.threads import one_thread
 
         wanted = list(dict.fromkeys(trains))
+        self._sketched = max(1, SKETCHED // len(wanted))
         at_once = min(self.workers, len(wanted))
         settings = {
             "workers": max(1, self.workers // at_once),
@@ -132,9 +141,16 @@ class WindowSearches:
         finally:
             with self._lock:
                 self._running.discard(task)
+            self._keep_trials(task, train)
         if choice is not None:
             self._tracker.finished(train, choice.trials)
         return choice
+
+    def _keep_trials(self, task: OptimizationTask, train: range) -> None:
+        if task.settings.ledger and task.search is not None and len(task.search.history):
+            self.trials[train] = trials_of(
+                task.search, sketched=self._sketched, threads=task.settings.workers
+            )
 
     def _optimizer_settings(self, train: range) -> dict[str, Any]:
         """Return the optimizer's own; what a trial takes is measured once, before several share the cores."""

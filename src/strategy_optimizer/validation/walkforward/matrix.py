@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from strategy_optimizer.backtest.strategy import AnyStrategy
@@ -27,6 +27,7 @@ from strategy_optimizer.validation.walkforward.choices import Choice, WindowSear
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recommendation import recommend
+from strategy_optimizer.validation.walkforward.recording import run_recorded
 from strategy_optimizer.validation.walkforward.result import WalkForward
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
 from strategy_optimizer.validation.walkforward.walk_forward import first_task, read_lengths
@@ -183,11 +184,12 @@ def walk_forward_matrix(
     task = first_task(strategy, bars, optimizer, shortest, seed=seed, workers=workers, **search)
     trains = list(dict.fromkeys(window.train for windows in plans.values() for window in windows))
     tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
-    choices = WindowSearches(task, bars, workers, tracker).run(trains)
+    choices, ledger_notes = run_recorded(WindowSearches(task, bars, workers, tracker), trains)
     cells = _cells(task, bars, pairs, plans, choices)
     if not cells:
         raise KeyboardInterrupt
-    return _matrix(cells, len(pairs), choices, seed, time.perf_counter() - started)
+    found = _matrix(cells, len(pairs), choices, seed, time.perf_counter() - started)
+    return replace(found, caveats=(*found.caveats, *ledger_notes))
 
 
 def _pairs(

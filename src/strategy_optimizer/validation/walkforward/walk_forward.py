@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from strategy_optimizer.backtest.strategy import AnyStrategy
@@ -14,6 +15,7 @@ from strategy_optimizer.validation.walkforward.assembly import assemble
 from strategy_optimizer.validation.walkforward.choices import WindowSearches, window_task
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, bars_in, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
+from strategy_optimizer.validation.walkforward.recording import run_recorded
 from strategy_optimizer.validation.walkforward.result import WalkForward
 
 NOT_TAKEN: Mapping[str, str] = {
@@ -66,7 +68,7 @@ def walk_forward(
     **search
         Anything else that `optimize` takes: ``evaluations`` (trials of each window), ``objective``,
         ``outcome_constraints``, ``space``, ``constraints``, ``costs``, ``fill``, ``cash``, ``target``, ``patience``,
-        settings of the optimizer.
+        ``ledger`` (whether later searches on these data are to count these trials), settings of the optimizer.
 
     Returns
     -------
@@ -104,12 +106,13 @@ def walk_forward(
     trains = [window.train for window in windows]
     tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
     searches = WindowSearches(task, bars, workers, tracker)
-    choices = searches.run(trains)
+    choices, ledger_notes = run_recorded(searches, trains)
     done = [window for window in windows if window.train in choices]
     if not done:
         raise KeyboardInterrupt
     seconds = time.perf_counter() - started
-    return assemble(task, bars, lengths, done, choices, planned=len(windows), seconds=seconds)
+    found = assemble(task, bars, lengths, done, choices, planned=len(windows), seconds=seconds)
+    return replace(found, notes=(*found.notes, *ledger_notes))
 
 
 def read_lengths(

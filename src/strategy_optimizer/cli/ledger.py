@@ -1,0 +1,130 @@
+"""The command `ledger`: which trials count against the next search, and how to forget them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.table import Table
+
+from strategy_optimizer.cli.arguments import UsageError
+from strategy_optimizer.cli.data import load_named_bars
+from strategy_optimizer.cli.exits import DONE
+from strategy_optimizer.cli.terminal import console, note, plain_table
+from strategy_optimizer.market.report import counted
+from strategy_optimizer.tasks.division import divide
+from strategy_optimizer.validation.ledger import Entry, Ledger, months_of, saw, unreadable_note
+
+HEADINGS = (
+    "\nwhen (UTC)",
+    "\nstrategy",
+    "\ndata",
+    "\nsearched",
+    "\ntrials",
+    "\ndistinct",
+    "held-out\nlooks",
+)
+
+
+class Wanted(NamedTuple):
+    """Which data were asked for; all without a name."""
+
+    data: Sequence[str]
+    start: str | None
+    end: str | None
+    repair: Sequence[str]
+    holdout: float
+
+
+def run_ledger(wanted: Wanted, reset: bool, yes: bool, as_json: bool) -> int:
+    """Show the ledger, or remove what would have been shown."""
+    _check(wanted, reset, yes, as_json)
+    ledger = Ledger()
+    reading = ledger.read()
+    entries = _chosen(reading.entries, wanted)
+    if reading.unreadable:
+        note(unreadable_note(reading))
+    if reset:
+        _reset(ledger, entries, wanted, yes, n_unreadable=len(reading.unreadable))
+    elif as_json:
+        print(json.dumps([entry.to_dict() for entry in entries], indent=2))  # noqa: T201
+    else:
+        _print(entries, ledger, wanted)
+    return DONE
+
+
+def _check(wanted: Wanted, reset: bool, yes: bool, as_json: bool) -> None:
+    if not wanted.data and (wanted.start or wanted.end or wanted.repair):
+        raise UsageError("--from, --to and --repair say which part of --data is meant; add --data")
+    if yes and not reset:
+        raise UsageError("--yes answers the question of --reset; add --reset, or leave it out")
+    if reset and as_json:
+        raise UsageError("--reset prints no JSON; give one of --reset and --json")
+    if reset and not yes and not sys.stdin.isatty():
+        raise UsageError("--reset asks first, and there is no terminal to ask on; add --yes")
+
+
+def _chosen(entries: Sequence[Entry], wanted: Wanted) -> list[Entry]:
+    """Return the entries that would count for a search of the wanted data."""
+    if not wanted.data:
+        return list(entries)
+    bars = load_named_bars(wanted.data, wanted.start, wanted.end, wanted.repair)
+    searched, held_out = (months_of(bars, part) for part in divide(bars, wanted.holdout))
+    return [entry for entry in entries if searched.mostly_in(entry.searched) or saw(entry, held_out)]
+
+
+def _reset(ledger: Ledger, entries: Sequence[Entry], wanted: Wanted, yes: bool, *, n_unreadable: int) -> None:
+    n = len(entries) + (0 if wanted.data else n_unreadable)
+    what = f"{counted(n, 'entry', 'entries')} of the trial ledger {ledger.folder}"
+    if not n:
+        note("there is nothing to remove")
+        return
+    if not yes and not _agreed(f"This removes {what}. Later searches will look better than they are."):
+        note("nothing was removed")
+        return
+    if wanted.data:
+        ledger.remove(entries)
+    else:
+        ledger.clear()
+    note(f"removed {what}")
+
+
+def _agreed(warning: str) -> bool:
+    note(f"{warning} Remove? [y/N]")
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        return False
+
+
+def _print(entries: Sequence[Entry], ledger: Ledger, wanted: Wanted) -> None:
+    out = console()
+    if not entries:
+        out.print(
+            f"The trial ledger {ledger.folder} has no search{' of these data' if wanted.data else ''} yet."
+        )
+        return
+    out.print(_table(entries))
+    counts = (
+        "All of these count for a search of these data."
+        if wanted.data
+        else ("A search counts those that share at least half of its bars: --data NAME shows which.")
+    )
+    out.print(f"\n{counts} They lie in {ledger.folder}", soft_wrap=True)
+
+
+def _table(entries: Sequence[Entry]) -> Table:
+    table = plain_table(*HEADINGS, left=4)
+    for entry in entries:
+        table.add_row(
+            entry.recorded[:16].replace("T", " "),
+            entry.strategy + (", walk-forward" if entry.kind == "walk-forward" else ""),
+            entry.data,
+            f"{entry.first[:7]}..{entry.last[:7]}",
+            f"{entry.trials.made:,}",
+            f"{entry.trials.distinct:,}",
+            f"{entry.looks:,}" if entry.held_out.n_bars else "-",
+        )
+    return table

@@ -1,0 +1,99 @@
+"""The winner of a search measured against the trials of all tasks on the same data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strategy_optimizer.validation.ledger import Earlier, Related, count_beyond, pooled, related_trials
+from strategy_optimizer.validation.statistics import (
+    NotEnough,
+    SharpeMoments,
+    best_sharpe_without_skill,
+    deflated_sharpe_2012,
+    deflated_sharpe_h0,
+    where_known,
+)
+
+
+@dataclass(frozen=True)
+class AllTasks:
+    """What the trials of all tasks on the same data say of a winner, in sample.
+
+    The winner is never better off than against the trials of its own search alone: the best of more trials is at least
+    as good, whatever their variance.
+
+    Attributes
+    ----------
+    searches : int
+        Earlier searches that count.
+    n_trials : int
+        Trials of all tasks, this one included.
+    distinct, distinct_error : float
+        Different trials among them, and the standard error of that number: 0 where all keys were kept.
+    trials_variance : float
+        Variance of the Sharpe ratios of all trials, over as many observations as this search has.
+    expected_best_sharpe : float
+        Of the best of so many trials without skill.
+    deflated_sharpe_2012, deflated_sharpe_h0 : float
+        Probability that the winner is better than that.
+    related : Related
+        How related the trials of the tasks are.
+    """
+
+    searches: int
+    n_trials: int
+    distinct: float
+    distinct_error: float
+    trials_variance: float | NotEnough
+    expected_best_sharpe: float | NotEnough
+    deflated_sharpe_2012: float | NotEnough
+    deflated_sharpe_h0: float | NotEnough
+    related: Related | NotEnough
+
+
+def examine_all_tasks(
+    earlier: Earlier,
+    moments: SharpeMoments | NotEnough,
+    distinct: int,
+    expected_best_sharpe: float | NotEnough,
+    deflated_2012: float | NotEnough,
+    deflated_h0: float | NotEnough,
+) -> AllTasks | None:
+    """Return the statistics over all tasks; None where no earlier search counts.
+
+    Parameters
+    ----------
+    earlier : Earlier
+    moments : SharpeMoments
+        Of the winner's returns.
+    distinct, expected_best_sharpe, deflated_2012, deflated_h0
+        Of this search alone.
+    """
+    if not earlier.searches:
+        return None
+    own, others = earlier.own.trials, [entry.trials for entry in earlier.searches]
+    beyond = count_beyond(own.keys, [trials.keys for trials in others])
+    n = max(1.0, distinct + beyond.value)
+    variance = pooled([own.spread, *(trials.spread for trials in others)]).variance
+
+    def against_all(deflated: object, alone: float | NotEnough) -> float | NotEnough:
+        found = where_known(deflated, moments, variance)  # type: ignore[arg-type]
+        return where_known(min, found, alone)
+
+    return AllTasks(
+        searches=len(others),
+        n_trials=own.made + sum(trials.made for trials in others),
+        distinct=n,
+        distinct_error=beyond.error,
+        trials_variance=variance,
+        expected_best_sharpe=where_known(
+            max, where_known(lambda v: best_sharpe_without_skill(v, n), variance), expected_best_sharpe
+        ),
+        deflated_sharpe_2012=against_all(
+            lambda m, v: deflated_sharpe_2012(m, n_trials=n, trials_variance=v), deflated_2012
+        ),
+        deflated_sharpe_h0=against_all(
+            lambda m, v: deflated_sharpe_h0(m, n_trials=n, trials_variance=v), deflated_h0
+        ),
+        related=related_trials([own, *others], n),
+    )

@@ -1,0 +1,45 @@
+"""The trial ledger: every trial that was ever made on the same data, and how often held-out bars were looked at."""
+
+from strategy_optimizer.validation.ledger.earlier import (
+    LEFT_OUT,
+    Earlier,
+    compare,
+    record,
+    saw,
+    unreadable_note,
+)
+from strategy_optimizer.validation.ledger.entry import SKETCHED, Entry, Sketch, Trials, joined
+from strategy_optimizer.validation.ledger.folder import Ledger, Reading
+from strategy_optimizer.validation.ledger.keys import KeySet, count_beyond, union
+from strategy_optimizer.validation.ledger.months import Months, months_of
+from strategy_optimizer.validation.ledger.recording import entry_of, trials_of, walk_forward_entry
+from strategy_optimizer.validation.ledger.related import Related, related_trials
+from strategy_optimizer.validation.ledger.spread import SharpeSpread, pooled
+
+__all__ = [
+    "LEFT_OUT",
+    "SKETCHED",
+    "Earlier",
+    "Entry",
+    "KeySet",
+    "Ledger",
+    "Months",
+    "Reading",
+    "Related",
+    "SharpeSpread",
+    "Sketch",
+    "Trials",
+    "compare",
+    "count_beyond",
+    "entry_of",
+    "joined",
+    "months_of",
+    "pooled",
+    "record",
+    "related_trials",
+    "saw",
+    "trials_of",
+    "union",
+    "unreadable_note",
+    "walk_forward_entry",
+]

@@ -1,0 +1,79 @@
+"""Which bars a search used, month by month, so that the same history is known again when bars have been added.
+
+A month is known by the hash of its bars. A month of which a search used a part is known by that part: it is another
+one as soon as the cut lies elsewhere, so in practice whole months are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.market import Bars
+from strategy_optimizer.tasks.division import Window
+from strategy_optimizer.validation.ledger.keys import are_in
+
+IntArray = NDArray[np.int32]
+HashArray = NDArray[np.uint64]
+SAME_FROM = 0.5
+"""Bars are the same as others when at least this share of them lies in months that both have."""
+
+
+@dataclass(frozen=True, eq=False)
+class Months:
+    """The calendar months (UTC) of some bars.
+
+    Attributes
+    ----------
+    numbers : array of int32, shape (m,)
+        Months since January 1970, ascending.
+    digests : array of uint64, shape (m,)
+        The first 64 bits of the sha256 of each month's bars; their timestamps are part of it.
+    bars : array of int32, shape (m,)
+        How many bars each has.
+    """
+
+    numbers: IntArray
+    digests: HashArray
+    bars: IntArray
+
+    @property
+    def n_bars(self) -> int:
+        """Bars of all months."""
+        return int(self.bars.sum())
+
+    def shared_with(self, other: Months) -> float:
+        """Return the share of these bars that lie in months which `other` has too; 0 without bars.
+
+        >>> years = np.arange(240, dtype=np.int32)
+        >>> twenty, one = (Months(m, m.astype(np.uint64), np.ones(len(m), np.int32)) for m in (years, years[:12]))
+        >>> twenty.shared_with(one), one.shared_with(twenty)
+        (0.05, 1.0)
+        """
+        if not len(self.bars):
+            return 0.0
+        return float(self.bars[are_in(self.digests, np.sort(other.digests))].sum()) / self.n_bars
+
+    def mostly_in(self, other: Months) -> bool:
+        """Return whether these bars are, for the most part, bars of `other`."""
+        return self.shared_with(other) >= SAME_FROM
+
+
+def months_of(bars: Bars, window: Window | None) -> Months:
+    """Return the months of a window of bars; none without a window."""
+    found: list[tuple[int, int, int]] = []
+    for month, rows in bars.month_rows() if window is not None else ():
+        assert window is not None
+        begin, end = max(rows.start, window[0]), min(rows.stop, window[1])
+        if begin < end:
+            whole = (begin, end) == (rows.start, rows.stop)
+            digests = bars.month_digests() if whole else bars.slice(begin, end).month_digests()
+            found.append((_number(month), int(digests[month][:16], 16), end - begin))
+    numbers, hashes, counts = zip(*found, strict=True) if found else ((), (), ())
+    return Months(np.array(numbers, np.int32), np.array(hashes, np.uint64), np.array(counts, np.int32))
+
+
+def _number(month: str) -> int:
+    return int(np.datetime64(month, "M").astype(np.int64))

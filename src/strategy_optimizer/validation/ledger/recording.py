@@ -1,0 +1,172 @@
+"""Makes entries of the ledger from searches that have ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.market import Bars
+from strategy_optimizer.market.moments import moment_text
+from strategy_optimizer.tasks import FinishedSearch, OptimizationTask
+from strategy_optimizer.tasks.division import Window
+from strategy_optimizer.validation.ledger.entry import (
+    MOST_SYMBOLS,
+    SKETCHED,
+    Entry,
+    Sketch,
+    Trials,
+    joined,
+    most_sketched,
+    now,
+    short,
+)
+from strategy_optimizer.validation.ledger.keys import KeyArray, KeySet, parameter_keys, representative_keys
+from strategy_optimizer.validation.ledger.months import months_of
+from strategy_optimizer.validation.ledger.spread import SharpeSpread
+from strategy_optimizer.validation.trial_returns import choose_trials, evaluate_periods, trial_sharpes
+
+LONGEST = 1.0  # seconds for running them again
+CHUNK_BYTES = 2**25  # of the sums that are made at a time
+
+
+def entry_of(search: FinishedSearch, *, threads: int | None = None) -> Entry:
+    """Return the entry of a search that has ended.
+
+    Parameters
+    ----------
+    search : FinishedSearch
+        With at least one trial.
+    threads : int, optional
+        All cores by default; the entry does not depend on it.
+    """
+    best = search.history.best
+    points = search.history.points[[] if best is None else [best]]
+    return _entry(
+        search,
+        search.bars,
+        kind="search",
+        task_id=search.task_id,
+        interrupted=search.stop_reason in ("interrupted", "cancelled"),
+        trials=trials_of(search, threads=threads),
+        window=search.in_sample,
+        held_out=search.held_out,
+        shown=_keys(search, points),
+    )
+
+
+def walk_forward_entry(
+    task: OptimizationTask,
+    bars: Bars,
+    trains: Sequence[range],
+    parts: Mapping[range, Trials],
+    last_choice: Mapping[str, Any] | None,
+    *,
+    interrupted: bool,
+) -> Entry:
+    """Return the one entry of a walk-forward.
+
+    Parameters
+    ----------
+    task : OptimizationTask
+        The model of its searches.
+    bars : Bars
+    trains : sequence of range
+        All training windows that were planned.
+    parts : mapping of range to Trials
+        Of the windows whose search ended, at least one.
+    last_choice : mapping, optional
+        Parameters that the last window chose: what was seen of the bars is counted as one look, of these.
+    interrupted : bool
+        Whether windows are missing.
+    """
+    identity = [task.identity(), asdict(task.settings.budget), [(t.start, t.stop) for t in trains]]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    points = task.space.from_dicts([] if last_choice is None else [last_choice])
+    return _entry(
+        task,
+        bars,
+        kind="walk-forward",
+        task_id=f"{task.strategy.label()}-walk-forward-{digest[:12]}",
+        interrupted=interrupted,
+        trials=joined([parts[train] for train in sorted(parts, key=lambda t: (t.start, t.stop))]),
+        window=(min(part.start for part in parts), max(part.stop for part in parts)),
+        held_out=None,
+        shown=_keys(task, points),
+    )
+
+
+def trials_of(search: FinishedSearch, *, sketched: int = SKETCHED, threads: int | None = None) -> Trials:
+    """Return what is kept of a search's trials; of at most `sketched` also their returns."""
+    history = search.history
+    completed = np.isfinite(history.metrics[:, 0])
+    keys = _keys(search, history.points[completed])
+    distinct = representative_keys(keys, history.column("sums")[:, :, 0][completed])
+    start, stop = search.in_sample
+    return Trials(
+        made=len(history),
+        distinct=len(distinct),
+        keys=KeySet.of(distinct),
+        spread=SharpeSpread.of(trial_sharpes(search), stop - start - 1),
+        sketch=_sketch(search, sketched, threads),
+    )
+
+
+def _entry(
+    about: FinishedSearch | OptimizationTask,
+    bars: Bars,
+    *,
+    window: Window,
+    held_out: Window | None,
+    **values: Any,
+) -> Entry:
+    return Entry(
+        recorded=now(),
+        strategy=short(about.strategy.label()),
+        strategy_digest=about.strategy.digest(),
+        data=short(bars.name),
+        symbols=tuple(short(symbol) for symbol in bars.symbols[:MOST_SYMBOLS]),
+        first=moment_text(int(bars.timestamp[window[0]])),
+        last=moment_text(int(bars.timestamp[window[1] - 1])),
+        searched=months_of(bars, window),
+        held_out=months_of(bars, held_out),
+        **values,
+    )
+
+
+def _keys(about: FinishedSearch | OptimizationTask, points: NDArray[np.float64]) -> KeyArray:
+    return parameter_keys(about.strategy.digest(), about.bound_strategy.space(), about.space, points)
+
+
+def _sketch(search: FinishedSearch, at_most: int, threads: int | None) -> Sketch:
+    """Return the monthly returns of a few trials, the winner's among them; of none where that takes too long."""
+    start, stop = search.in_sample
+    numbers = search.bars.timestamp[start + 1 : stop].view("M8[ns]").astype("M8[M]").view(np.int64)
+    months, first = np.unique(numbers, return_index=True)
+    seconds = float(np.median(search.history.seconds))
+    in_time = at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
+    n = min(at_most, in_time, most_sketched(len(months)))
+    rows = choose_trials(search, n) if n > 0 else np.empty(0, np.intp)
+    if not len(rows):
+        return Sketch.none()
+    returns = _monthly(search, search.history.points[rows], first, threads)
+    return Sketch(months.astype(np.int32), returns.astype(np.float32))
+
+
+def _monthly(
+    search: FinishedSearch, points: NDArray[np.float64], first: NDArray[np.intp], threads: int | None
+) -> NDArray[np.float64]:
+    """Return the sums of the returns per bar (n, months) of points; `first` is each month's first return."""
+    start, stop = search.in_sample
+    rules = replace(search.rules, n_blocks=stop - start - 1)  # each return in a block of its own
+    at_once = max(1, CHUNK_BYTES // (24 * rules.n_blocks))
+    parts = [
+        np.add.reduceat(evaluate_periods(search, points[row : row + at_once], rules, threads), first, axis=1)
+        for row in range(0, len(points), at_once)
+    ]
+    return np.concatenate(parts)
