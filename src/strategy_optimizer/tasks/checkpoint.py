@@ -8,14 +8,13 @@ what came after its last save and nothing else.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.errors import CheckpointError
+from strategy_optimizer.tasks.files import replace_file
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.lock import FileLock
 from strategy_optimizer.tasks.trial_file import TrialFile
@@ -196,45 +195,6 @@ class Checkpoint:
                 f"the checkpoint {path} cannot be written; what was saved before is whole: "
                 f"{error.strerror or error}"
             ) from error
-
-
-def replace_file(path: Path, data: bytes, temporary: Path) -> None:
-    """Put a file in the place of another in one step; after a crash there is the old one or the new one.
-
-    Parameters
-    ----------
-    path : Path
-    data : bytes
-    temporary : Path
-        In the same folder; written first, and gone at the end.
-
-    Raises
-    ------
-    OSError
-        The disk refuses; the old file is still whole.
-    """
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk; not every system can open a folder."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from strategy_optimizer.config import data_folder
-from strategy_optimizer.tasks.checkpoint import replace_file
+from strategy_optimizer.tasks.files import replace_file
 from strategy_optimizer.validation.ledger.encoding import UnreadableError, decode, encode
 from strategy_optimizer.validation.ledger.entry import Entry
 
