@@ -443,7 +443,7 @@ def test_the_verdict_is_shown_with_its_reasons(call) -> None:
     assert any(f"\nverdict: {decision}\n" in outcome.out for decision in ("deploy", "paper", "reject"))
     text = " ".join(outcome.out.split())
     assert "trials without skill would have about" in text
-    assert "held out its Sharpe ratio is" in text
+    assert "held out that of the recommended parameters is" in text
     assert "(Hansen's test)" in text
 
 

@@ -18,8 +18,9 @@ from strategy_optimizer.tasks import FrontPoint, Result
 
 SCORE = "composite_score"
 FRONT_ROWS = 15
+CONTENDERS = 5
 UNLIMITED = 10_000
-SIDE_BY_SIDE = 74  # columns that six numbers need
+SIDE_BY_SIDE = {6: 74, 8: 96}  # columns that so many numbers need
 RIVALS = {"defaults": "the default parameters", "buy_and_hold": "buy-and-hold", "cash": "cash"}
 SHOWN = (
     "total_return",
@@ -41,7 +42,8 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
     for label, text in heading(result):
         out.print(f"{label:<10} {text}", soft_wrap=True)
     fronts = [front_table(result, out)] if result.pareto_front else []
-    for table in (*fronts, *numbers_tables(result, out.width), parameters_table(result)):
+    chosen = [contenders_table(result)] if result.validation is not None else []
+    for table in (*fronts, *numbers_tables(result, out.width), parameters_table(result), *chosen):
         out.print()
         out.print(table)
     out.print()
@@ -56,9 +58,9 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
 
 def _print_verdict(validation: Any, out: Console) -> None:
     """Print the verdict with its reasons, and a line for each statistic that it does not rest on."""
-    verdict = validation.verdict
+    verdict, why = validation.verdict, f"recommended: {validation.recommendation.reason}"
     out.print(f"verdict: {verdict.decision}", style="bold")
-    for text in (*verdict.reasons, *statistics_texts(validation)):
+    for text in (*verdict.reasons, why, *statistics_texts(validation)):
         out.print("- " + wrapped(text, out).lstrip())
     out.print()
 
@@ -223,7 +225,7 @@ def numbers_tables(result: Result, width: int) -> list[Table]:
     halves = [_half(result, "in_sample")]
     if result.data.held_out is not None:
         halves.append(_half(result, "held_out"))
-    if width < SIDE_BY_SIDE:
+    if width < SIDE_BY_SIDE.get(sum(map(len, halves)), 0):
         return [_numbers_table(result, [half]) for half in halves]
     return [_numbers_table(result, halves)]
 
@@ -231,8 +233,17 @@ def numbers_tables(result: Result, width: int) -> list[Table]:
 def _half(result: Result, part: str) -> dict[str, Mapping[str, float]]:
     """Return the columns of one part of the data by heading."""
     rivals = {"winner": result.best, "defaults": result.defaults, "buy&hold": result.buy_and_hold}
-    over = {"winner": part.replace("_", " ")}
+    if (other := _recommended(result)) is not None:
+        rivals = {"recommended": other.performance, **rivals}
+    over = {next(iter(rivals)): part.replace("_", " ")}
     return {f"{over.get(name, '')}\n{name}": getattr(rival, part) or {} for name, rival in rivals.items()}
+
+
+def _recommended(result: Result) -> Any:
+    """Return what is recommended where it is not the winner, else None."""
+    if result.validation is None or result.recommended_parameters == result.best_parameters:
+        return None
+    return result.validation.recommendation.regions[0]
 
 
 def _numbers_table(result: Result, halves: Sequence[Mapping[str, Mapping[str, float]]]) -> Table:
@@ -255,11 +266,39 @@ def _cell(name: str, value: float | None) -> str:
 
 
 def parameters_table(result: Result) -> Table:
-    """Return the winner's parameters beside the defaults and what was searched."""
-    table = plain_table("parameter", "winner", "default", "searched")
+    """Return the recommended and the winner's parameters beside the defaults and what was searched."""
+    columns = {"winner": result.best_parameters, "default": result.default_parameters}
+    if (other := _recommended(result)) is not None:
+        columns = {"recommended": other.parameters, **columns}
+    table = plain_table("parameter", *columns, "searched")
     for name, entry in result.space["parameter_space"].items():
-        winner, default = result.best_parameters.get(name), result.default_parameters.get(name)
-        table.add_row(name, value_text(winner), value_text(default), _searched(entry))
+        values = (value_text(parameters.get(name)) for parameters in columns.values())
+        table.add_row(name, *values, _searched(entry))
+    return table
+
+
+def contenders_table(result: Result) -> Table:
+    """Return the steadiest trials of different regions beside the winner and the defaults: `CONTENDERS` of them."""
+    assert result.validation is not None
+    found = result.validation.recommendation
+    held_out = result.data.held_out is not None
+    rows = [("recommended" if i == 0 else "", each) for i, each in enumerate(found.regions[:CONTENDERS])]
+    rows += [("winner", found.best)] + ([("defaults", found.defaults)] if found.defaults is not None else [])
+    later = ["held out\nSharpe", "\nreturn"] if held_out else []
+    table = plain_table("", "\ntrial", "\nsteady", "\nplateau", "in sample\nSharpe", *later)
+    table.padding = (0, 1, 0, 0)
+    for label, each in rows:
+        numbers = [
+            metric_text("sharpe_ratio", value)
+            for value in (each.steadiness, each.plateau, each.performance.in_sample["sharpe_ratio"])
+        ]
+        after = each.performance.held_out or {}
+        numbers += [
+            metric_text(name, after.get(name)) for name in ("sharpe_ratio", "total_return")[: len(later)]
+        ]
+        table.add_row(label, "" if each.trial is None else f"{each.trial:,}", *numbers)
+    table.caption = "steady: how evenly it earned in sample; plateau: the mean of it and its neighbours"
+    table.caption_justify = "left"
     return table
 
 

@@ -12,7 +12,13 @@ from pydantic import ValidationError
 
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import StrategyOptimizerError, TaskError
-from strategy_optimizer.models.result import ComparisonModel, ResultModel, TrialModel, VerdictModel
+from strategy_optimizer.models.result import (
+    ComparisonModel,
+    RecommendationModel,
+    ResultModel,
+    TrialModel,
+    VerdictModel,
+)
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.records import Trial
 from strategy_optimizer.space import ParameterSpace
@@ -39,6 +45,7 @@ class ReadValidation:
     """What a file says of a result's validation: the verdict, and all of it as it stands there."""
 
     verdict: VerdictModel
+    recommendation: RecommendationModel | None
     written: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,7 +184,9 @@ def _result(model: ResultModel, history: TrialHistory) -> Result:
         "validation": None
         if model.validation is None
         else ReadValidation(
-            model.validation.verdict, model.validation.model_dump(mode="json", exclude_unset=True)
+            model.validation.verdict,
+            model.validation.recommendation,
+            model.validation.model_dump(mode="json", exclude_unset=True),
         ),
     }
     plain = {field.name: getattr(model, field.name) for field in fields(Result) if field.name not in made}

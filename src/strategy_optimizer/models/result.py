@@ -95,12 +95,37 @@ class VerdictModel(Model):
     reasons: tuple[str, ...]
 
 
+class ContenderModel(Model):
+    """See `strategy_optimizer.validation.Contender`."""
+
+    trial: int | None = None
+    parameters: dict[str, Value]
+    steadiness: Number = None
+    plateau: Number = None
+    neighbours: int
+    left: Number = None
+    performance: ComparisonModel
+
+
+class RecommendationModel(Model):
+    """See `strategy_optimizer.validation.Recommendation`."""
+
+    parameters: dict[str, Value]
+    trial: int
+    reason: str
+    regions: tuple[ContenderModel, ...]
+    best: ContenderModel
+    defaults: ContenderModel | None = None
+
+
 class ValidationModel(Model):
     """See `strategy_optimizer.validation.Validation`; the statistics as they stand there."""
 
     verdict: VerdictModel
+    recommendation: RecommendationModel | None = None
     overfitting: dict[str, Any]
     held_out: dict[str, Any] | None = None
+    lookahead: dict[str, Any] | None = None
 
 
 class ResultModel(Model):
@@ -117,6 +142,7 @@ class ResultModel(Model):
 
     task_id: str
     best_parameters: dict[str, Value]
+    recommended_parameters: dict[str, Value] | None = None
     best_performance: PerformanceModel
     optimization_history: tuple[TrialModel, ...] = ()
     convergence_analysis: ConvergenceModel | None = None

@@ -11,7 +11,7 @@ from strategy_optimizer.optimizer.history import FloatArray
 THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
-THOUGHTS = ((1e-3, 200), (1e-2, 1000))
+THOUGHTS = ((3e-3, 200), (1e-2, 400))
 
 
 class CostPolicy:

@@ -111,6 +111,10 @@ class Validated(Protocol):
     """What validation adds to a result; see `strategy_optimizer.validation.Validation`."""
 
     @property
+    def recommendation(self) -> Any:
+        """Which parameters to deploy."""
+
+    @property
     def verdict(self) -> Any:
         """The decision and its reasons."""
 
@@ -194,8 +198,17 @@ class Result:
 
     @property
     def verdict(self) -> Any:
-        """Whether to deploy the winner, with reasons, see `strategy_optimizer.validation.Verdict`; None without one."""
+        """Whether to deploy the recommended parameters, with reasons; None without validation.
+
+        See `strategy_optimizer.validation.Verdict`.
+        """
         return None if self.validation is None else self.validation.verdict
+
+    @property
+    def recommended_parameters(self) -> dict[str, Any] | None:
+        """What deployment uses: not the best trial in sample but a steady one; None without validation."""
+        found = None if self.validation is None else self.validation.recommendation
+        return None if found is None else dict(found.parameters)
 
     @property
     def best_performance(self) -> dict[str, float]:
@@ -219,6 +232,7 @@ class Result:
         if self.pareto_front:
             data["pareto_front"] = self.pareto_front
         if self.validation is not None:
+            data["recommended_parameters"] = self.recommended_parameters
             data["validation"] = self.validation
         data["best_performance"] = self.best_performance
         data["convergence_analysis"] = data.pop("convergence")

@@ -59,12 +59,12 @@ class CheckedSignals(CompiledSignals):
         return ""
 
 
-def checked_signals(
-    strategy: type[Strategy] | type[CompiledStrategy], bars: Bars
-) -> CheckedSignals | VectorisedSignals:
-    """Return what makes a strategy's signals on some bars; in compiled code every index is checked."""
+def signal_maker(
+    strategy: type[Strategy] | type[CompiledStrategy], bars: Bars, *, indices: bool
+) -> CompiledSignals | VectorisedSignals:
+    """Return what makes a strategy's signals on some bars; `indices` says whether compiled code checks every index."""
     if issubclass(strategy, CompiledStrategy):
-        return CheckedSignals(strategy, bars)
+        return CheckedSignals(strategy, bars) if indices else CompiledSignals(strategy, bars)
     return VectorisedSignals(strategy, bars)
 
 

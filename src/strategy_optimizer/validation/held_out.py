@@ -1,9 +1,11 @@
-"""The winner on the bars that the search never saw."""
+"""Parameters on the bars that the search never saw."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Any
 
 from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.tasks import FinishedSearch
@@ -21,7 +23,7 @@ from strategy_optimizer.validation.track_record import bar_returns, periods_per_
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the held-out bars say of the winner.
+    """What the held-out bars say of the recommended parameters.
 
     Attributes
     ----------
@@ -36,7 +38,7 @@ class HeldOut:
     minimum_track_record : float
         Observations for a PSR of 95 %.
     looks : int
-        Different winners that were ever shown on these bars, this one included, as far as the ledger knows.
+        Different parameters that were ever judged by these bars, these included, as far as the ledger knows.
     """
 
     n_bars: int
@@ -59,12 +61,10 @@ class HeldOut:
         return 0.0 if isinstance(self.moments, NotEnough) else self.moments.sharpe
 
 
-def examine_held_out(search: FinishedSearch, *, looks: int = 1) -> HeldOut | None:
-    """Return the winner's record on the held-out bars, at which it is the `looks`-th look; None without such bars."""
+def examine_held_out(search: FinishedSearch, params: Mapping[str, Any], *, looks: int = 1) -> HeldOut | None:
+    """Return the record of parameters on the held-out bars, as the `looks`-th look at these; None without such bars."""
     if search.held_out is None:
         return None
-    assert search.history.best is not None
-    params = search.history[search.history.best].parameters
     rules = replace(search.rules, window=search.held_out)
     result = run_backtest(search.bound_strategy, params, search.bars, rules)
     moments = sharpe_moments(bar_returns(result.equity))

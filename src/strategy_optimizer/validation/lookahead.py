@@ -22,7 +22,7 @@ from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
 from strategy_optimizer.errors import BacktestError, DataError, StrategyError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.validation.altered_bars import guarded, with_other_future
-from strategy_optimizer.validation.checked_code import CheckedSignals, checked_signals
+from strategy_optimizer.validation.checked_code import CheckedSignals, signal_maker
 from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
 
 # Each array of a strategy as users know it, and its field in the engine's form.
@@ -47,6 +47,7 @@ def check_lookahead(
     bars: Bars,
     *,
     cuts: int | Sequence[int] | None = None,
+    indices: bool = True,
     seed: int = 0,
 ) -> LookaheadReport:
     """Test whether the signals of one candidate use bars of the future.
@@ -62,6 +63,8 @@ def check_lookahead(
     cuts : int or sequence of int, optional
         Lengths to test, or how many to spread evenly over the data. The default is dense around the warm-up,
         at the end, and right after bars where a signal of the full run switches on, and sparse between.
+    indices : bool
+        Whether compiled code is compiled once more, which takes seconds, to check every index it uses.
     seed : int
         For the replaced bars of the perturbation.
 
@@ -89,7 +92,7 @@ def check_lookahead(
     >>> check_lookahead(get_strategy("momentum"), {}, load_bars("nasdaq").slice(0, 300)).ok
     True
     """
-    return _Check(strategy, params, bars, seed).run(cuts)
+    return _Check(strategy, params, bars, indices, seed).run(cuts)
 
 
 class _Check:
@@ -97,8 +100,11 @@ class _Check:
 
     full: SignalRows
 
-    def __init__(self, strategy: AnyStrategy, params: Mapping[str, Any], bars: Bars, seed: int) -> None:
+    def __init__(
+        self, strategy: AnyStrategy, params: Mapping[str, Any], bars: Bars, indices: bool, seed: int
+    ) -> None:
         self.bars = bars
+        self.indices = indices
         self.strategy = strategy_class(strategy)
         self.label = self.strategy.label()
         space = self.strategy.space()
@@ -147,9 +153,12 @@ class _Check:
                 "nothing to compare; give more bars or shorter periods"
             )
 
+    def _made(self, bars: Bars) -> SignalRows:
+        return signal_maker(self.strategy, bars, indices=self.indices).one(self.params)
+
     def _signals(self, n_bars: int) -> SignalRows:
         """Return the signals on the first `n_bars`."""
-        return checked_signals(self.strategy, guarded(self.bars, n_bars)).one(self.params)
+        return self._made(guarded(self.bars, n_bars))
 
     def _is_out_of_bounds(self, error: StrategyError) -> bool:
         return isinstance(error.__cause__, IndexError) and issubclass(self.strategy, CompiledStrategy)
@@ -193,7 +202,7 @@ class _Check:
         n = self.bars.n_bars
         altered = guarded(with_other_future(self.bars, cut, self.rng), n)
         try:
-            signals = checked_signals(self.strategy, altered).one(self.params)
+            signals = self._made(altered)
         except StrategyError as error:
             self.failures.append(Failure(n, f"with other bars from {cut:,} on: {_first_line(error)}"))
             return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from strategy_optimizer.errors import LookaheadError
+from strategy_optimizer.plain import plain_fields
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class LookaheadReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""
-        return {**asdict(self), "params": dict(self.params), "ok": self.ok, "found": self.found}
+        return plain_fields(self) | {"ok": self.ok, "found": self.found}
 
     def __str__(self) -> str:
         lines = [self._verdict(), *(f"  {difference}" for difference in self.differences)]

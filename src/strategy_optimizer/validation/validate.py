@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from strategy_optimizer.errors import DataError
 from strategy_optimizer.plain import plain_fields
 from strategy_optimizer.records import Validating
 from strategy_optimizer.tasks import FinishedSearch, OptimizationTask, Result
 from strategy_optimizer.validation.held_out import HeldOut, examine_held_out
 from strategy_optimizer.validation.ledger import LEFT_OUT, Earlier, entry_of, record
+from strategy_optimizer.validation.lookahead import check_lookahead
+from strategy_optimizer.validation.lookahead_report import LookaheadReport
 from strategy_optimizer.validation.overfitting import MOST_TRIALS, Overfitting, examine_overfitting
+from strategy_optimizer.validation.recommendation import Recommendation, recommend
+from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.verdict import Verdict, judge
+
+QUICK = 0.01  # seconds; slower trials get a short look-ahead check
+SHORT_CHECK = 4  # lengths on which the signals are computed again
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What can be said of a search's winner.
+    """What can be said of a search.
 
     Attributes
     ----------
     verdict : Verdict
+        On the recommended parameters.
+    recommendation : Recommendation
+        Which parameters to deploy, and what they were chosen from.
     overfitting : Overfitting
-        In sample, against all trials.
+        In sample, the best trial against all trials.
     held_out : HeldOut or None
-        On the bars that the search never saw; None when none were held out.
+        The recommended parameters on the bars that the search never saw; None when none were held out.
+    lookahead : LookaheadReport or NotEnough
+        Whether their signals use bars of the future, as far as that shows without another compilation.
     """
 
     verdict: Verdict
+    recommendation: Recommendation
     overfitting: Overfitting
     held_out: HeldOut | None
+    lookahead: LookaheadReport | NotEnough
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; a statistic that there is too little for is ``{"not_enough": text}``."""
@@ -40,6 +58,7 @@ def validate_search(
     search: FinishedSearch,
     ledger: Earlier | None = None,
     *,
+    recommendation: Recommendation | None = None,
     threads: int | None = None,
     most_trials: int = MOST_TRIALS,
 ) -> Validation:
@@ -52,14 +71,28 @@ def validate_search(
     ledger : Earlier, optional
         What the trial ledger says of earlier searches on the same data, `ledger.record`; without it the search is
         judged alone.
+    recommendation : Recommendation, optional
+        As `recommend` returns it, where that is known already.
     threads : int, optional
         All cores by default; the result does not depend on it.
     most_trials : int
         Run at most so many trials again for their returns; the verdict does not rest on them.
     """
+    recommendation = recommendation or recommend(search, threads=threads)
     overfitting = examine_overfitting(search, ledger, threads=threads, most_trials=most_trials)
-    held_out = examine_held_out(search, looks=1 if ledger is None else ledger.looks)
-    return Validation(judge(overfitting, held_out), overfitting, held_out)
+    looks = 1 if ledger is None else ledger.looks
+    held_out = examine_held_out(search, recommendation.parameters, looks=looks)
+    lookahead = _lookahead(search, recommendation.parameters)
+    verdict = judge(overfitting, held_out, lookahead)
+    return Validation(verdict, recommendation, overfitting, held_out, lookahead)
+
+
+def _lookahead(search: FinishedSearch, params: Mapping[str, Any]) -> LookaheadReport | NotEnough:
+    cuts = None if np.median(search.history.seconds) < QUICK else SHORT_CHECK
+    try:
+        return check_lookahead(search.bound_strategy, params, search.bars, cuts=cuts, indices=False)
+    except DataError:
+        return NotEnough("bars for a look-ahead check", search.bars.n_bars, search.bars.n_bars + 1)
 
 
 def run_and_validate(task: OptimizationTask) -> Result:
@@ -73,18 +106,23 @@ def run_and_validate(task: OptimizationTask) -> Result:
     except BaseException:
         _record(task)
         raise
-    earlier = _record(task)
+    recommendation, threads = None, task.settings.workers
+    if task.settings.validate and task.search is not None and result.stop_reason != "interrupted":
+        if task.sink is not None:
+            task.sink(Validating(len(task.search.history)))
+        recommendation = recommend(task.search, threads=threads)
+    earlier = _record(task, recommendation)
     notes = (LEFT_OUT,) if earlier is None else earlier.notes
     result = replace(result, notes=(*result.notes, *notes))
-    if not task.settings.validate or task.search is None or result.stop_reason == "interrupted":
+    if recommendation is None or task.search is None:
         return result
-    if task.sink is not None:
-        task.sink(Validating(len(task.search.history)))
-    return replace(result, validation=validate_search(task.search, earlier, threads=task.settings.workers))
+    found = validate_search(task.search, earlier, recommendation=recommendation, threads=threads)
+    return replace(result, validation=found)
 
 
-def _record(task: OptimizationTask) -> Earlier | None:
+def _record(task: OptimizationTask, recommendation: Recommendation | None = None) -> Earlier | None:
     """Record a search that has ended; None where the ledger is left out, or there is nothing to record."""
     if not task.settings.ledger or task.search is None or not len(task.search.history):
         return None
-    return record(entry_of(task.search, threads=task.settings.workers))
+    shown = None if recommendation is None else recommendation.trial - 1
+    return record(entry_of(task.search, shown=shown, threads=task.settings.workers))

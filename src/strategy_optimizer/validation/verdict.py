@@ -1,14 +1,15 @@
-"""The verdict: whether a search's winner is worth deploying, watching on paper, or nothing.
+"""The verdict: whether what a search recommends is worth deploying, watching on paper, or nothing.
 
-The rule, in one paragraph. Two questions that share no data are asked: how likely a Sharpe ratio as good as the
-winner's in sample is for the best of as many trials without skill (one minus its deflated Sharpe ratio, with the raw
+The rule, in one paragraph. Two questions that share no data are asked: how likely a Sharpe ratio as good as that of the
+best trial in sample is for the best of as many trials without skill (one minus its deflated Sharpe ratio, with the raw
 number of distinct trials and the variance of their Sharpe ratios, over all searches on the same data that the trial
-ledger knows), and how likely one as good as its own on the held-out bars is for a strategy without skill (one minus its
-PSR there; where L different winners have been shown on these bars, one minus its PSR to the power of L, Sidak's
-correction [2]_). Their normal scores are added and divided by the root of two (Stouffer's method [1]_); the chance that
-is left, of so much luck in both, decides: below 0.6 % `deploy`, below 10 % `paper`, else `reject`. Whatever that
-chance, a winner that lost on the held-out bars is rejected, and one without held-out bars, with fewer than ten trades
-there, or without one of the statistics gets `paper` at most.
+ledger knows), and how likely one as good as that of the recommended parameters on the held-out bars is for a strategy
+without skill (one minus their PSR there; where L different parameters have been judged by these bars, one minus the PSR
+to the power of L, Sidak's correction [2]_). Their normal scores are added and divided by the root of two (Stouffer's
+method [1]_); the chance that is left, of so much luck in both, decides: below 0.6 % `deploy`, below 10 % `paper`, else
+`reject`. Whatever that chance, parameters that lost on the held-out bars are rejected, and so is a strategy whose
+signals use bars of the future; without held-out bars, with fewer than ten trades there, or without one of the
+statistics `paper` is the most.
 
 Neither question is enough alone: on markets without an edge the best of a thousand trials had a deflated Sharpe ratio
 above 95 % in 3 of 100 searches and a PSR above 95 % on the held-out bars in 6 of 100. Asking for both at 95 % finds
@@ -29,6 +30,7 @@ from typing import Literal, TypeAlias
 
 from strategy_optimizer.market.report import counted
 from strategy_optimizer.validation.held_out import HeldOut
+from strategy_optimizer.validation.lookahead_report import LookaheadReport
 from strategy_optimizer.validation.overfitting import Overfitting
 from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.statistics.normal import normal_cdf, normal_quantile
@@ -42,7 +44,7 @@ SURE = 1e-12  # probabilities are kept this far from 0 and 1
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do with a winner, and why.
+    """What to do with the recommended parameters, and why.
 
     Attributes
     ----------
@@ -58,25 +60,39 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
-    """Return the verdict on a search's winner.
+def judge(
+    overfitting: Overfitting,
+    held_out: HeldOut | None,
+    lookahead: LookaheadReport | NotEnough | None = None,
+) -> Verdict:
+    """Return the verdict on what a search recommends.
 
     Parameters
     ----------
     overfitting : Overfitting
         Of all trials, in sample; where the ledger knows earlier ones on the same data, of those too.
     held_out : HeldOut, optional
-        The winner on bars that the search never saw; None without such bars.
+        The recommended parameters on bars that the search never saw; None without such bars.
+    lookahead : LookaheadReport, optional
+        Of the recommended parameters.
 
     Examples
     --------
     >>> round(combined_chance(0.95, 0.95), 4)  # each alone leaves 5 %
     0.01
     """
+    verdict = _by_luck(overfitting, held_out)
+    if not isinstance(lookahead, LookaheadReport) or not lookahead.found:
+        return verdict
+    found = f"the signals are no result of the past alone: {lookahead.differences[0]}"
+    return Verdict("reject", verdict.luck, (found, *verdict.reasons))
+
+
+def _by_luck(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
     deflated = overfitting.decisive_deflated_sharpe
     in_sample = _in_sample_reason(overfitting)
     if held_out is None:
-        why = "no bars were held out: nothing says how the winner does on data that the search has not seen"
+        why = "no bars were held out: nothing says how the parameters do on data that the search has not seen"
         good = not isinstance(deflated, NotEnough) and 1.0 - deflated < PAPER_BELOW
         return Verdict("paper" if good else "reject", NotEnough("held-out bars", 0, 2), (why, in_sample))
     out_of_sample = _held_out_reason(held_out)
@@ -95,7 +111,7 @@ def judge(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
 
 def _decide(luck: float, held_out: HeldOut, reasons: tuple[str, ...]) -> Verdict:
     if held_out.sharpe <= 0.0:
-        return Verdict("reject", luck, ("the winner lost on the held-out bars", *reasons))
+        return Verdict("reject", luck, ("the recommended parameters lost on the held-out bars", *reasons))
     if luck >= PAPER_BELOW:
         return Verdict("reject", luck, reasons)
     if luck < DEPLOY_BELOW and held_out.trades < FEW_TRADES:
@@ -131,7 +147,7 @@ def _in_sample_reason(overfitting: Overfitting) -> str:
     assert not isinstance(expected, NotEnough)
     assert not isinstance(overfitting.moments, NotEnough)
     return (
-        f"in sample its Sharpe ratio is {overfitting.moments.sharpe * annual:.2f}; the best of "
+        f"in sample the best Sharpe ratio is {overfitting.moments.sharpe * annual:.2f}; the best of "
         f"{distinct:,.0f} trials without skill{whose} would have about {expected * annual:.2f} (deflated Sharpe "
         f"ratio {deflated:.0%})"
     )
@@ -140,9 +156,9 @@ def _in_sample_reason(overfitting: Overfitting) -> str:
 def _held_out_reason(held_out: HeldOut) -> str:
     shown = f"{held_out.annual_sharpe:.2f}" if isfinite(held_out.annual_sharpe) else "none"
     if isinstance(held_out.psr, NotEnough):
-        return f"held out its Sharpe ratio is {shown}: {held_out.psr}"
+        return f"held out the Sharpe ratio of the recommended parameters is {shown}: {held_out.psr}"
     sure = f"above 0 with {held_out.psr:.0%}"
     if held_out.looks > 1:
         corrected = f"{held_out.psr_after_looks:.0%}"
-        sure += f", as the best of {held_out.looks:,} winners that were shown on these bars {corrected}"
-    return f"held out its Sharpe ratio is {shown} over {held_out.n_bars:,} bars ({sure})"
+        sure += f", as the best of {held_out.looks:,} that these bars judged {corrected}"
+    return f"held out that of the recommended parameters is {shown} over {held_out.n_bars:,} bars ({sure})"

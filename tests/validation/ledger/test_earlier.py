@@ -142,7 +142,7 @@ def test_the_verdict_rests_on_all_tasks_and_says_so(market: Bars) -> None:
     result = run(market, seed=2)
     alone = run(market, seed=2, ledger=False)
     assert "those of 1 earlier search on these data included" in " ".join(result.verdict.reasons)
-    assert "as the best of 2 winners that were shown on these bars" in " ".join(result.verdict.reasons)
+    assert "as the best of 2 that these bars judged" in " ".join(result.verdict.reasons)
     assert result.verdict.luck > alone.verdict.luck
     model = ResultModel.from_json(result.to_json())
     assert model.validation.overfitting["all_tasks"]["searches"] == 1
@@ -289,7 +289,7 @@ def test_a_psr_after_many_looks_is_to_the_power_of_them(found: Validation, looks
     verdict = judge(replace(found.overfitting, deflated_sharpe_2012=0.9), held_out)
     expected = norm.sf((norm.ppf(0.9) + norm.ppf(0.97**looks)) / np.sqrt(2.0))
     assert verdict.luck == pytest.approx(expected, abs=1e-12)
-    assert (f"as the best of {looks} winners" in " ".join(verdict.reasons)) == (looks > 1)
+    assert (f"as the best of {looks} that these bars judged" in " ".join(verdict.reasons)) == (looks > 1)
 
 
 def test_the_power_is_the_chance_of_the_best_of_independent_looks() -> None:

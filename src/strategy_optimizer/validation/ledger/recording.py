@@ -35,18 +35,20 @@ LONGEST = 1.0  # seconds for running them again
 CHUNK_BYTES = 2**25  # of the sums that are made at a time
 
 
-def entry_of(search: FinishedSearch, *, threads: int | None = None) -> Entry:
+def entry_of(search: FinishedSearch, *, shown: int | None = None, threads: int | None = None) -> Entry:
     """Return the entry of a search that has ended.
 
     Parameters
     ----------
     search : FinishedSearch
         With at least one trial.
+    shown : int, optional
+        Row of the trial that is judged by the held-out bars; the winner's by default.
     threads : int, optional
         All cores by default; the entry does not depend on it.
     """
-    best = search.history.best
-    points = search.history.points[[] if best is None else [best]]
+    judged = search.history.best if shown is None else shown
+    points = search.history.points[[] if judged is None else [judged]]
     return _entry(
         search,
         search.bars,
