@@ -14,16 +14,19 @@ import numpy as np
 
 from strategy_optimizer.analysis.importance import Importance, ParameterImportance, value_of
 from strategy_optimizer.analysis.regions import Region, regions_of, separating_region
-from strategy_optimizer.analysis.target import LEAST_EXPLAINED, FloatArray, Target
+from strategy_optimizer.analysis.target import LEAST_EXPLAINED, BoolArray, FloatArray, IntArray, Target
+from strategy_optimizer.optimizer.bayes.candidates import far_apart
 from strategy_optimizer.optimizer.surrogate import Surrogate
 from strategy_optimizer.space import Categorical
 from strategy_optimizer.tasks import TrialHistory
 from strategy_optimizer.validation.statistics import NotEnough
 
 LEAST_TRIALS = 100  # completed ones, before which nothing is said
-GOOD_SHARE = 0.05  # the best trials, of which none lies where a parameter never helped
+GOOD_WITHIN = 0.2  # of the way from the best trial to the middle of the space: better than that is good
 CHANCE = 0.001  # that the good trials avoid a region by luck, below which it is said
 LEAST_BEYOND = 20  # trials in a region of which something is said
+APART = 0.1  # trials that differ by less than this share of the range in every parameter count as one
+MOST_APART = 1000
 PROBES = 400  # untried points of a region that the model is asked about
 HOPE = 1.0  # standard deviations that the model may be too low by
 MATTERS = 0.2  # total index from which a parameter is named as the one that matters most
@@ -184,35 +187,51 @@ def _falls_inside(model: Surrogate, target: Target, j: int, unit: float) -> bool
 
 
 def _never_helped(target: Target) -> Iterator[Insight]:
-    """Name for each parameter the widest range (and every choice) in which no good trial lies."""
+    """Name for each parameter the widest range on either side, and every choice, in which no good trial lies."""
     model = target.model
+    if isinstance(model, NotEnough):
+        return
     gains = target.gains[target.known]
-    good = gains >= np.quantile(gains, 1.0 - GOOD_SHARE)
-    n_tests = sum(len(regions_of(target.space, j)) for j in range(target.space.n_dims))
-    for j in range(target.space.n_dims):
+    level = _good_level(model, target)
+    apart = _apart(target)  # the children of one good trial are no further evidence
+    regions = [regions_of(target.space, j) for j in range(target.space.n_dims)]
+    n_tests = sum(map(len, regions))
+    for j, of_parameter in enumerate(regions):
         values = target.points[target.known, j]
         active = ~np.isnan(values)
-        if not active.any() or isinstance(model, NotEnough):
-            continue
+        counted = apart[active[apart]]
         said: set[str] = set()
-        for region in regions_of(target.space, j):  # the widest first
-            inside = active & region.holds(values)
-            if region.side in said or not _avoided(good[active], inside[active], n_tests):
+        for region in of_parameter:  # the widest first
+            inside = region.holds(values)
+            if region.side in said or (inside & (gains >= level)).any() or inside.sum() < LEAST_BEYOND:
                 continue
-            if not _hopeless(model, target, region, float(gains[good].min())):
+            if _is_luck(gains[counted] >= level, inside[counted], n_tests):
                 continue
-            said.add(region.side)
-            yield _said_of(target, region, gains, inside, active)
+            if _hopeless(model, target, region, level):
+                said.add(region.side)
+                yield _said_of(target, region, gains, inside, active)
 
 
-def _avoided(good: np.ndarray, inside: np.ndarray, n_tests: int) -> bool:
-    """Return whether no good trial lies inside, which is no luck: of so many tests, with the hypergeometric chance."""
+def _apart(target: Target) -> IntArray:
+    """Return which of the known trials, the best first, differ clearly from all better ones."""
+    order = np.argsort(-target.gains[target.known], kind="stable")
+    unit = np.nan_to_num(target.space.to_unit(target.points[target.known[order]]), nan=-1.0)
+    return order[far_apart(unit, APART, MOST_APART)]
+
+
+def _good_level(model: Surrogate, target: Target) -> float:
+    """Return the gain from which a trial is good: not far from the best, beside the middle of the whole space."""
+    middle = float(np.median(model.predict_mean(target.space.sample(PROBES, 0, "sobol"))))
+    best = float(target.gains[target.known].max())
+    return best - GOOD_WITHIN * max(0.0, best - middle)
+
+
+def _is_luck(good: BoolArray, inside: BoolArray, n_tests: int) -> bool:
+    """Return whether good trials may avoid a region by chance: hypergeometric, the best of so many tests."""
     from scipy.stats import hypergeom  # heavy: when used
 
-    n, n_good, n_inside = len(good), int(good.sum()), int(inside.sum())
-    if n_inside < LEAST_BEYOND or n_good == 0 or n - n_inside < LEAST_BEYOND or (good & inside).any():
-        return False
-    return bool(float(hypergeom.pmf(0, n, n_good, n_inside)) * n_tests < CHANCE)
+    chance = float(hypergeom.pmf(0, len(good), int(good.sum()), int(inside.sum())))
+    return chance * n_tests >= CHANCE
 
 
 def _hopeless(model: Surrogate, target: Target, region: Region, good: float) -> bool:
@@ -226,7 +245,7 @@ def _hopeless(model: Surrogate, target: Target, region: Region, good: float) -> 
 
 
 def _said_of(
-    target: Target, region: Region, gains: FloatArray, inside: np.ndarray, active: np.ndarray
+    target: Target, region: Region, gains: FloatArray, inside: BoolArray, active: BoolArray
 ) -> Insight:
     there = target.sign * float(gains[inside].max())
     rest = target.sign * float(gains[active & ~inside].max())

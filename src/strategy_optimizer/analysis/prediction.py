@@ -224,11 +224,11 @@ class CalibratedModel:
         """Return predictions of points (n, d), in the units of the target."""
         mean, deviation = self.surrogate.predict_straight(points)
         group = np.searchsorted(self.edges, deviation)
-        ends = [self._ends(mean, deviation, group, level, target) for level in LEVELS]
+        half, most = (self._ends(mean, deviation, group, level, target) for level in LEVELS)
         low, high = BOUNDS.get(target.name, (-math.inf, math.inf))
         middle = np.clip(target.sign * self.surrogate.restore(mean), low, high)
         return [
-            MetricPrediction(float(value), *(_pair(end, i) for end in ends), self.explained)
+            MetricPrediction(float(value), _pair(half, i), _pair(most, i), self.explained)
             for i, value in enumerate(middle)
         ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -155,7 +156,7 @@ class Surrogate:
         """Return the values (n,) that straightened ones stand for."""
         return self._straightening.invert(np.asarray(straight, np.float64))
 
-    @property
+    @cached_property
     @in_one_thread
     def explained(self) -> float:
         """Share of the variation of the straightened values it knows that it foresees, each from all others.
