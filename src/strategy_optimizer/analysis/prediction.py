@@ -20,8 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from strategy_optimizer.analysis.target import SCORE, FloatArray, IntArray, Target, main_targets, target_of
-from strategy_optimizer.backtest.metrics import METRICS
+from strategy_optimizer.analysis.target import (
+    LEAST_TRIALS,
+    SCORE,
+    FloatArray,
+    IntArray,
+    Target,
+    main_targets,
+    target_of,
+)
 from strategy_optimizer.optimizer.surrogate import Surrogate, fit_surrogate
 from strategy_optimizer.records import Trial
 from strategy_optimizer.tasks import Result, TrialHistory
@@ -194,10 +201,9 @@ class Predictor:
         failed = self.history.states == FAILED
         if not failed.any() or failed.all():
             return float(failed.any())
-        lacking = target_of(self.history, METRICS[0]).lacking
-        return lacking or fit_surrogate(
-            self.history.space, self._points, failed.astype(np.float64), seed=self.seed
-        )
+        if len(failed) < LEAST_TRIALS:
+            return NotEnough("trials", len(failed), LEAST_TRIALS)
+        return fit_surrogate(self.history.space, self._points, failed.astype(np.float64), seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,10 +253,10 @@ def _pair(ends: FloatArray, i: int) -> tuple[float, float]:
 
 def _tails(misses: FloatArray, level: float) -> tuple[float, float]:
     """Return the misses, of sorted ones (k,), between which a further one lies with the probability `level`."""
-    n, tail = len(misses), 0.5 * (1.0 - level)
-    # The k-th of n is exceeded by the next one with the probability 1 - k / (n + 1).
-    lower = misses[max(math.floor(tail * (n + 1)), 1) - 1]
-    upper = misses[min(math.ceil((1.0 - tail) * (n + 1)), n) - 1]
+    n = len(misses)
+    # The next one is below the k-th of n with the probability k / (n + 1).
+    k = max(math.floor(0.5 * (1.0 - level) * (n + 1) + 1e-9), 1)
+    lower, upper = misses[k - 1], misses[n - k]
     return float(lower), float(upper)
 
 
