@@ -23,7 +23,7 @@ from strategy_optimizer.validation.statistics import NotEnough
 
 LEAST_TRIALS = 100  # completed ones, before which nothing is said
 GOOD_WITHIN = 0.2  # of the way from the best trial to the middle of the space: better than that is good
-CHANCE = 0.001  # that the good trials avoid a region by luck, below which it is said
+CHANCE = 0.05  # that good trials avoid some region by luck, below which it is said
 LEAST_BEYOND = 20  # trials in a region of which something is said
 APART = 0.1  # trials that differ by less than this share of the range in every parameter count as one
 MOST_APART = 1000
