@@ -160,9 +160,7 @@ def test_failures_and_where_they_lie() -> None:
 
 def test_failures_of_a_choice() -> None:
     found = failures(lambda unit: (unit[:, 1] > 0.3) & (unit[:, 1] < 0.7), mixed_space())
-    assert (
-        found[0].text == "30 % of the trials failed with no_trades, nearly all of them with stop = fixed"
-    )
+    assert found[0].text == "30 % of the trials failed with no_trades, nearly all of them with stop = fixed"
 
 
 def test_failures_anywhere_are_blamed_on_nothing() -> None:
