@@ -192,7 +192,7 @@ def _never_helped(target: Target) -> Iterator[Insight]:
     if isinstance(model, NotEnough):
         return
     gains = target.gains[target.known]
-    level = _good_level(model, target)
+    level = good_level(model, target)
     apart = _apart(target)  # the children of one good trial are no further evidence
     regions = [regions_of(target.space, j) for j in range(target.space.n_dims)]
     n_tests = sum(map(len, regions))
@@ -219,7 +219,7 @@ def _apart(target: Target) -> IntArray:
     return order[far_apart(unit, APART, MOST_APART)]
 
 
-def _good_level(model: Surrogate, target: Target) -> float:
+def good_level(model: Surrogate, target: Target) -> float:
     """Return the gain from which a trial is good: not far from the best, beside the middle of the whole space."""
     middle = float(np.median(model.predict_mean(target.space.sample(PROBES, 0, "sobol"))))
     best = float(target.gains[target.known].max())
