@@ -13,9 +13,9 @@ from strategy_optimizer.analysis.insights import Insight, find_failures, find_in
 from strategy_optimizer.analysis.prediction import Prediction, Predictor
 from strategy_optimizer.analysis.surfaces import Surface, profile, surface
 from strategy_optimizer.analysis.target import Target, main_targets, target_of
+from strategy_optimizer.plain import plain_fields
 from strategy_optimizer.tasks import Result
 from strategy_optimizer.validation.statistics import NotEnough
-from strategy_optimizer.validation.validate import _plain
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; what there is too little for is ``{"not_enough": text}``."""
-        plain: dict[str, Any] = _plain(self)
-        return plain
+        return plain_fields(self)
 
 
 def analyse(result: Result, at: Sequence[Mapping[str, Any]] = (), *, seed: int = 0) -> Analysis:

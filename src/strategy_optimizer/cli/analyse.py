@@ -14,8 +14,8 @@ from strategy_optimizer.cli.analysis_view import print_analysis, print_compariso
 from strategy_optimizer.cli.arguments import UsageError, parse_fixed
 from strategy_optimizer.cli.exits import DONE
 from strategy_optimizer.models import read_result
+from strategy_optimizer.plain import as_plain
 from strategy_optimizer.tasks import Result
-from strategy_optimizer.validation.validate import _plain
 
 
 def run_analyse(
@@ -31,7 +31,7 @@ def run_analyse(
     if as_json:
         data: dict[str, Any] = found.to_dict()
         if others:
-            data |= {"tasks": _plain(compare_tasks(results)), "optimizers": _plain(optimizers)}
+            data |= {"tasks": as_plain(compare_tasks(results)), "optimizers": as_plain(optimizers)}
         sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
         return DONE
     print_analysis(result, found)
