@@ -36,6 +36,7 @@ LEAST_SEEDS = 6  # with fewer pairs even a clean sweep has a two-sided p-value a
 EXACT_PAIRS = 12  # up to which all signs are tried
 FLIPS = 20_000
 SIGNIFICANT = 0.05
+PROBLEM = ("strategy_digest", "data", "space", "objective", "costs", "rules")  # fields of a result
 
 
 # -- before and after
@@ -310,7 +311,7 @@ def compare_optimizers(results: Sequence[Result]) -> OptimizerComparison:
     if not results:
         raise TaskError("there is nothing to compare: give results of at least one optimizer")
     for other in results[1:]:
-        _check_same(results[0], other, ("strategy_digest", "data", "space", "objective", "costs", "rules"))
+        _check_same(results[0], other, PROBLEM)
     if results[0].pareto_front:
         raise TaskError(
             "optimizers are compared by their best score, which a search for several objectives has not"
@@ -401,17 +402,27 @@ def _adjusted(pairs: Sequence[PairTest]) -> list[PairTest]:
     return found
 
 
+def same_problem(results: Sequence[Result]) -> bool:
+    """Return whether results are of one problem with one objective, so that their optimizers can be compared."""
+    return not results[0].pareto_front and all(
+        _difference(results[0], other, PROBLEM) is None for other in results[1:]
+    )
+
+
 def _check_same(first: Result, second: Result, names: Sequence[str]) -> None:
     """Refuse results that differ in what makes their numbers comparable."""
+    name = _difference(first, second, names)
+    if name is not None:
+        what = {"strategy_digest": "code of the strategy"}.get(name, name)
+        raise TaskError(f"{first.task_id} and {second.task_id} cannot be compared: they differ in the {what}")
+
+
+def _difference(first: Result, second: Result, names: Sequence[str]) -> str | None:
+    """Return the first of these fields in which results differ; of the data which they are, and their division."""
     for name in names:
         mine, theirs = getattr(first, name), getattr(second, name)
         if name == "data":
-            mine, theirs = (
-                (mine.digest, mine.in_sample, mine.held_out),
-                (theirs.digest, theirs.in_sample, theirs.held_out),
-            )
+            mine, theirs = ((data.digest, data.in_sample, data.held_out) for data in (mine, theirs))
         if mine != theirs:
-            what = {"strategy_digest": "code of the strategy"}.get(name, name)
-            raise TaskError(
-                f"{first.task_id} and {second.task_id} cannot be compared: they differ in the {what}"
-            )
+            return name
+    return None

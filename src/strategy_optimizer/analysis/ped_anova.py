@@ -61,12 +61,7 @@ def density(counts: FloatArray, categorical: bool) -> FloatArray:
     """
     n, n_cells = float(counts.sum()), len(counts)
     if categorical:
-        # As many kernels as occupied cells, each with its share of the prior, and the prior itself.
-        occupied = int(np.count_nonzero(counts))
-        share = PRIOR_WEIGHT / (occupied + 1)
-        blurred = (counts + share * n) / (1.0 + share * n_cells)
-        even = PRIOR_WEIGHT / n_cells
-        return np.asarray((blurred + even) / (n + PRIOR_WEIGHT))
+        return np.asarray((counts + PRIOR_WEIGHT / n_cells) / (n + PRIOR_WEIGHT))
     cells = np.flatnonzero(counts).astype(np.float64)
     kernels = _kernels(np.append(cells, (n_cells - 1) / 2.0), _widths(cells, counts), n_cells)
     weights = np.append(counts[counts > 0], PRIOR_WEIGHT)

@@ -2,8 +2,9 @@
 
 A model of the trials predicts a middle and a deviation. How far such predictions miss is measured on trials that the
 model did not know: these are put aside in turn, a fifth at a time, and the interval is made as wide as their misses,
-in deviations, were (cross-conformal prediction [1]_). So it is right about trials like those of the search, whatever
-the model is worth; where no trial is near, the deviation is all there is to widen it.
+in deviations, were (cross-conformal prediction [1]_), among trials of which the model was about as sure. So it is right
+about trials like those of the search, whatever the model is worth; where no trial is near, the deviation is all there
+is to widen it.
 
 References
 ----------
@@ -19,8 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from strategy_optimizer.analysis.target import SCORE, FloatArray, Target, main_targets, target_of
-from strategy_optimizer.backtest.metrics import METRICS
+from strategy_optimizer.analysis.target import (
+    LEAST_TRIALS,
+    SCORE,
+    FloatArray,
+    IntArray,
+    Target,
+    main_targets,
+    target_of,
+)
 from strategy_optimizer.optimizer.surrogate import Surrogate, fit_surrogate
 from strategy_optimizer.records import Trial
 from strategy_optimizer.tasks import Result, TrialHistory
@@ -31,6 +39,7 @@ SHOWN = ("sharpe_ratio", "total_return", "max_drawdown", "win_rate", "trades")
 LEVELS = (0.5, 0.9)
 FOLDS = 5
 MOST_CALIBRATED = 1500  # trials whose misses are measured
+LEAST_IN_GROUP, MOST_GROUPS = 60, 4  # of them, grouped by the model's deviation
 # What a metric cannot leave, whatever a model says.
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "total_return": (-1.0, math.inf),
@@ -192,10 +201,9 @@ class Predictor:
         failed = self.history.states == FAILED
         if not failed.any() or failed.all():
             return float(failed.any())
-        lacking = target_of(self.history, METRICS[0]).lacking
-        return lacking or fit_surrogate(
-            self.history.space, self._points, failed.astype(np.float64), seed=self.seed
-        )
+        if len(failed) < LEAST_TRIALS:
+            return NotEnough("trials", len(failed), LEAST_TRIALS)
+        return fit_surrogate(self.history.space, self._points, failed.astype(np.float64), seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,43 +214,60 @@ class CalibratedModel:
     ----------
     surrogate : Surrogate
         Of the gains: larger is better.
-    misses : array (k,)
-        Signed misses in deviations of trials that it did not know, in rising order.
+    edges : array (g - 1,)
+        Deviations, straightened, that divide the calibrated trials into groups of equal size.
+    misses : list of g arrays
+        Signed misses in deviations of the trials of each group, in rising order, by models that did not know them.
     explained : float
     """
 
     surrogate: Surrogate
-    misses: FloatArray
+    edges: FloatArray
+    misses: list[FloatArray]
     explained: float
 
     def predict(self, points: FloatArray, target: Target) -> list[MetricPrediction]:
         """Return predictions of points (n, d), in the units of the target."""
+        mean, deviation = self.surrogate.predict_straight(points)
+        group = np.searchsorted(self.edges, deviation)
+        half, most = (self._ends(mean, deviation, group, level, target) for level in LEVELS)
         low, high = BOUNDS.get(target.name, (-math.inf, math.inf))
-        ends = [self._ends(points, level) for level in LEVELS]
-        middle = target.sign * self.surrogate.predict_mean(points)
-        found = []
-        for i, value in enumerate(np.clip(middle, low, high).tolist()):
-            half, most = (
-                tuple(np.clip(sorted((target.sign * lower[i], target.sign * upper[i])), low, high).tolist())
-                for lower, upper in ends
-            )
-            found.append(MetricPrediction(value, half, most, self.explained))
-        return found
+        middle = np.clip(target.sign * self.surrogate.restore(mean), low, high)
+        return [
+            MetricPrediction(float(value), _pair(half, i), _pair(most, i), self.explained)
+            for i, value in enumerate(middle)
+        ]
 
-    def _ends(self, points: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-        """Return both ends (n,) of the interval that holds a share `level` of what is measured."""
-        n = len(self.misses)
-        tail = 0.5 * (1.0 - level)
-        # Of n misses the k-th is exceeded by the next one with the chance 1 - k / (n + 1).
-        lower = self.misses[max(math.floor(tail * (n + 1)), 1) - 1]
-        upper = self.misses[min(math.ceil((1.0 - tail) * (n + 1)), n) - 1]
-        return self.surrogate.quantile(points, lower), self.surrogate.quantile(points, upper)
+    def _ends(
+        self, mean: FloatArray, deviation: FloatArray, group: IntArray, level: float, target: Target
+    ) -> FloatArray:
+        """Return both ends (2, n) of the interval that holds a share `level` of what is measured."""
+        widths = np.array([_tails(misses, level) for misses in self.misses])[group]
+        ends = target.sign * self.surrogate.restore(mean[:, None] + widths * deviation[:, None])
+        return np.clip(np.sort(ends, axis=1), *BOUNDS.get(target.name, (-math.inf, math.inf))).T
+
+
+def _pair(ends: FloatArray, i: int) -> tuple[float, float]:
+    return float(ends[0, i]), float(ends[1, i])
+
+
+def _tails(misses: FloatArray, level: float) -> tuple[float, float]:
+    """Return the misses, of sorted ones (k,), between which a further one lies with the probability `level`."""
+    n = len(misses)
+    # The next one is below the k-th of n with the probability k / (n + 1).
+    k = max(math.floor(0.5 * (1.0 - level) * (n + 1) + 1e-9), 1)
+    lower, upper = misses[k - 1], misses[n - k]
+    return float(lower), float(upper)
 
 
 def calibrated(surrogate: Surrogate, target: Target, seed: int = 0) -> CalibratedModel:
-    """Return a surrogate with the misses of models like it on trials that these did not know."""
+    """Return a surrogate with the misses of models like it on trials that these did not know.
+
+    The trials are grouped by their deviation: where the search crowded a model misses by other multiples of it than
+    far from all trials.
+    """
     rows = np.random.default_rng(seed).permutation(target.known)
-    misses = []
+    misses, deviations = [], []
     for fold in range(FOLDS):
         held = rows[fold::FOLDS]
         others = np.setdiff1d(target.known, held)
@@ -250,8 +275,16 @@ def calibrated(surrogate: Surrogate, target: Target, seed: int = 0) -> Calibrate
         most = len(surrogate.rows) * len(others) // len(rows)
         model = surrogate.refitted(target.points[others], target.gains[others], seed=seed, most=most)
         tested = held[: MOST_CALIBRATED // FOLDS]
-        misses.append(model.surprise(target.points[tested], target.gains[tested]))
-    return CalibratedModel(surrogate, np.sort(np.concatenate(misses)), surrogate.explained)
+        mean, deviation = model.predict_straight(target.points[tested])
+        misses.append((model.straighten(target.gains[tested]) - mean) / deviation)
+        deviations.append(deviation)
+    together, width = np.concatenate(misses), np.concatenate(deviations)
+    n_groups = int(np.clip(len(together) // LEAST_IN_GROUP, 1, MOST_GROUPS))
+    edges = np.quantile(width, np.arange(1, n_groups) / n_groups)
+    group = np.searchsorted(edges, width)
+    return CalibratedModel(
+        surrogate, edges, [np.sort(together[group == g]) for g in range(n_groups)], surrogate.explained
+    )
 
 
 def predict(

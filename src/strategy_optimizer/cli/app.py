@@ -247,6 +247,55 @@ def walk_forward(
 
 
 @app.command(
+    short_help="Say what the trials of a search tell.",
+    epilog="\b\nExamples:\n"
+    "  strategy-optimizer optimize momentum --json > result.json\n"
+    "  strategy-optimizer analyse result.json\n"
+    "  strategy-optimizer analyse result.json --at 'lookback_period=60,threshold=0.03'\n"
+    "  strategy-optimizer analyse ga-1.json --compare ga-2.json --compare bo-1.json --compare bo-2.json",
+)
+def analyse(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT.json", help="What `optimize --json` wrote.", show_default=False)
+    ],
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="NAME=VALUE,...",
+            help="Predict these parameters; those left out are the winner's. Several times.",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare",
+            metavar="FILE",
+            help="Another result. Several of one problem, with other optimizers and seeds, are tested in pairs.",
+        ),
+    ] = None,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            "--trials",
+            metavar="FILE",
+            help="What --export wrote of the same search: needed with more than 10,000 trials.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> int:
+    """Say what the trials of a search tell: which parameters matter, what more may be found, what others would do.
+
+    A model of the trials answers for parameters that were not tried, with intervals that held nine of ten trials which
+    it did not know. Where the trials are too few, or say too little, there is no number but the reason.
+    """
+    from strategy_optimizer.cli.analyse import run_analyse
+
+    return run_analyse(result, at or [], compare or [], trials, seed, as_json)
+
+
+@app.command(
     short_help="Check data for errors, and a strategy for look-ahead.",
     epilog="\b\nExamples:\n"
     "  strategy-optimizer check my_strategy.py --data nasdaq\n"

@@ -36,21 +36,23 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def parse_fixed(pairs: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def parse_fixed(
+    pairs: Sequence[str], parameters: Mapping[str, Any], option: str = "--param"
+) -> dict[str, Any]:
     """Return the values of ``NAME=VALUE`` texts, each of the type that its parameter has."""
     fixed: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name or not text:
-            raise UsageError(f"--param '{pair}' cannot be read; expected NAME=VALUE, such as threshold=0.02")
+            raise UsageError(f"{option} '{pair}' cannot be read; expected NAME=VALUE, such as threshold=0.02")
         if name not in parameters:
             known = ", ".join(parameters)
             hint = nearest_name(name, parameters)
             raise SpaceError(
-                f"--param: there is no parameter '{name}'{hint} (known: {known})", parameter=name
+                f"{option}: there is no parameter '{name}'{hint} (known: {known})", parameter=name
             )
         if name in fixed:
-            raise UsageError(f"--param gives '{name}' twice")
+            raise UsageError(f"{option} gives '{name}' twice")
         fixed[name] = _value(text, parameters[name])
     return fixed
 

@@ -53,7 +53,7 @@ class ReadValidation:
         return self.written
 
 
-def read_result(path: str | Path, trials: str | Path | None = None) -> Result:
+def read_result(path: str | Path, trials: str | Path | None = None, *, complete: bool = True) -> Result:
     """Return the result in a JSON file, with its history.
 
     Parameters
@@ -63,6 +63,8 @@ def read_result(path: str | Path, trials: str | Path | None = None) -> Result:
     trials : str or Path, optional
         What ``--export`` wrote of the same search. Needed where the file does not hold all trials, which it does up to
         10,000 of them.
+    complete : bool
+        Whether a file without all its trials is refused; else the history holds those that it has.
 
     Raises
     ------
@@ -85,7 +87,8 @@ def read_result(path: str | Path, trials: str | Path | None = None) -> Result:
         if trials is None
         else read_history(trials, space, objective)
     )
-    _check_complete(history, model, path, trials)
+    if complete:
+        _check_complete(history, model, path, trials)
     return _result(model, history)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -123,7 +124,7 @@ class Surrogate:
         -----
         The deviation holds the roughness of the landscape too, which the model takes for noise.
         """
-        mean, deviation = self._straight(points)
+        mean, deviation = self.predict_straight(points)
         values = self._straightening.invert(mean[:, None] + deviation[:, None] * _NODES)
         means = values @ _WEIGHTS
         return means, np.sqrt(np.maximum((values - means[:, None]) ** 2 @ _WEIGHTS, 0.0))
@@ -134,15 +135,6 @@ class Surrogate:
         features = features_of(self.space, points)
         parts = [self._model.predict_mean(part) for part in _in_parts(features)]
         return self._straightening.invert(self._mean + self._deviation * np.concatenate(parts))
-
-    @in_one_thread
-    def quantile(self, points: ArrayLike, deviations: float) -> FloatArray:
-        """Return the values (n,) that lie so many standard deviations above the middle, or below it if negative.
-
-        In straightened values, so that they reach further to the side of a heavy tail.
-        """
-        mean, deviation = self._straight(points)
-        return self._straightening.invert(mean + deviations * deviation)
 
     @in_one_thread
     def likeness(self, points: ArrayLike, others: ArrayLike) -> FloatArray:
@@ -160,7 +152,11 @@ class Surrogate:
         """Return values (n,) with their heavy tails drawn in, as the model sees them: fit for means and squares."""
         return self._straightening.apply(np.asarray(values, np.float64))
 
-    @property
+    def restore(self, straight: ArrayLike) -> FloatArray:
+        """Return the values (n,) that straightened ones stand for."""
+        return self._straightening.invert(np.asarray(straight, np.float64))
+
+    @cached_property
     @in_one_thread
     def explained(self) -> float:
         """Share of the variation of the straightened values it knows that it foresees, each from all others.
@@ -182,16 +178,11 @@ class Surrogate:
         return _built(self.space, points, values, most, rng, lambda *_: self._model.hyperparameters)
 
     @in_one_thread
-    def surprise(self, points: ArrayLike, values: ArrayLike) -> FloatArray:
-        """Return how many standard deviations (n,) measured values lie above the middle; NaN of failed ones.
+    def predict_straight(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return mean and standard deviation (n,) of what a trial at each point would measure, straightened.
 
-        ``surprise <= w`` says the same as ``values <= quantile(points, w)``.
+        Here the belief is a normal distribution; a heavy tail makes that of `predict` lopsided.
         """
-        mean, deviation = self._straight(points)
-        return (self._straightening.apply(np.asarray(values, np.float64)) - mean) / deviation
-
-    def _straight(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Return mean and standard deviation (n,) of the straightened values."""
         features = features_of(self.space, points)
         parts = [self._model.predict_trial(part) for part in _in_parts(features)]
         mean, deviation = (np.concatenate(column) for column in zip(*parts, strict=True))
