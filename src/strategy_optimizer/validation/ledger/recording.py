@@ -31,7 +31,8 @@ from strategy_optimizer.validation.ledger.months import months_of
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
 from strategy_optimizer.validation.trial_returns import choose_trials, evaluate_periods, trial_sharpes
 
-LONGEST = 1.0  # seconds for running them again
+LONGEST = 1.0  # seconds for running trials again
+MOST_RETURNS = 2**24  # that are made in all: of a million bars fewer trials are kept
 CHUNK_BYTES = 2**25  # of the sums that are made at a time
 
 
@@ -152,7 +153,7 @@ def _sketch(search: FinishedSearch, at_most: int, threads: int | None) -> Sketch
     months, first = np.unique(numbers, return_index=True)
     seconds = float(np.median(search.history.seconds))
     in_time = at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
-    n = min(at_most, in_time, most_sketched(len(months)))
+    n = min(at_most, in_time, most_sketched(len(months)), MOST_RETURNS // (stop - start))
     rows = choose_trials(search, n) if n > 0 else np.empty(0, np.intp)
     if not len(rows):
         return Sketch.none()
