@@ -103,21 +103,27 @@ def run_and_validate(task: OptimizationTask) -> Result:
     """
     try:
         result = task.run()
+        recommendation = None if result.stop_reason == "interrupted" else _recommended(task)
     except BaseException:
         _record(task)
         raise
-    recommendation, threads = None, task.settings.workers
-    if task.settings.validate and task.search is not None and result.stop_reason != "interrupted":
-        if task.sink is not None:
-            task.sink(Validating(len(task.search.history)))
-        recommendation = recommend(task.search, threads=threads)
     earlier = _record(task, recommendation)
     notes = (LEFT_OUT,) if earlier is None else earlier.notes
     result = replace(result, notes=(*result.notes, *notes))
     if recommendation is None or task.search is None:
         return result
+    threads = task.settings.workers
     found = validate_search(task.search, earlier, recommendation=recommendation, threads=threads)
     return replace(result, validation=found)
+
+
+def _recommended(task: OptimizationTask) -> Recommendation | None:
+    """Return what a finished task recommends; None where that is not wanted."""
+    if not task.settings.validate or task.search is None:
+        return None
+    if task.sink is not None:
+        task.sink(Validating(len(task.search.history)))
+    return recommend(task.search, threads=task.settings.workers)
 
 
 def _record(task: OptimizationTask, recommendation: Recommendation | None = None) -> Earlier | None:
