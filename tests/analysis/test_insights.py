@@ -70,6 +70,16 @@ def test_a_choice_that_never_helped() -> None:
     ] == ["stop = none"]
 
 
+def test_choices_that_are_called_like_sides() -> None:
+    space = ParameterSpace("s").add_parameter("x", "continuous", (0.0, 1.0))
+    space.add_parameter("side", "categorical", ["above", "below", "is"])
+    space.add_parameter("y", "continuous", (0.0, 1.0))
+    found = kinds(
+        insights(space, lambda unit: np.where(unit[:, 1] > 0.8, 1.0, -1.0) + 0.1 * unit[:, 0]), "never_helped"
+    )
+    assert {each.text.split(" never")[0] for each in found} >= {"side = above", "side = below"}
+
+
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("crowd", [False, True])
 def test_nothing_is_said_to_never_help_where_all_helps(seed: int, crowd: bool) -> None:

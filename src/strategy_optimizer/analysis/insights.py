@@ -200,15 +200,18 @@ def _never_helped(target: Target) -> Iterator[Insight]:
         values = target.points[target.known, j]
         active = ~np.isnan(values)
         counted = apart[active[apart]]
-        said: set[str] = set()
-        for region in of_parameter:  # the widest first
+        said: set[object] = set()
+        for region in of_parameter:
             inside = region.holds(values)
-            if region.side in said or (inside & (gains >= level)).any() or inside.sum() < LEAST_BEYOND:
+            once = (
+                region.side if region.is_range else region.shown
+            )  # the widest range of a side, every choice
+            if once in said or (inside & (gains >= level)).any() or inside.sum() < LEAST_BEYOND:
                 continue
             if _is_luck(gains[counted] >= level, inside[counted], n_tests):
                 continue
             if _hopeless(model, target, region, level):
-                said.add(region.side)
+                said.add(once)
                 yield _said_of(target, region, gains, inside, active)
 
 

@@ -26,7 +26,7 @@ class Region:
         Of the parameter.
     column : int
     side : str
-        ``above``, ``below``, or the choice as text.
+        ``above``, ``below``, or ``is`` for a choice.
     bound : float
         In natural units, or the index of the choice; itself outside the region, but for a choice.
     shown : object
@@ -49,20 +49,18 @@ class Region:
     def text(self) -> str:
         """The region in words."""
         return (
-            f"{self.name} {self.side} {_plain(self.shown)}"
-            if self.is_range
-            else f"{self.name} = {self.shown}"
+            f"{self.name} {self.side} {_text(self.shown)}" if self.is_range else f"{self.name} = {self.shown}"
         )
 
     @property
     def elsewhere(self) -> str:
         """The rest in words."""
-        return {"above": "at or below", "below": "at or above"}.get(self.side, "without it")
+        return {"above": "at or below", "below": "at or above", "is": "without it"}[self.side]
 
     @property
     def is_range(self) -> bool:
         """Whether it is a range of numbers."""
-        return self.side in ("above", "below")
+        return self.side != "is"
 
     @property
     def numbers(self) -> Mapping[str, Any]:
@@ -89,7 +87,7 @@ class Region:
         return space.unconditional().from_unit(unit)[:, self.column]
 
 
-def _plain(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -100,9 +98,7 @@ def regions_of(space: ParameterSpace, column: int) -> list[Region]:
     if isinstance(parameter, Categorical):
         if len(parameter.choices) < 2:
             return []
-        return [
-            Region(name, column, str(choice), float(i), choice) for i, choice in enumerate(parameter.choices)
-        ]
+        return [Region(name, column, "is", float(i), choice) for i, choice in enumerate(parameter.choices)]
     rows = np.tile(space.to_unit(space.default_values[None]), (CUTS - 1, 1))
     rows[:, column] = np.arange(1, CUTS) / CUTS
     cuts = np.unique(_rounded(parameter, space.unconditional().from_unit(rows)[:, column]))
