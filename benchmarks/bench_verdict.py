@@ -147,6 +147,7 @@ def search(planted: float, market: str, style: str, seed: int) -> dict[str, Any]
         "spa_cash": _number(getattr(overfitting.superior.get("cash"), "p_consistent", None)),
         "sharpe": result.best.in_sample["sharpe_ratio"],
         "sharpe_held_out": held_out.annual_sharpe,
+        "trades_held_out": held_out.trades,
         "seconds": [round(searched, 3), round(time.perf_counter() - start - searched, 3)],
     }
 

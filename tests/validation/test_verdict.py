@@ -62,7 +62,7 @@ def test_the_rule(found: Validation) -> None:
     assert "lost on the held-out bars" in reasons
     decision, reasons = decide(found, 0.999, 0.999, trades=FEW_TRADES - 1.0)
     assert decision == "paper"
-    assert "only 9 trades" in reasons
+    assert "only 4 trades" in reasons
     assert decide(found, 0.999, lacking)[0] == "paper"
     assert decide(found, lacking, 0.999)[0] == "reject"
 

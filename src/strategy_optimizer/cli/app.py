@@ -77,8 +77,8 @@ def _program(
 ) -> None:
     """Find the best parameters of a trading strategy, and see how they do on data they were not chosen on.
 
-    Exit codes: 0 done; 1 the work failed, or `check` found a problem; 2 the call, the data or the strategy is
-    wrong; 130 interrupted by Ctrl-C (what was done is kept).
+    Exit codes: 0 done; 1 the work failed, or `check` or `validate` found a problem; 2 the call, the data or the
+    strategy is wrong; 130 interrupted by Ctrl-C (what was done is kept).
     """
 
 
@@ -293,6 +293,58 @@ def analyse(
     from strategy_optimizer.cli.analyse import run_analyse
 
     return run_analyse(result, at or [], compare or [], trials, seed, as_json)
+
+
+@app.command(
+    short_help="See what one set of parameters stands.",
+    epilog="\b\nExamples:\n"
+    "  strategy-optimizer validate momentum -p lookback_period=20 -p threshold=0.02\n"
+    "  strategy-optimizer optimize ma_cross --data nasdaq --json > result.json\n"
+    "  strategy-optimizer validate ma_cross --data nasdaq --result result.json",
+)
+def validate(
+    strategy: StrategyName,
+    data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
+    start: From = None,
+    end: To = None,
+    repair: Repair = None,
+    param: Param = None,
+    result: Annotated[
+        Path | None,
+        typer.Option(
+            "--result",
+            metavar="FILE",
+            help="Take the recommended parameters of this result, written by `optimize --json`.",
+        ),
+    ] = None,
+    commission: Commission = 0.0005,
+    slippage: Slippage = 0.0002,
+    fixed_fee: FixedFee = 0.0,
+    borrow: Borrow = 0.0,
+    cash: Cash = 100_000.0,
+    fill: Fill = "next_open",
+    replications: Annotated[
+        int,
+        typer.Option(
+            "--replications", parser=whole, metavar="N", help="Backtests on each kind of changed market."
+        ),
+    ] = 100,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Change all that the result of one set of parameters hangs on, and show what is left of it.
+
+    Confidence bands, neighbouring parameters, doubled costs, decisions a bar later, noise, resampled and dropped
+    bars, trades in other orders, and a full look-ahead check. Nothing is searched and nothing chosen, so this counts
+    against no winner. Parameters that are not given take their defaults. Ends with 1 when the signals look ahead.
+    """
+    typed = {**locals(), "json": as_json, "repair": repair or [], "param": param or []}
+    del typed["as_json"]
+    from strategy_optimizer.cli.validate import ValidateOptions, run_validate
+
+    return run_validate(ValidateOptions(**typed))
 
 
 @app.command(

@@ -14,7 +14,7 @@ from strategy_optimizer.validation import run_and_validate
 EVALUATIONS = 5_000
 REQUIRED = "trades >= 30"
 VERDICTS = {
-    "deploy": "The verdict is to deploy it: so much luck, in sample and after, is rarer than 6 in 1,000.",
+    "deploy": "The verdict is to deploy it: so much luck, in sample and after, is rarer than 1 in 100.",
     "paper": "The verdict is to watch it on paper: it may be more than luck, but that is not proven.",
     "reject": (
         "The verdict is to reject it, the usual fate of a winner among thousands: what looked like skill was mostly a "

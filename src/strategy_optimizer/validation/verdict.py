@@ -6,9 +6,9 @@ number of distinct trials and the variance of their Sharpe ratios, over all sear
 ledger knows), and how likely one as good as that of the recommended parameters on the held-out bars is for a strategy
 without skill (one minus their PSR there; where L different parameters have been judged by these bars, one minus the PSR
 to the power of L, Sidak's correction [2]_). Their normal scores are added and divided by the root of two (Stouffer's
-method [1]_); the chance that is left, of so much luck in both, decides: below 0.6 % `deploy`, below 10 % `paper`, else
+method [1]_); the chance that is left, of so much luck in both, decides: below 1 % `deploy`, below 10 % `paper`, else
 `reject`. Whatever that chance, parameters that lost on the held-out bars are rejected, and so is a strategy whose
-signals use bars of the future; without held-out bars, with fewer than ten trades there, or without one of the
+signals use bars of the future; without held-out bars, with fewer than five trades there, or without one of the
 statistics `paper` is the most.
 
 Neither question is enough alone: on markets without an edge the best of a thousand trials had a deflated Sharpe ratio
@@ -37,8 +37,8 @@ from strategy_optimizer.validation.statistics.normal import normal_cdf, normal_q
 
 Decision: TypeAlias = Literal["deploy", "paper", "reject"]
 
-DEPLOY_BELOW, PAPER_BELOW = 0.006, 0.1  # chance of so much luck
-FEW_TRADES = 10  # on the held-out bars
+DEPLOY_BELOW, PAPER_BELOW = 0.01, 0.1  # chance of so much luck
+FEW_TRADES = 5  # on the held-out bars
 SURE = 1e-12  # probabilities are kept this far from 0 and 1
 
 
@@ -131,7 +131,7 @@ def combined_chance(deflated: float, psr: float) -> float:
 def _luck_reason(luck: float) -> str:
     return (
         f"a strategy without skill does as well, in sample after so many trials and held out, in {luck:.2%} of cases "
-        f"(deploy below {DEPLOY_BELOW:.1%}, paper below {PAPER_BELOW:.0%})"
+        f"(deploy below {DEPLOY_BELOW:.0%}, paper below {PAPER_BELOW:.0%})"
     )
 
 
