@@ -46,7 +46,7 @@ def test_on_a_real_history() -> None:
     kept = history_with_rows(history, np.sort(rows[150:]))
     predictor = Predictor(kept)
     for name in ("sharpe_ratio", "max_drawdown"):
-        target, model = predictor.model(name)
+        target, model = predictor.target(name), predictor.model(name)
         assert not isinstance(model, NotEnough)
         values = history.metrics[held, METRICS.index(name)]
         found = model.predict(history.points[held], target)

@@ -12,7 +12,7 @@ from strategy_optimizer.analysis.importance import Importance, analyse_importanc
 from strategy_optimizer.analysis.insights import Insight, find_failures, find_insights
 from strategy_optimizer.analysis.prediction import Prediction, Predictor
 from strategy_optimizer.analysis.surfaces import Surface, profile, surface
-from strategy_optimizer.analysis.target import Target, main_targets, target_of
+from strategy_optimizer.analysis.target import Target, main_targets
 from strategy_optimizer.plain import plain_fields
 from strategy_optimizer.tasks import Result
 from strategy_optimizer.validation.statistics import NotEnough
@@ -81,7 +81,7 @@ def analyse(result: Result, at: Sequence[Mapping[str, Any]] = (), *, seed: int =
     history = result.history
     predictor = Predictor(result, seed=seed)
     predictions = tuple(predictor.predict(params) for params in at)  # a mistake is found before the work
-    targets = [target_of(history, name) for name in main_targets(history)]
+    targets = [predictor.target(name) for name in main_targets(history)]
     importance = {target.name: analyse_importance(target, seed=seed) for target in targets}
     insights = [*find_failures(history)]
     insights += [each for target in targets for each in find_insights(target, importance[target.name])]

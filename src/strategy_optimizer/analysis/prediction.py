@@ -38,7 +38,7 @@ from strategy_optimizer.validation.statistics import NotEnough
 SHOWN = ("sharpe_ratio", "total_return", "max_drawdown", "win_rate", "trades")
 LEVELS = (0.5, 0.9)
 FOLDS = 5
-MOST_CALIBRATED = 1500  # trials whose misses are measured
+MOST_CALIBRATED = 1000  # trials whose misses are measured
 LEAST_IN_GROUP, MOST_GROUPS = 60, 4  # of them, grouped by the model's deviation
 # What a metric cannot leave, whatever a model says.
 BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -126,7 +126,8 @@ class Predictor:
         self.seed = seed
         self._points = self.history.points
         self._keys = self.history.space.keys(self._points)
-        self._models: dict[str, tuple[Target, CalibratedModel | NotEnough]] = {}
+        self._targets: dict[str, Target] = {}
+        self._models: dict[str, CalibratedModel | NotEnough] = {}
         self._failure: Surrogate | float | NotEnough | None = None
 
     @property
@@ -170,22 +171,28 @@ class Predictor:
         return self.history[int(rows[0])] if len(rows) else None
 
     def _metric(self, name: str, point: FloatArray, measured: Trial | None) -> MetricPrediction | NotEnough:
-        target, model = self.model(name)
+        target = self.target(name)
         if measured is not None and measured.state == "completed":
             value = measured.score if name == SCORE else measured.metrics[name]
             if math.isfinite(value):
                 return MetricPrediction(value, (value, value), (value, value), 1.0)
+        model = self.model(name)
         return model if isinstance(model, NotEnough) else model.predict(point, target)[0]
 
-    def model(self, name: str) -> tuple[Target, CalibratedModel | NotEnough]:
-        """Return what is predicted of a metric or the score, and its calibrated model."""
+    def target(self, name: str) -> Target:
+        """Return what is predicted of a metric or the score."""
+        if name not in self._targets:
+            self._targets[name] = target_of(self.history, name)
+        return self._targets[name]
+
+    def model(self, name: str) -> CalibratedModel | NotEnough:
+        """Return the calibrated model of a metric or the score."""
         if name not in self._models:
-            target = target_of(self.history, name)
+            target = self.target(name)
             surrogate = target.surrogate
-            model = (
+            self._models[name] = (
                 surrogate if isinstance(surrogate, NotEnough) else calibrated(surrogate, target, self.seed)
             )
-            self._models[name] = (target, model)
         return self._models[name]
 
     def _chance_of_failure(self, point: FloatArray, measured: Trial | None) -> float | NotEnough:

@@ -29,6 +29,7 @@ from strategy_optimizer.threads import in_one_thread
 
 LEAST_VALUES = 5  # the fewest that a surrogate is fitted to
 MOST_POINTS = 768  # that a surrogate knows: its time grows with their cube
+MOST_SEARCHED = 4000  # points among which those far from all others are looked for
 FIT_POINTS = 256  # of them its length scales are fitted to
 SOFT = 2.0  # spreads from the median where a tail begins
 _AT_ONCE = 4096  # points that are predicted together
@@ -292,6 +293,8 @@ def _chosen(
     drawn = n_each + rng.choice(n - n_each, n_each, replace=False)
     order = np.concatenate([order[:n_each], order[drawn], np.delete(order, np.r_[:n_each, drawn])])
     taken, others = order[: 2 * n_each], order[2 * n_each :]
+    if len(others) > MOST_SEARCHED:
+        others = rng.choice(others, MOST_SEARCHED, replace=False)
     far = farthest(features[others], features[taken], categorical, most - len(taken))
     return np.sort(np.concatenate([taken, others[far]]))
 
