@@ -8,7 +8,7 @@ LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers search-peers lint types imports format bench lock clean check
+.PHONY: help install run test test-peers search-peers lint types imports format bench evidence lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_ledger.py > benchmarks/results/ledger.md
 	$(BIN)/python benchmarks/bench_robustness.py
 	$(BIN)/python benchmarks/bench_optimizer_quality.py > benchmarks/results/optimizer_quality.md
+
+evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
+	$(BIN)/python tests/reference/evidence.py
 
 lock:  ## resolve the requirements anew, with hashes and without addresses (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt

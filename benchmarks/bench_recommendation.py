@@ -54,24 +54,29 @@ def main() -> None:
     parser.add_argument("--eurusd", type=Path)
     parser.add_argument("--optimizer", default="auto")
     parser.add_argument("--evaluations", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=3, help="searches of each window")
     parser.add_argument("--out", type=Path, default=RESULTS / "recommendation.jsonl")
     parser.add_argument("--report", action="store_true", help="only write the report on the rows of --out")
     options = parser.parse_args()
     if not options.report:
         sources = {"sp500": "sp500", "nasdaq": "nasdaq", "GOOG": options.goog, "EURUSD": options.eurusd}
         with options.out.open("w") as file:
-            for name, source in sources.items():
-                if source is not None:
-                    for row in windows(name, load_bars(source), options.optimizer, options.evaluations):
-                        file.write(json.dumps(row) + "\n")
-                        file.flush()
+            for seed in range(options.seeds):
+                for name, source in sources.items():
+                    if source is not None:
+                        search = (options.optimizer, options.evaluations, seed)
+                        for row in windows(name, load_bars(source), *search):
+                            file.write(json.dumps(row) + "\n")
+                            file.flush()
     rows = [json.loads(line) for line in options.out.read_text().splitlines()]
     text = report(rows, options.optimizer, options.evaluations)
     options.out.with_suffix(".md").write_text(text)
     print(text)
 
 
-def windows(name: str, bars: Bars, optimizer: str, evaluations: int) -> Iterator[dict[str, object]]:
+def windows(
+    name: str, bars: Bars, optimizer: str, evaluations: int, seed: int
+) -> Iterator[dict[str, object]]:
     """Yield what each choice earned after each window of all strategies."""
     train, test, costs = DATA[name]
     lengths = read_lengths(bars, train=train, test=test, step=None, purge="0", anchored=False)
@@ -84,6 +89,7 @@ def windows(name: str, bars: Bars, optimizer: str, evaluations: int) -> Iterator
             holdout=0.0,
             evaluations=evaluations,
             costs=costs,
+            seed=seed,
             workers=1,
             **settings,
         )
@@ -93,7 +99,7 @@ def windows(name: str, bars: Bars, optimizer: str, evaluations: int) -> Iterator
                 continue
             day = str(np.datetime64(int(bars.timestamp[window.test.start]), "ns"))[:10]
             years = len(window.test) / bars.periods_per_year
-            row = {"data": name, "strategy": strategy, "test": day, "years": round(years, 4)}
+            row = {"data": name, "strategy": strategy, "test": day, "years": round(years, 4), "seed": seed}
             yield row | _earned(search, bars, window.test)
         print(name, strategy, flush=True)
 
@@ -125,10 +131,15 @@ def _earned(search: FinishedSearch, bars: Bars, test: range) -> dict[str, float]
 
 def report(rows: list[dict[str, object]], optimizer: str, evaluations: int) -> str:
     """Return the tables."""
+    n_seeds = len({row["seed"] for row in rows})
+    rows = mean_over_seeds(rows)
     lines = [
         "# Recommended parameters against the best in sample",
         "",
-        f"{len(rows)} windows, `{optimizer}` with {evaluations:,} trials in each; {machine_line()}.",
+        "    .venv/bin/python benchmarks/bench_recommendation.py --goog GOOG.csv --eurusd EURUSD.csv",
+        "",
+        f"{len(rows)} windows, {n_seeds} searches of each by `{optimizer}` with {evaluations:,} trials, whose",
+        f"Sharpe ratios are averaged; {machine_line()}.",
         "",
         "Mean annual Sharpe ratio on the bars that follow, and the difference from the best in sample with its error",
         "(clustered by calendar year) and its t-statistic. Windows are of different length: the second table weighs",
@@ -146,6 +157,17 @@ def report(rows: list[dict[str, object]], optimizer: str, evaluations: int) -> s
         "Quantiles of that difference: " + _quantiles(rows),
     ]
     return "\n".join(lines) + "\n"
+
+
+def mean_over_seeds(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return one row a window: the mean of its searches."""
+    by_window: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for row in rows:
+        by_window.setdefault((row["data"], row["strategy"], row["test"]), []).append(row)
+    return [
+        group[0] | {name: float(np.mean([row[name] for row in group])) for name in CHOICES}  # type: ignore[misc]
+        for group in by_window.values()
+    ]
 
 
 def _table(rows: list[dict[str, object]], weight) -> list[str]:  # type: ignore[no-untyped-def]

@@ -6,8 +6,9 @@ of it, a Gaussian process, says what each trial is worth given its neighbours. A
 score, those that may win, the one believed to be the steadiest begins a region of the parameter space: all that the
 surrogate thinks like it, with a correlation above one half. The steadiest of the others begins the next, up to eight.
 Around each of these about seventy neighbours are run: single steps, 5 % and 10 % of each range, every other choice, and
-a box of 10 %. The one with the highest mean steadiness, of itself and its neighbours, is recommended. Held-out bars
-take no part: what each would have earned there is shown beside the best trial in sample and the default parameters.
+a box of 10 %. The one with the highest mean steadiness, of itself and its neighbours, is recommended, unless the best
+trial in sample has a higher one. Held-out bars take no part: what each would have earned there is shown beside the best
+trial in sample and the default parameters.
 
 `benchmarks/bench_recommendation.py` compares this with the best trial in sample, window after window.
 """
@@ -84,7 +85,8 @@ class Recommendation:
     reason : str
         Why these, in a sentence.
     regions : tuple of Contender
-        The steadiest trial of each region of the parameter space, the recommended one first.
+        The steadiest trial of each region of the parameter space, the recommended one first; the in-sample best
+        is among them where it is one of these.
     best : Contender
         The in-sample best.
     defaults : Contender or None
@@ -129,8 +131,10 @@ def recommend(search: FinishedSearch, *, threads: int | None = None) -> Recommen
     ]
     known = np.array([each.plateau for each in found[: len(rows)]])
     ranks = np.argsort(-np.where(np.isnan(known), beliefs - 1e9, known), kind="stable")
-    regions = tuple(found[i] for i in ranks)
     best = found[len(rows)]
+    regions = tuple(found[i] for i in ranks)
+    if best.plateau > regions[0].plateau:
+        regions = (best, *(region for region in regions if region.trial != best.trial))
     return Recommendation(
         parameters=regions[0].parameters,
         trial=int(regions[0].trial or 0),
