@@ -222,9 +222,10 @@ def _measure_time(path: Path) -> None:
 
     begin = time.perf_counter()
     result = read_result(path, path.with_suffix(".parquet") if int(path.stem) > 10_000 else None)
-    read = time.perf_counter()
+    read, used = time.perf_counter(), time.process_time()
     analyse(result, [{**result.default_parameters, "lookback_period": 60}])
-    print(f"{read - begin:.1f} | {time.perf_counter() - read:.1f} | {peak_megabytes():.0f}")
+    taken, used = time.perf_counter() - read, time.process_time() - used
+    print(f"{read - begin:.1f} | {taken:.1f} | {used:.1f} | {peak_megabytes():.0f}")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,13 @@ def test_a_trial_of_the_same_parameters_is_returned_as_measured() -> None:
     assert found.failure == 0.0
 
 
+def test_the_score_of_one_metric_shares_its_model() -> None:
+    space = cube(2)
+    predictor = Predictor(history_with(space, space.sample(80, 1), rough))
+    assert predictor.model("score") is predictor.model("sharpe_ratio")
+    assert predictor.model("score") is not predictor.model("max_drawdown")
+
+
 def test_failures_are_foreseen() -> None:
     space = cube(2)
     points = space.sample(300, 1)

@@ -22,7 +22,7 @@ from strategy_optimizer.space import Categorical, ParameterSpace
 from strategy_optimizer.space.columns import CATEGORICAL
 from strategy_optimizer.validation.statistics import NotEnough
 
-RESAMPLINGS = 50  # for the bands of what is said of the trials alone
+RESAMPLINGS = 40  # for the bands of what is said of the trials alone
 SHUFFLES = 5  # of each parameter for the permutation importance
 MOST_TRIALS = 4000  # that the measures of the trials alone look at
 MOST_PERMUTED = 1000  # trials that the model is asked about with a parameter shuffled

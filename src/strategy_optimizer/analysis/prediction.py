@@ -189,11 +189,15 @@ class Predictor:
         """Return the calibrated model of a metric or the score."""
         if name not in self._models:
             target = self.target(name)
-            surrogate = target.surrogate
-            self._models[name] = (
-                surrogate if isinstance(surrogate, NotEnough) else calibrated(surrogate, target, self.seed)
-            )
+            # The score of a search for one metric is that metric.
+            same = (other for other in self._models if _are_same(self.target(other), target))
+            twin = next(same, None)
+            self._models[name] = self._calibrated(target) if twin is None else self._models[twin]
         return self._models[name]
+
+    def _calibrated(self, target: Target) -> CalibratedModel | NotEnough:
+        surrogate = target.surrogate
+        return surrogate if isinstance(surrogate, NotEnough) else calibrated(surrogate, target, self.seed)
 
     def _chance_of_failure(self, point: FloatArray, measured: Trial | None) -> float | NotEnough:
         if measured is not None:
@@ -211,6 +215,10 @@ class Predictor:
         if len(failed) < LEAST_TRIALS:
             return NotEnough("trials", len(failed), LEAST_TRIALS)
         return fit_surrogate(self.history.space, self._points, failed.astype(np.float64), seed=self.seed)
+
+
+def _are_same(first: Target, second: Target) -> bool:
+    return first.minimized == second.minimized and np.array_equal(first.values, second.values, equal_nan=True)
 
 
 @dataclass(frozen=True, eq=False)
