@@ -14,12 +14,15 @@ TEXT = (Path(__file__).parents[2] / "docs" / "validation.md").read_text(encoding
 SAID_ELSEWHERE = {"n_trials", "distinct", "counts", "moments", "trials_variance", "expected_best_sharpe"}
 
 
-def test_the_example_runs() -> None:
-    ((code, expected),) = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", TEXT, re.DOTALL)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(code, {})
-    assert printed.getvalue() == expected
+def test_the_examples_run() -> None:
+    examples = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", TEXT, re.DOTALL)
+    assert len(examples) == 2
+    names: dict[str, object] = {}
+    for code, expected in examples:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, names)
+        assert printed.getvalue() == expected
 
 
 def test_every_statistic_is_explained() -> None:
