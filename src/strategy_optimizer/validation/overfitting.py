@@ -53,10 +53,10 @@ FloatArray = NDArray[np.float64]
 Number: TypeAlias = "float | NotEnough"
 
 PERIOD_BARS = 5  # a week of daily bars
-MOST_PERIODS = 1000
+MOST_PERIODS = 500
 CONTROL_TRIALS = 512  # of the space-filling sample
 MOST_TRIALS = 2000  # that are run again for their returns
-CLUSTERED_TRIALS = 300
+CLUSTERED_TRIALS = 200
 REPLICATIONS = 500  # of the bootstraps
 
 
