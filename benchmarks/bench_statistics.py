@@ -4,9 +4,9 @@
 
 PBO: N trials, 16 blocks, 12,870 splits. SPA: T = 1,250 returns, 1,000 replications of the stationary bootstrap, beside
 arch with the same benchmark, block length and seed (its p-values are the same). Each case is a fresh process; the
-fastest of three runs counts, arch runs once. Whole validation: of a search of sp500, 5,031 bars, momentum, by the genetic
-algorithm: recommendation, statistics, held-out record, look-ahead, verdict. Size: markets of 20 models without skill, of unequal risks, with a part in
-common and a moving average, tested at 5 %.
+fastest of three runs counts, arch runs once. Whole validation: of a search of sp500, 5,031 bars, momentum, by the
+genetic algorithm: recommendation, statistics, held-out record, look-ahead, verdict. Size: markets of 20 models without
+skill, of unequal risks, with a part in common and a moving average, tested at 5 %.
 """
 
 from __future__ import annotations

@@ -201,6 +201,14 @@ def walk_forward(
     anchored: Annotated[
         bool, typer.Option("--anchored", help="The past always begins at the first bar, and grows.")
     ] = False,
+    choose: Annotated[
+        str,
+        typer.Option(
+            "--choose",
+            metavar="WHICH",
+            help="Trade the recommended parameters of each search, or its best ones: recommended | best.",
+        ),
+    ] = "recommended",
     matrix: Annotated[
         bool,
         typer.Option(

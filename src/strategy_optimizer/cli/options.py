@@ -77,4 +77,5 @@ class WalkForwardOptions(SearchOptions):
     step: str | None
     purge: str
     anchored: bool
+    choose: Any
     matrix: bool

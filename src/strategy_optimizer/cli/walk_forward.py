@@ -69,6 +69,7 @@ def _run(options: WalkForwardOptions, display: WindowsDisplay) -> WalkForward | 
         "data": load_named_bars(options.data, options.start, options.end, options.repair),
         "anchored": options.anchored,
         "purge": options.purge,
+        "choose": options.choose,
         "progress": display,
     }
     if options.matrix:

@@ -47,6 +47,7 @@ def _heading(found: WalkForward) -> list[tuple[str, str]]:
     return [
         ("windows", f"{len(found.windows):,}: searched {past}, tested {lengths.test:,} bars{apart}{purge}"),
         ("tested", f"{len(found.out_of_sample.returns):,} bars, {found.dates[0]} to {found.dates[1]}"),
+        ("traded", "the recommended parameters" if found.choose == "recommended" else "the best in sample"),
         ("score", score_text_of(found.objective)),
         ("costs", costs_text(found.costs)),
         (

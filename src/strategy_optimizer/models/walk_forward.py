@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from strategy_optimizer.models.base import Model, Number, Value
 from strategy_optimizer.models.result import PerformanceModel
-from strategy_optimizer.validation.walkforward import WalkForward, WalkForwardMatrix
+from strategy_optimizer.validation.walkforward import Choosing, WalkForward, WalkForwardMatrix
 
 
 class NotEnoughModel(Model):
@@ -71,6 +71,7 @@ class _AboutModel(Model):
     data_name: str
     data_digest: str
     dates: tuple[str, str]
+    choose: Choosing
     planned: int
     buy_and_hold: TrackRecordModel
     optimizer: dict[str, Any]

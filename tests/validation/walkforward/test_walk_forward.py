@@ -64,7 +64,9 @@ def test_bars_after_a_window_change_nothing_of_it(nasdaq) -> None:
 @pytest.mark.parametrize("optimizer", ["random", "ga", "auto"])
 def test_a_window_is_optimize_on_its_training_bars(nasdaq, optimizer) -> None:
     bars = nasdaq.slice(0, 900)
-    found = walk_forward("momentum", bars, optimizer, train=400, test=200, evaluations=60, seed=5)
+    found = walk_forward(
+        "momentum", bars, optimizer, train=400, test=200, choose="best", evaluations=60, seed=5
+    )
     for window in found.windows[:2]:
         train = bars.slice(window.train.start, window.train.stop)
         single = optimize("momentum", train, optimizer, evaluations=60, seed=window.seed, holdout=0)
@@ -73,6 +75,23 @@ def test_a_window_is_optimize_on_its_training_bars(nasdaq, optimizer) -> None:
         assert window.score == single.best_score
         assert window.in_sample == {k: v for k, v in single.best.in_sample.items() if k != "composite_score"}
         assert window.trials == 60
+
+
+def test_a_window_trades_what_its_search_recommends(nasdaq) -> None:
+    bars = nasdaq.slice(0, 900)
+    found = walk_forward("momentum", bars, "ga", train=400, test=200, evaluations=60, seed=5)
+    assert found.choose == "recommended"
+    for window in found.windows:
+        train = bars.slice(window.train.start, window.train.stop)
+        single = optimize("momentum", train, "ga", evaluations=60, seed=window.seed, holdout=0)
+        assert window.parameters == single.recommended_parameters
+        first = single.validation.recommendation.regions[0]  # type: ignore[union-attr]
+        assert window.in_sample["sharpe_ratio"] == first.performance.in_sample["sharpe_ratio"]
+
+
+def test_an_unknown_choice_is_refused(nasdaq) -> None:
+    with pytest.raises(TaskError, match="choose is 'first'; expected 'recommended' or 'best'"):
+        walk_forward("momentum", nasdaq, train="3y", test="1y", choose="first", **QUICK)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("optimizer", ["ga", "auto"])
@@ -116,7 +135,7 @@ def test_overlapping_tests_count_once(nasdaq) -> None:
 
 
 def test_efficiency_is_the_ratio_of_annual_returns(nasdaq) -> None:
-    found = walk_forward("momentum", nasdaq.slice(0, 2000), train="2y", test="1y", **QUICK)
+    found = walk_forward("momentum", nasdaq.slice(0, 2000), train="2y", test="1y", choose="best", **QUICK)
     for window in found.windows:
         expected = window.out_of_sample["annual_return"] / window.in_sample["annual_return"]
         assert window.efficiency == expected

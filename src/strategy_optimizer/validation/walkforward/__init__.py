@@ -7,12 +7,13 @@ from strategy_optimizer.validation.walkforward.matrix import (
     walk_forward_matrix,
 )
 from strategy_optimizer.validation.walkforward.progress import WindowsProgress
-from strategy_optimizer.validation.walkforward.result import WalkForward, WindowResult
+from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward, WindowResult
 from strategy_optimizer.validation.walkforward.stability import ParameterStability
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
 from strategy_optimizer.validation.walkforward.walk_forward import walk_forward
 
 __all__ = [
+    "Choosing",
     "Length",
     "Lengths",
     "MatrixCell",

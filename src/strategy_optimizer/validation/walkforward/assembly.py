@@ -24,7 +24,7 @@ from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.walkforward.choices import Choice
 from strategy_optimizer.validation.walkforward.lengths import Lengths, stitched_parts
 from strategy_optimizer.validation.walkforward.notes import write_notes
-from strategy_optimizer.validation.walkforward.result import WalkForward, WindowResult
+from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward, WindowResult
 from strategy_optimizer.validation.walkforward.stability import parameter_stability
 from strategy_optimizer.validation.walkforward.track_record import (
     TrackRecord,
@@ -43,6 +43,7 @@ def assemble(
     windows: Sequence[Window],
     choices: Mapping[range, Choice],
     *,
+    choose: Choosing,
     planned: int,
     seconds: float,
 ) -> WalkForward:
@@ -66,6 +67,7 @@ def assemble(
         dates=_dates(bars, range(parts[0].start, parts[-1].stop)),
         lengths=lengths,
         windows=tuple(results),
+        choose=choose,
         planned=planned,
         out_of_sample=chosen,
         defaults=_record_of_defaults(task, defaults, parts, bars, rules),

@@ -25,7 +25,9 @@ from strategy_optimizer.records import StopReason
 from strategy_optimizer.tasks import OptimizationTask
 from strategy_optimizer.tasks.strategy_binding import bind_evaluator
 from strategy_optimizer.validation.ledger import SKETCHED, Trials, trials_of
+from strategy_optimizer.validation.recommendation import recommend
 from strategy_optimizer.validation.walkforward.progress import Tracker
+from strategy_optimizer.validation.walkforward.result import CHOOSING, Choosing
 
 TIMED_OPTIMIZERS = ("auto", "ensemble")
 """Those whose choices depend on what a trial takes."""
@@ -44,11 +46,11 @@ class Choice:
     seed : int
         Of this search: `optimize` on these bars with this seed and no hold-out makes the same trials.
     parameters : dict or None
-        The in-sample best; None where no trial was valid.
+        What is traded; None where no trial was valid.
     score : float
         NaN where there is none, and with several objectives.
     in_sample : dict or None
-        Its metrics on the training bars, checked by the reference simulator.
+        Its metrics on the training bars.
     trials : int
     stop_reason : str or None
         None where the search could not begin.
@@ -79,6 +81,8 @@ class WindowSearches:
         Searches at a time; all cores by default.
     tracker : Tracker
         Learns of each trial and search.
+    choose : {"recommended", "best"}
+        Which parameters of a search are traded.
 
     Attributes
     ----------
@@ -86,7 +90,17 @@ class WindowSearches:
         What the ledger keeps of each search that has ended, also before it was done; empty where it is left out.
     """
 
-    def __init__(self, task: OptimizationTask, bars: Bars, workers: int | None, tracker: Tracker) -> None:
+    def __init__(
+        self,
+        task: OptimizationTask,
+        bars: Bars,
+        workers: int | None,
+        tracker: Tracker,
+        choose: Choosing = "recommended",
+    ) -> None:
+        if choose not in CHOOSING:
+            raise TaskError(f"choose is {choose!r}; expected {' or '.join(map(repr, CHOOSING))}")
+        self.choose: Choosing = choose
         self.task = task
         self.bars = bars
         self.workers = workers or available_cores()
@@ -137,7 +151,7 @@ class WindowSearches:
                 return None
             self._running.add(task)
         try:
-            choice = _choose(task, train)
+            choice = _choose(task, train, self.choose)
         finally:
             with self._lock:
                 self._running.discard(task)
@@ -203,7 +217,7 @@ def _timed(function: Any, argument: Any) -> float:
     return time.perf_counter() - begin
 
 
-def _choose(task: OptimizationTask, train: range) -> Choice | None:
+def _choose(task: OptimizationTask, train: range, choose: Choosing) -> Choice | None:
     """Run one search. That nothing could be chosen is an outcome; None when it was stopped."""
     try:
         result = task.run()
@@ -219,13 +233,17 @@ def _choose(task: OptimizationTask, train: range) -> Choice | None:
         return _nothing(task, train, str(error))
     if task.stop_reason == "cancelled":
         return None
-    in_sample = {name: value for name, value in result.best.in_sample.items() if name != "composite_score"}
+    parameters, performance = result.best_parameters, result.best.in_sample
+    if choose == "recommended":
+        assert task.search is not None
+        first = recommend(task.search, threads=task.settings.workers).regions[0]
+        parameters, performance = first.parameters, first.performance.in_sample
     return Choice(
         train,
         task.settings.seed,
-        result.best_parameters,
-        result.best_score,
-        in_sample,
+        parameters,
+        performance["composite_score"],
+        {name: value for name, value in performance.items() if name != "composite_score"},
         len(task.history),
         result.stop_reason,
     )

@@ -28,7 +28,7 @@ from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, p
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recommendation import recommend
 from strategy_optimizer.validation.walkforward.recording import run_recorded
-from strategy_optimizer.validation.walkforward.result import WalkForward
+from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
 from strategy_optimizer.validation.walkforward.walk_forward import first_task, read_lengths
 
@@ -118,6 +118,7 @@ class WalkForwardMatrix:
             "strategy_digest",
             "data_name",
             "data_digest",
+            "choose",
             "optimizer",
             "objective",
             "costs",
@@ -140,6 +141,7 @@ def walk_forward_matrix(
     test: Sequence[Length],
     anchored: bool = False,
     purge: Length = 0,
+    choose: Choosing = "recommended",
     seed: int = 0,
     workers: int | None = None,
     progress: WindowsSink | None = None,
@@ -151,7 +153,7 @@ def walk_forward_matrix(
     ----------
     train, test : sequence of int or str
         Lengths, as for `walk_forward`. The step is the test length.
-    strategy, data, optimizer, anchored, purge, seed, workers, progress, **search
+    strategy, data, optimizer, anchored, purge, choose, seed, workers, progress, **search
         As for `walk_forward`.
 
     Raises
@@ -184,8 +186,8 @@ def walk_forward_matrix(
     task = first_task(strategy, bars, optimizer, shortest, seed=seed, workers=workers, **search)
     trains = list(dict.fromkeys(window.train for windows in plans.values() for window in windows))
     tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
-    choices, ledger_notes = run_recorded(WindowSearches(task, bars, workers, tracker), trains)
-    cells = _cells(task, bars, pairs, plans, choices)
+    choices, ledger_notes = run_recorded(WindowSearches(task, bars, workers, tracker, choose), trains)
+    cells = _cells(task, bars, pairs, plans, choices, choose)
     if not cells:
         raise KeyboardInterrupt
     found = _matrix(cells, len(pairs), choices, seed, time.perf_counter() - started)
@@ -225,13 +227,21 @@ def _cells(
     pairs: Mapping[tuple[str, str], Lengths],
     plans: Mapping[tuple[str, str], tuple[Window, ...]],
     choices: Mapping[range, Choice],
+    choose: Choosing,
 ) -> list[MatrixCell]:
     """Return the cells whose windows are all done: only these are over the same bars."""
     return [
         MatrixCell(
             *labels,
             assemble(
-                task, bars, lengths, plans[labels], choices, planned=len(plans[labels]), seconds=math.nan
+                task,
+                bars,
+                lengths,
+                plans[labels],
+                choices,
+                choose=choose,
+                planned=len(plans[labels]),
+                seconds=math.nan,
             ),
         )
         for labels, lengths in pairs.items()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from strategy_optimizer.plain import as_plain, plain_fields
 from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.walkforward.lengths import Lengths
 from strategy_optimizer.validation.walkforward.stability import ParameterStability
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
+
+Choosing: TypeAlias = Literal["recommended", "best"]
+CHOOSING: tuple[Choosing, ...] = get_args(Choosing)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class WalkForward:
     lengths : Lengths
         Of the windows, in bars.
     windows : tuple of WindowResult
+    choose : {"recommended", "best"}
+        Which parameters of each search are traded.
     planned : int
         Windows that were to be made; more than there are after Ctrl-C.
     out_of_sample : TrackRecord
@@ -100,6 +105,7 @@ class WalkForward:
     dates: tuple[str, str]
     lengths: Lengths
     windows: tuple[WindowResult, ...]
+    choose: Choosing
     planned: int
     out_of_sample: TrackRecord
     defaults: TrackRecord | None

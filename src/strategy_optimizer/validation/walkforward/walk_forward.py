@@ -16,7 +16,7 @@ from strategy_optimizer.validation.walkforward.choices import WindowSearches, wi
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, bars_in, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recording import run_recorded
-from strategy_optimizer.validation.walkforward.result import WalkForward
+from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
 
 NOT_TAKEN: Mapping[str, str] = {
     "seconds": "a limit of time would make the choices depend on the machine; limit the trials with evaluations",
@@ -38,6 +38,7 @@ def walk_forward(
     step: Length | None = None,
     anchored: bool = False,
     purge: Length = 0,
+    choose: Choosing = "recommended",
     seed: int = 0,
     workers: int | None = None,
     progress: WindowsSink | None = None,
@@ -59,6 +60,8 @@ def walk_forward(
         Whether every training window starts at the first bar and grows; otherwise it rolls.
     purge : int or str
         Bars between training and test that belong to neither.
+    choose : {"recommended", "best"}
+        Which parameters of each search are traded: the recommended ones, as a deployment would, or the in-sample best.
     seed : int
         Each window's search draws its own from it and from the place of its training bars.
     workers : int, optional
@@ -105,13 +108,13 @@ def walk_forward(
     task = first_task(strategy, bars, optimizer, windows[0].train, seed=seed, workers=workers, **search)
     trains = [window.train for window in windows]
     tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
-    searches = WindowSearches(task, bars, workers, tracker)
+    searches = WindowSearches(task, bars, workers, tracker, choose)
     choices, ledger_notes = run_recorded(searches, trains)
     done = [window for window in windows if window.train in choices]
     if not done:
         raise KeyboardInterrupt
     seconds = time.perf_counter() - started
-    found = assemble(task, bars, lengths, done, choices, planned=len(windows), seconds=seconds)
+    found = assemble(task, bars, lengths, done, choices, choose=choose, planned=len(windows), seconds=seconds)
     return replace(found, notes=(*found.notes, *ledger_notes))
 
 
