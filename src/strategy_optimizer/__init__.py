@@ -5,15 +5,15 @@ The public names are loaded when they are first used, so that importing the pack
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from strategy_optimizer.lazy import lazy_names
 from strategy_optimizer.version import __version__ as __version__
 
 _HOMES = {
-    "strategy_optimizer.space": ("Categorical", "Continuous", "Discrete", "ParameterSpace"),
-    "strategy_optimizer.market": ("Bars", "check_bars", "load_bars"),
-    "strategy_optimizer.backtest": (
+    "space": ("Categorical", "Continuous", "Discrete", "ParameterSpace"),
+    "market": ("Bars", "check_bars", "load_bars"),
+    "backtest": (
         "CompiledStrategy",
         "Costs",
         "FixedNotional",
@@ -25,14 +25,13 @@ _HOMES = {
         "evaluate_population",
         "simulate_signals",
     ),
-    "strategy_optimizer.strategies": ("get_strategy", "list_strategies"),
-    "strategy_optimizer.optimizer": ("GAOptimizer", "create_optimizer", "restore_optimizer"),
-    "strategy_optimizer.objective": ("ObjectiveFunction", "ParetoObjective"),
-    "strategy_optimizer.tasks": ("Result",),
-    "strategy_optimizer.validation": ("walk_forward", "walk_forward_matrix"),
-    "strategy_optimizer.one_call": ("optimize",),
+    "strategies": ("get_strategy", "list_strategies"),
+    "optimizer": ("GAOptimizer", "create_optimizer", "restore_optimizer"),
+    "objective": ("ObjectiveFunction", "ParetoObjective"),
+    "tasks": ("Result",),
+    "validation": ("walk_forward", "walk_forward_matrix"),
+    "one_call": ("optimize",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from strategy_optimizer.backtest import (
@@ -88,10 +87,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'strategy_optimizer' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,9 @@ It returns data and draws nothing. The names are loaded when they are first used
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from strategy_optimizer.lazy import lazy_names
 
 _HOMES = {
     "analysis": ("Analysis", "analyse"),
@@ -25,7 +26,6 @@ _HOMES = {
     "surfaces": ("Surface", "profile", "surface"),
     "target": ("Target", "target_of"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from strategy_optimizer.analysis.analysis import Analysis, analyse
@@ -71,7 +71,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'strategy_optimizer.analysis' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

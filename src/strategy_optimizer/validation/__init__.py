@@ -5,8 +5,9 @@ The names are loaded when they are first used: the statistics below need NumPy a
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from strategy_optimizer.lazy import lazy_names
 
 _HOMES = {
     "held_out": ("HeldOut",),
@@ -17,7 +18,6 @@ _HOMES = {
     "verdict": ("Verdict", "judge"),
     "walkforward": ("WalkForward", "WalkForwardMatrix", "walk_forward", "walk_forward_matrix"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from strategy_optimizer.validation.held_out import HeldOut
@@ -52,7 +52,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'strategy_optimizer.validation' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)
