@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landscapes import crowded, cube, history_with, target_with
+from planted_landscapes import crowded, cube, history_with, target_with
 
 from strategy_optimizer import Result, optimize
 from strategy_optimizer.analysis import Regret, analyse_course, target_of

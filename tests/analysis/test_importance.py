@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landscapes import crowded, cube, ishigami, mixed_space, target_with
+from planted_landscapes import crowded, cube, ishigami, mixed_space, target_with
 
 from strategy_optimizer.analysis import Importance, Target, analyse_importance
 from strategy_optimizer.analysis.importance import MEASURES, Estimate, filled, value_of

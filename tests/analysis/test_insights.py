@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from landscapes import FloatArray, Function, crowded, cube, history_with, mixed_space, target_with
+from planted_landscapes import FloatArray, Function, crowded, cube, history_with, mixed_space, target_with
 
 from strategy_optimizer import ObjectiveFunction, ParameterSpace
 from strategy_optimizer.analysis import Insight, analyse_importance, find_insights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landscapes import crowded, cube, history_with, mixed_space
+from planted_landscapes import crowded, cube, history_with, mixed_space
 
 from strategy_optimizer import ObjectiveFunction, optimize
 from strategy_optimizer.analysis import Predictor, predict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landscapes import ishigami
+from planted_landscapes import ishigami
 
 from strategy_optimizer.analysis.sobol import sobol_indices
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landscapes import cube, mixed_space, target_with
+from planted_landscapes import cube, mixed_space, target_with
 
 from strategy_optimizer import ParameterSpace
 from strategy_optimizer.analysis import Surface, Target, profile, surface

@@ -12,11 +12,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest import PopulationEvaluator, run_backtest
-from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.backtest import run_backtest
+from strategy_optimizer.tasks import FinishedSearch
 from strategy_optimizer.validation.all_tasks import AllTasks, examine_all_tasks
+from strategy_optimizer.validation.control_sample import examine_control_sample
 from strategy_optimizer.validation.ledger import Earlier
-from strategy_optimizer.validation.rivals import rival_returns
 from strategy_optimizer.validation.statistics import (
     LoSharpe,
     MaximumDistribution,
@@ -36,7 +36,6 @@ from strategy_optimizer.validation.statistics import (
     psr_2012,
     psr_h0,
     sharpe_moments,
-    superior_predictive_ability,
     trial_counts,
     trials_sharpe_variance,
     where_known,
@@ -54,7 +53,6 @@ Number: TypeAlias = "float | NotEnough"
 
 PERIOD_BARS = 5  # a week of daily bars
 MOST_PERIODS = 500
-CONTROL_TRIALS = 512  # of the space-filling sample
 MOST_TRIALS = 2000  # that are run again for their returns
 CLUSTERED_TRIALS = 200
 REPLICATIONS = 500  # of the bootstraps
@@ -93,7 +91,7 @@ class Overfitting:
     maximum_p_value : float
         Chance that the best of the resampled trials, none with skill, reaches the winner's Sharpe ratio.
     superior : dict
-        Hansen's test of the resampled trials against each rival: the default parameters, buy-and-hold, cash.
+        Hansen's test of the control sample against each rival: the default parameters, buy-and-hold, cash.
     resampled, control_trials : int
         Trials that were run again, and those of the control sample.
     periods_per_year : float
@@ -158,10 +156,11 @@ def examine_overfitting(
     returns = _winner_returns(search)
     moments = sharpe_moments(returns)
     variance = trials_sharpe_variance(trial_sharpes(search))
-    again = _resampled(search, len(returns), most_trials, threads)
+    n_periods = _n_periods(len(returns))
+    again = _resampled(search, n_periods, most_trials, threads)
     counts = where_known(_counts, again)
     whole = overfitting_probability(blocks, threads=threads)
-    control, n_control = _control_pbo(search, threads)
+    control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
     deflated = _deflated(moments, variance, distinct, counts)
     deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
     expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
@@ -182,11 +181,11 @@ def examine_overfitting(
         lo=lo_sharpe(returns, max(1, round(periods_per_year(search)))),
         pbo=where_known(lambda found: found.pbo, whole),
         loss_probability=where_known(lambda found: found.loss_probability, whole),
-        control_pbo=control,
+        control_pbo=control.pbo,
         maximum_p_value=where_known(_maximum_p_value, again),
-        superior=_superior(search, again),
+        superior=control.superior,
         resampled=0 if isinstance(again, NotEnough) else len(again.rows),
-        control_trials=n_control,
+        control_trials=control.trials,
         periods_per_year=periods_per_year(search),
         all_tasks=None
         if ledger is None
@@ -201,12 +200,18 @@ def _winner_returns(search: FinishedSearch) -> FloatArray:
     return bar_returns(run_backtest(search.bound_strategy, params, search.bars, search.rules).equity)
 
 
+def _n_periods(n_returns: int) -> int | NotEnough:
+    """Return in how many parts the bars are cut for the returns of trials."""
+    n_periods = min(MOST_PERIODS, n_returns // PERIOD_BARS)
+    return n_periods if n_periods >= 2 else NotEnough("returns", n_returns, 2 * PERIOD_BARS)
+
+
 def _resampled(
-    search: FinishedSearch, n_returns: int, most_trials: int, threads: int | None
+    search: FinishedSearch, n_periods: int | NotEnough, most_trials: int, threads: int | None
 ) -> TrialReturns | NotEnough:
-    n_periods, at_most = min(MOST_PERIODS, n_returns // PERIOD_BARS), affordable_trials(search, most_trials)
-    if n_periods < 2:
-        return NotEnough("returns", n_returns, 2 * PERIOD_BARS)
+    at_most = affordable_trials(search, most_trials)
+    if isinstance(n_periods, NotEnough):
+        return n_periods
     if at_most < 2:
         return NotEnough("trials that can be run again in time", at_most, 2)
     return trial_returns(search, n_periods, at_most, threads)
@@ -214,19 +219,6 @@ def _resampled(
 
 def _counts(again: TrialReturns) -> TrialCounts | NotEnough:
     return trial_counts(again.returns.T, most_rows=CLUSTERED_TRIALS)
-
-
-def _control_pbo(search: FinishedSearch, threads: int | None) -> tuple[Number, int]:
-    """Return the PBO of a space-filling sample, and how many trials that has."""
-    n = affordable_trials(search, CONTROL_TRIALS)
-    if n < 2:
-        return NotEnough("trials that can be run in time", n, 2), n
-    points = search.space.sample(n, np.random.default_rng(0), "sobol")
-    engine = PopulationEvaluator(search.bound_strategy, search.bars, search.rules, threads=threads)
-    table = bind_evaluator(engine, search.bound_strategy.space(), search.space).evaluate(points)
-    completed = np.isfinite(table.values[:, 0])
-    found = overfitting_probability(table.blocks[completed], threads=threads)
-    return where_known(lambda whole: whole.pbo, found), n
 
 
 def _deflated(
@@ -266,14 +258,3 @@ def _maximum_p_value(again: TrialReturns) -> Number:
         return float((found.maxima > winner.mean() / deviation).mean()) if deviation > 0.0 else 1.0
 
     return where_known(share, maximum_distribution(again.returns, replications=REPLICATIONS))
-
-
-def _superior(
-    search: FinishedSearch, again: TrialReturns | NotEnough
-) -> dict[str, SuperiorAbility | NotEnough]:
-    if isinstance(again, NotEnough):
-        return {}
-    return {
-        name: superior_predictive_ability(again.returns, returns, replications=REPLICATIONS)
-        for name, returns in rival_returns(search, again.returns.shape[0]).items()
-    }

@@ -1,0 +1,88 @@
+"""Statistics of an even sample of the parameter space, which no search has crowded.
+
+Tests that were made for a fixed set of models are off on the trials of an adaptive search: these crowd around what
+looked good, so on markets without an edge Hansen's test of them was below 5 % in 13 % of 400 searches. Of this sample
+it was in 4 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.backtest import PopulationEvaluator
+from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.validation.rivals import rival_returns
+from strategy_optimizer.validation.statistics import (
+    NotEnough,
+    SuperiorAbility,
+    overfitting_probability,
+    superior_predictive_ability,
+    where_known,
+)
+from strategy_optimizer.validation.trial_returns import affordable_trials, evaluate_periods
+
+FloatArray = NDArray[np.float64]
+Superior: TypeAlias = Mapping[str, SuperiorAbility | NotEnough]
+
+TRIALS = 512
+
+
+@dataclass(frozen=True)
+class ControlSample:
+    """What an even sample says.
+
+    Attributes
+    ----------
+    trials : int
+    pbo : float
+        Probability of backtest overfitting.
+    superior : dict
+        Hansen's test whether any of them beats each rival.
+    """
+
+    trials: int
+    pbo: float | NotEnough
+    superior: Superior
+
+
+def examine_control_sample(
+    search: FinishedSearch, n_periods: int | NotEnough, *, replications: int, threads: int | None
+) -> ControlSample:
+    """Return the statistics of a Sobol sample of the searched space, on the searched bars.
+
+    Parameters
+    ----------
+    search : FinishedSearch
+    n_periods : int
+        Parts of the bars whose returns Hansen's test compares.
+    replications : int
+        Of its bootstrap.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    """
+    n = affordable_trials(search, TRIALS)
+    if n < 2:
+        return ControlSample(n, NotEnough("trials that can be run in time", n, 2), {})
+    points = search.space.sample(n, np.random.default_rng(0), "sobol")
+    engine = PopulationEvaluator(search.bound_strategy, search.bars, search.rules, threads=threads)
+    table = bind_evaluator(engine, search.bound_strategy.space(), search.space).evaluate(points)
+    completed = np.isfinite(table.values[:, 0])
+    found = overfitting_probability(table.blocks[completed], threads=threads)
+    pbo = where_known(lambda whole: whole.pbo, found)
+    if isinstance(n_periods, NotEnough):
+        return ControlSample(n, pbo, {})
+    rules = replace(search.rules, n_blocks=n_periods)
+    returns = evaluate_periods(search, points[completed], rules, threads).T
+    return ControlSample(n, pbo, _superior(search, returns, replications))
+
+
+def _superior(search: FinishedSearch, returns: FloatArray, replications: int) -> Superior:
+    return {
+        name: superior_predictive_ability(returns, theirs, replications=replications)
+        for name, theirs in rival_returns(search, len(returns)).items()
+    }
