@@ -77,7 +77,8 @@ def statistics_texts(validation: Any) -> list[str]:
     tests = [f"{RIVALS[name]} {_chance(_p_value(test))}" for name, test in found.superior.items()]
     if tests:
         texts.append(
-            f"chance that none of those {found.control_trials} is better in sample than {', '.join(tests)} (Hansen's test)"
+            f"chance that none of those {found.control_trials} is better in sample than {', '.join(tests)} (Hansen's "
+            "test)"
         )
     return texts
 
