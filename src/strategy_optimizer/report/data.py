@@ -134,7 +134,7 @@ def _numbers(document: dict[str, Any]) -> dict[str, Any]:
         "buy-and-hold": document["buy_and_hold"],
     }
     if document.get("recommended_parameters") == document["best_parameters"]:
-        del rivals["recommended"]
+        rivals = {"recommended and in-sample best": document["best"], **dict(list(rivals.items())[2:])}
     several = bool(document.get("pareto_front"))
     names = (*(() if several else ("composite_score",)), *_metrics(document))
     return {

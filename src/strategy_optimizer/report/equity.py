@@ -69,7 +69,7 @@ def _accounts(result: Result, material: Material) -> dict[str, Callable[[Window]
     accounts = {"in-sample best": of(result.best_parameters)}
     recommended = result.recommended_parameters
     if recommended == result.best_parameters:
-        accounts = {"recommended (and in-sample best)": of(recommended)}
+        accounts = {"recommended and in-sample best": of(recommended)}
     elif recommended is not None:
         accounts = {"recommended": of(recommended), **accounts}
     return {**accounts, "defaults": of(result.default_parameters, own=True), "buy-and-hold": held}

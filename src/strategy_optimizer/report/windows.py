@@ -12,8 +12,8 @@ from strategy_optimizer.report.equity import DAY, rounded
 from strategy_optimizer.report.material import Material, objective_of, trial_seconds
 from strategy_optimizer.tasks import Result
 from strategy_optimizer.validation import WalkForward, walk_forward
-from strategy_optimizer.validation.ledger import LEFT_OUT
 from strategy_optimizer.validation.walkforward import WindowsProgress
+from strategy_optimizer.validation.walkforward.recording import LEFT_OUT
 
 WINDOWS = 6
 TRAIN_TESTS = 3  # a training window is as long as so many tests

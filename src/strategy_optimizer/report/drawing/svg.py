@@ -68,7 +68,7 @@ def legend(names: Sequence[str], x: float, y: float, width: float, mark: str = "
     """Return a legend that begins a new row where a name would not fit, and its height."""
     parts, left, top = [], x, y
     for i, name in enumerate(names):
-        wide = 34 + LETTER * len(shortened(name, 48))
+        wide = 46 + LETTER * len(shortened(name, 48))
         if left > x and left + wide > x + width:
             left, top = x, top + 18
         if mark == "line":

@@ -9,6 +9,7 @@ from strategy_optimizer.number_texts import metric_text, score_text
 from strategy_optimizer.report.drawing.svg import element, text_of
 
 SCORE = "composite_score"
+LONG = 28  # letters from which a cell of a table may be broken anywhere
 PEOPLE = ("sharpe", "sortino", "calmar")
 
 
@@ -43,13 +44,26 @@ def table(
     rows: Iterable[Sequence[str]],
     *,
     left: Sequence[int] = (0,),
-    caption: str | None = None,
+    groups: Sequence[tuple[str, int]] = (),
     class_: str | None = None,
 ) -> str:
-    """Return a table of plain texts; the columns `left` are words, the others numbers. The first is a row's heading."""
+    """Return a table of plain texts.
+
+    Parameters
+    ----------
+    headings : sequence of str
+    rows : iterable of sequence of str
+        The first text of each is its heading.
+    left : sequence of int
+        The columns of words; the others are numbers.
+    groups : sequence of (str, int)
+        Headings above the headings, and how many columns each one spans.
+    class_ : str, optional
+    """
 
     def cell(kind: str, text: str, column: int, **more: object) -> str:
-        return element(kind, text_of(text), class_=None if column in left else "number", **more)
+        kinds = [*(() if column in left else ("number",)), *(("long",) if len(text) > LONG else ())]
+        return element(kind, text_of(text), class_=" ".join(kinds) or None, **more)
 
     head = "".join(cell("th", text, i, scope="col") for i, text in enumerate(headings))
     body = "".join(
@@ -62,8 +76,9 @@ def table(
         )
         for row in rows
     )
-    named = element("caption", text_of(caption)) if caption else ""
-    whole = element("table", named, element("thead", element("tr", head)), element("tbody", body))
+    above = "".join(element("th", text_of(text), colspan=span, scope="colgroup") for text, span in groups)
+    heads = (element("tr", above) if groups else "") + element("tr", head)
+    whole = element("table", element("thead", heads), element("tbody", body))
     return element("div", whole, class_="table" if class_ is None else f"table {class_}")
 
 

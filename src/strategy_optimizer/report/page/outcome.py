@@ -90,7 +90,7 @@ def numbers_section(data: Mapping[str, Any]) -> str:
 def _numbers_table(data: Mapping[str, Any], metrics: list[str]) -> str:
     columns = data["numbers"]["columns"]
     parts = ["in_sample", *(["held_out"] if any(each["held_out"] for each in columns) else [])]
-    headings = [f"{each['name']}, {part.replace('_', ' ')}" for part in parts for each in columns]
+    groups = [("", 1), *((part.replace("_", " "), len(columns)) for part in parts)]
     rows = [
         [
             name_text(name),
@@ -98,7 +98,8 @@ def _numbers_table(data: Mapping[str, Any], metrics: list[str]) -> str:
         ]
         for name in metrics
     ]
-    return table(["", *headings], rows, class_="wide")
+    headings = ["", *(each["name"] for _ in parts for each in columns)]
+    return table(headings, rows, class_="wide", groups=groups)
 
 
 def equity_section(data: Mapping[str, Any]) -> str:

@@ -118,8 +118,8 @@ def front_part(front: Mapping[str, Any]) -> str:
         groups,
         "Pareto front",
         f"{front['size']:,} trials that no other one beats in every objective, by {name_text(x)} and {name_text(y)}.",
-        x_name=f"{name_text(x)} ({front['directions'][0]})",
-        y_name=f"{name_text(y)} ({front['directions'][1]})",
+        x_name=_axis_name(x, front["directions"][0]),
+        y_name=_axis_name(y, front["directions"][1]),
         x_kind=kind_of(x),
         y_kind=kind_of(y),
     )
@@ -130,6 +130,10 @@ def front_part(front: Mapping[str, Any]) -> str:
     )
     said = f"{front['size']:,} trials that no other one beats in every objective.{more}"
     return subheading("Pareto front") + paragraph(said) + chart(drawn)
+
+
+def _axis_name(metric: str, direction: str) -> str:
+    return f"{name_text(metric)}, {'smaller' if direction == 'minimize' else 'larger'} is better"
 
 
 def kind_of(metric: str) -> Kind:
