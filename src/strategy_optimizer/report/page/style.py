@@ -83,7 +83,7 @@ document.querySelectorAll("svg.hover").forEach(function (svg) {
     };
   }
   function add(name) {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    const made = document.createElementNS(svg.namespaceURI, name);
     svg.appendChild(made);
     return made;
   }
