@@ -30,6 +30,7 @@ _HOMES = {
     "strategy_optimizer.objective": ("ObjectiveFunction", "ParetoObjective"),
     "strategy_optimizer.tasks": ("Result",),
     "strategy_optimizer.validation": ("walk_forward", "walk_forward_matrix"),
+    "strategy_optimizer.report": ("write_report",),
     "strategy_optimizer.one_call": ("optimize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.objective import ObjectiveFunction, ParetoObjective
     from strategy_optimizer.one_call import optimize
     from strategy_optimizer.optimizer import GAOptimizer, create_optimizer, restore_optimizer
+    from strategy_optimizer.report import write_report
     from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
     from strategy_optimizer.strategies import get_strategy, list_strategies
     from strategy_optimizer.tasks import Result
@@ -85,6 +87,7 @@ __all__ = [
     "simulate_signals",
     "walk_forward",
     "walk_forward_matrix",
+    "write_report",
 ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import typer
 
-from strategy_optimizer import Result, load_bars, optimize, run_backtest
+from strategy_optimizer import Bars, Result, load_bars, optimize, run_backtest
 from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.cli.app import app
 from strategy_optimizer.errors import TaskError
@@ -21,7 +21,7 @@ from strategy_optimizer.models import read_result
 from strategy_optimizer.report import Material, find_material, report_data
 from strategy_optimizer.report.decimation import MOST_POINTS, kept_rows
 from strategy_optimizer.report.equity import drawdown, equity_data, growth_of
-from strategy_optimizer.report.windows import AFFORDED, expected_seconds, walk_forward_data
+from strategy_optimizer.report.windows import AFFORDED, expected_seconds, left_to_add, walk_forward_data
 from strategy_optimizer.validation import walk_forward
 from strategy_optimizer.validation.robustness import examine_robustness
 
@@ -161,8 +161,21 @@ def test_a_slow_strategy_gets_a_command_instead(result: Result, material: Materi
     found = walk_forward_data(slow, material)
     assert "would take about 1,200 s" in found["lacking"]
     assert found["command"].startswith(
-        "strategy-optimizer walk-forward momentum --data nasdaq --to 2013-12-31"
+        "strategy-optimizer walk-forward momentum --data nasdaq --from 1999-01-04 --to 2013-12-31"
     )
+
+
+def test_what_the_command_cannot_know_is_said(
+    hostile: tuple[Result, Bars, Any], data: dict[str, Any]
+) -> None:
+    result, bars, strategy = hostile
+    material = find_material(result, strategy, bars)
+    assert isinstance(material, Material)
+    assert [text.split(" in the place")[0] for text in left_to_add(result, material)] == [
+        "the strategy's file or module",
+        "the files of the data",
+    ]
+    assert data["walk_forward"]["to_add"] == []
 
 
 def test_the_command_can_be_parsed(data: dict[str, Any]) -> None:

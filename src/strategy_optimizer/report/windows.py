@@ -7,9 +7,11 @@ from typing import Any
 
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.errors import StrategyOptimizerError
+from strategy_optimizer.market.samples import SAMPLES
 from strategy_optimizer.report.decimation import kept_rows
 from strategy_optimizer.report.equity import DAY, rounded
 from strategy_optimizer.report.material import Material, objective_of, trial_seconds
+from strategy_optimizer.strategies import list_strategies
 from strategy_optimizer.tasks import Result
 from strategy_optimizer.validation import WalkForward, walk_forward
 from strategy_optimizer.validation.walkforward import WindowsProgress
@@ -20,6 +22,7 @@ TRAIN_TESTS = 3  # a training window is as long as so many tests
 MOST_TRIALS = 500  # of each window
 AFFORDED = 20.0  # seconds
 LEAST_TEST = 20  # bars
+MEASURED = ("trial_seconds", "parallel")  # settings that a search finds itself
 
 
 def walk_forward_data(result: Result, material: Material, *, progress: Any = None) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def walk_forward_data(result: Result, material: Material, *, progress: Any = Non
     n = material.in_sample[1] - material.in_sample[0]
     test = n // (WINDOWS + TRAIN_TESTS)
     train, trials = n - WINDOWS * test, min(MOST_TRIALS, max(1, result.counts.trials))
-    command = command_for(result, train, test, trials)
+    command = {"command": command_for(result, train, test, trials), "to_add": left_to_add(result, material)}
     expected = expected_seconds(result, trials)
     if test < LEAST_TEST:
         return {
@@ -36,12 +39,12 @@ def walk_forward_data(result: Result, material: Material, *, progress: Any = Non
         }
     if expected > AFFORDED:
         why = f"{WINDOWS} windows of {trials:,} trials would take about {expected:,.0f} s"
-        return {"lacking": why, "command": command}
+        return {"lacking": why, **command}
     try:
         found = _run(result, material, train, test, trials, progress)
     except StrategyOptimizerError as error:
-        return {"lacking": f"the walk-forward cannot be made: {error}", "command": command}
-    return {"lacking": None, "command": command, "evaluations": trials, **_plain(found, material)}
+        return {"lacking": f"the walk-forward cannot be made: {error}", **command}
+    return {"lacking": None, **command, "evaluations": trials, **_plain(found, material)}
 
 
 def expected_seconds(result: Result, trials: int) -> float:
@@ -50,16 +53,45 @@ def expected_seconds(result: Result, trials: int) -> float:
 
 
 def command_for(result: Result, train: int, test: int, trials: int) -> str:
-    """Return the command line of the same walk-forward; what a file name or an option adds is left to the reader."""
+    """Return the command line of the same walk-forward; `left_to_add` says what it cannot know."""
     parts = ["strategy-optimizer", "walk-forward", result.strategy_name, "--data", result.data.name]
-    parts += ["--to", result.data.in_sample_dates[1], "--train", str(train), "--test", str(test)]
+    parts += [
+        "--from",
+        result.data.first,
+        "--to",
+        result.data.in_sample_dates[1],
+        "--train",
+        str(train),
+        "--test",
+        str(test),
+    ]
     parts += ["-n", str(trials), "--optimizer", str(result.optimizer["name"]), "--seed", str(result.seed)]
     parts += ["-o", ",".join(_weights(result))]
     for text in result.objective.get("constraints", ()):
         parts += ["-r", str(text)]
     for name, value in result.costs.items():
         parts += [f"--{name.replace('_', '-')}", f"{value:g}"]
+    parts += ["--fill", str(result.rules["fill"]), "--cash", f"{result.rules['cash']:.12g}"]
     return shlex.join(parts)
+
+
+def left_to_add(result: Result, material: Material) -> list[str]:
+    """Return what the command line needs beside what a result knows."""
+    own_space = result.history.space.digest == material.strategy.space().digest
+    missing = {
+        "the strategy's file or module in the place of its name": result.strategy_name
+        not in list_strategies(),
+        "the files of the data in the place of their name": result.data.name not in SAMPLES,
+        "the --space, --constraint and --param of the search": not own_space,
+        "the --setting of the search": bool(_own_settings(result)),
+    }
+    return [text for text, holds in missing.items() if holds]
+
+
+def _own_settings(result: Result) -> dict[str, Any]:
+    """Return the settings of the optimizer that were asked for; the others are measured anew."""
+    settings = result.optimizer.get("settings", {})
+    return {name: value for name, value in settings.items() if value is not None and name not in MEASURED}
 
 
 def _weights(result: Result) -> list[str]:
@@ -74,11 +106,6 @@ def _run(
     result: Result, material: Material, train: int, test: int, trials: int, progress: Any
 ) -> WalkForward:
     start, stop = material.in_sample
-    own = {
-        name: value
-        for name, value in result.optimizer.get("settings", {}).items()
-        if value is not None and name not in ("trial_seconds", "parallel")
-    }
     rules = material.rules
     return walk_forward(
         material.strategy,
@@ -96,7 +123,7 @@ def _run(
         reentry=rules.reentry,
         ledger=False,  # a report of a search must not weigh on the same search made again
         progress=progress,
-        **own,
+        **_own_settings(result),
     )
 
 

@@ -188,6 +188,8 @@ def walk_forward_section(data: Mapping[str, Any]) -> str:
     if found is None:
         return section("walk-forward", "Walk-forward", paragraph(without_bars(data)))
     command = element("pre", element("code", text_of(found["command"]))) if found["command"] else ""
+    if found["to_add"]:
+        command += paragraph(f"It needs {' and '.join(found['to_add'])}.", "dim")
     if found["lacking"] is not None:
         hint = "Left out: " + found["lacking"] + ("; this command makes one:" if command else ".")
         return section("walk-forward", "Walk-forward", paragraph(hint), command)
