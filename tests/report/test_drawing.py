@@ -102,6 +102,17 @@ def test_a_scale_holds_its_values_also_when_all_are_equal() -> None:
     assert scale_of([1.0, 10.0, 100.0], 0.0, 100.0, "log").at(10.0) == pytest.approx(50.0)
 
 
+def test_trials_are_counted_in_whole_numbers() -> None:
+    assert [text for _, text in scale_of([1.0, 5.0], 0.0, 100.0, "count").ticks(9)] == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+    ]
+    assert [text for _, text in scale_of([1.0, 5.0], 0.0, 100.0).ticks(9)][1] == "1.5"
+
+
 def test_tick_texts_differ() -> None:
     for values in ([0.00012, 0.00014], [1e12, 2e12], [-0.25, 0.0, 0.25]):
         assert len(set(tick_texts(values))) == len(values)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, TypeVar
 
 import numpy as np
 
 from strategy_optimizer.analysis import (
+    Course,
     Importance,
     Surface,
     Target,
@@ -21,6 +23,7 @@ from strategy_optimizer.analysis import (
 from strategy_optimizer.analysis.importance import value_of
 from strategy_optimizer.analysis.insights import find_failures
 from strategy_optimizer.analysis.target import main_targets
+from strategy_optimizer.number_texts import score_text
 from strategy_optimizer.report.equity import rounded
 from strategy_optimizer.tasks import Result, TrialHistory
 from strategy_optimizer.validation.statistics import NotEnough
@@ -43,12 +46,32 @@ def search_data(result: Result, *, seed: int = 0) -> dict[str, Any]:
         insights += [each.text for each in find_insights(target, found)]
     course = analyse_course(history, result.convergence, target=targets[0])
     return {
-        "convergence": rounded(course) | {"several": history.front is not None},
+        "convergence": rounded(course)
+        | {"several": history.front is not None, "texts": list(course_texts(course))},
         "importance": [_importance(found) for found in importance],
         "surfaces": surfaces_data(targets[0], importance[0], result),
         "insights": insights,
         "front": front_data(result) if history.front is not None else None,
     }
+
+
+def course_texts(course: Course) -> Iterator[str]:
+    """Return sentences on how a search went, and on what a model believes is still to be found."""
+    measures, left = course.measures, course.regret
+    yield f"within 1% of the best at trial {measures.convergence_iteration:,}"
+    if math.isfinite(measures.final_improvement):
+        yield f"the best is {score_text(measures.final_improvement)} above the default parameters"
+    yield f"exploration ratio {measures.exploration_ratio:.0%}: cells of a grid with 10 bins a parameter / trials"
+    if course.reference:
+        yield f"the front's hypervolume is {course.best_so_far[-1]:.4g}"
+    if isinstance(left, NotEnough):
+        yield f"what may still be found is not known: {left}"
+    else:
+        yield (
+            f"by a model of {left.trials:,} trials one more, where it hopes for most, adds {score_text(left.expected)} "
+            f"to the best, and no point is likely to be better by more than {score_text(left.bound)}; it takes what is "
+            "rough for noise, so more may be found"
+        )
 
 
 def _importance(found: Importance) -> dict[str, Any]:

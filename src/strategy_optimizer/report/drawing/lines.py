@@ -37,7 +37,7 @@ def line_chart(
     lines : sequence of mapping
         Each with ``name``, ``x`` and ``y``; a None in ``y`` breaks it.
     title, description : str
-    x_kind, y_kind : {"number", "percent", "log", "date"}
+    x_kind, y_kind : {"number", "percent", "count", "log", "date"}
     x_name, y_name : str
     shaded : (float, float), optional
         A part of the lower axis, named by `shaded_name`.

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal["number", "percent", "log", "date"]
+Kind = Literal["number", "percent", "count", "log", "date"]
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 YEAR, MONTH = 365.2425, 30.436875  # days
 LONG_YEARS = 2.5  # from so many on years are named, not months
@@ -42,6 +42,8 @@ class Scale:
             if self.kind == "log"
             else nice_ticks(self.low, self.high, most)
         )
+        if self.kind == "count":
+            values = [value for value in values if value.is_integer()]
         return list(zip(values, tick_texts(values, self.kind), strict=True))
 
 

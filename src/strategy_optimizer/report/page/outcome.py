@@ -55,13 +55,11 @@ def parameters_table(data: Mapping[str, Any]) -> str:
     rows, columns = data["parameters"], {"best": "in-sample best", "default": "default"}
     if any(row["recommended"] is not None for row in rows):
         columns = {"recommended": "recommended", **columns}
-    return table(
-        ["parameter", *columns.values(), "searched"],
-        [
-            [row["name"], *(value_text(row[key]) for key in columns), searched_text(row["searched"])]
-            for row in rows
-        ],
-    )
+    lines = [
+        [row["name"], *(value_text(row[key]) for key in columns), searched_text(row["searched"])]
+        for row in rows
+    ]
+    return table(["parameter", *columns.values(), "searched"], lines, left=(0, len(columns) + 1))
 
 
 def searched_text(entry: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def convergence_section(data: Mapping[str, Any]) -> str:
     drawn = ""
     if len(known) > 1:
         line = {"name": what, "x": [x for x, _ in known], "y": [y for _, y in known]}
-        kind: Kind = "log" if line["x"][-1] >= LOG_TRIALS else "number"
+        kind: Kind = "log" if line["x"][-1] >= LOG_TRIALS else "count"
         drawn = chart(
             line_chart(
                 [line],
@@ -45,30 +45,11 @@ def convergence_section(data: Mapping[str, Any]) -> str:
                 height=300,
             )
         )
-    front = front_part(data["search"]["front"]) if data["search"]["front"] else ""
-    return section("convergence", "Convergence", drawn, bullets(_sentences(found)), _authors(found), front)
-
-
-def _sentences(found: Mapping[str, Any]) -> list[str]:
-    measures, left = found["measures"], found["regret"]
-    texts = [f"within 1% of the best at trial {measures['convergence_iteration']:,}"]
-    if measures["final_improvement"] is not None:
-        texts.append(f"the best is {score_text(measures['final_improvement'])} above the default parameters")
-    texts.append(
-        f"exploration ratio {share_text(measures['exploration_ratio'], 0)}: distinct cells of a grid with 10 "
-        "bins a parameter over trials"
-    )
-    if (lacking := lacking_of(left)) is not None:
-        texts.append(f"what may still be found is not known: {lacking}")
-    else:
-        texts.append(
-            f"by a model of {left['trials']:,} trials one more, where it hopes for most, adds "
-            f"{score_text(left['expected'])} to the best, and no point is likely to be better by more than "
-            f"{score_text(left['bound'])}; it takes what is rough for noise, so more may be found"
-        )
-    if found["several"] and found["best_so_far"][-1] is None:
+    texts = list(found["texts"])
+    if found["several"] and not known:
         texts.append("the hypervolume is not drawn: it is known for two and three objectives")
-    return texts
+    front = front_part(data["search"]["front"]) if data["search"]["front"] else ""
+    return section("convergence", "Convergence", drawn, bullets(texts), _authors(found), front)
 
 
 def _authors(found: Mapping[str, Any]) -> str:

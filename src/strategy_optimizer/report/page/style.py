@@ -33,7 +33,7 @@ th,td{padding:.3rem .8rem .3rem 0;text-align:left;vertical-align:top;border-bott
 font-weight:400;max-width:26rem;overflow-wrap:break-word}
 thead th{color:var(--dim);font-size:.82rem;vertical-align:bottom}
 .number{text-align:right;white-space:nowrap}
-th[scope=colgroup]{text-align:right;color:var(--fg);border-bottom:0;padding-bottom:0}
+th[scope=colgroup]{text-align:center;color:var(--fg);padding-bottom:0}th[scope=colgroup]:empty{border-bottom:0}
 tbody th{min-width:7.2rem}
 thead .number,.number.long{white-space:normal}.long{overflow-wrap:anywhere;min-width:11rem}
 .words .number{white-space:normal}
