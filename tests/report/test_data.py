@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 import typer
 
-from strategy_optimizer import Bars, Result, load_bars, optimize, run_backtest
+from strategy_optimizer import (
+    Bars,
+    Continuous,
+    Discrete,
+    Result,
+    Signals,
+    Strategy,
+    load_bars,
+    optimize,
+    run_backtest,
+)
 from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.cli.app import app
 from strategy_optimizer.errors import TaskError
@@ -21,6 +31,8 @@ from strategy_optimizer.models import read_result
 from strategy_optimizer.report import Material, find_material, report_data
 from strategy_optimizer.report.decimation import MOST_POINTS, kept_rows
 from strategy_optimizer.report.equity import drawdown, equity_data, growth_of
+from strategy_optimizer.report.page import html_page
+from strategy_optimizer.report.robustness import replications_for
 from strategy_optimizer.report.windows import AFFORDED, expected_seconds, left_to_add, walk_forward_data
 from strategy_optimizer.validation import walk_forward
 from strategy_optimizer.validation.robustness import examine_robustness
@@ -201,6 +213,47 @@ def test_few_trials_without_validation() -> None:
     assert "not enough" in found["search"]["surfaces"]["lacking"]
     assert found["equity"]["held_out_days"] is None
     assert not found["robustness"]["recommended"]
+
+
+class Fussy(Strategy):
+    """Its own defaults are outside of what it can run on."""
+
+    name = "fussy"
+    parameters = {"days": Discrete(2, 40, default=2), "size": Continuous(0.1, 1.0, default=0.5)}
+
+    def warmup(self, p: Any) -> int:
+        return p.days
+
+    def signals(self, bars: Bars) -> Signals:
+        if self.days < 5:
+            raise ValueError("too few days")
+        rise = np.zeros(bars.n_bars)
+        rise[self.days :] = bars.close[self.days :] / bars.close[: -self.days] - 1
+        return Signals(rise > 0.0, rise < 0)
+
+
+def test_what_fails_is_said_and_the_rest_is_there() -> None:
+    space = {"days": {"type": "discrete", "bounds": [5, 40], "default": 10}}
+    result = optimize(
+        Fussy,
+        "nasdaq",
+        space=space,
+        constraints=[lambda p: p["days"] < 30],
+        evaluations=30,
+        costs=Costs(commission=0.5),
+        ledger=False,
+    )
+    found = report_data(result, find_material(result, Fussy), windows=True)
+    assert found["equity"]["failing"] == ["defaults"]
+    assert "reaches the whole price" in found["robustness"]["lacking"]
+    assert found["walk_forward"]["to_add"][0].startswith("the strategy's file")
+    page = html_page(found)
+    assert "fails on them: defaults" in page
+    assert "Not examined: " in page
+
+
+def test_very_many_bars_are_resampled_less_often() -> None:
+    assert [replications_for(n) for n in (3_000, 100_000, 500_000, 10_000_000)] == [1_000, 1_000, 200, 100]
 
 
 # -- a result that was read ----------------------------------------------------------------------------------

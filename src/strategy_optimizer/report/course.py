@@ -159,7 +159,8 @@ def _directions(history: TrialHistory) -> Sequence[str]:
 
 
 def _recommended_trial(result: Result) -> int | None:
-    return None if result.validation is None else result.validation.recommendation.trial
+    found = None if result.validation is None else result.validation.recommendation
+    return None if found is None else int(found.trial)
 
 
 def _spread(items: Sequence[T], most: int) -> list[T]:

@@ -36,7 +36,8 @@ def equity_data(result: Result, material: Material) -> dict[str, Any]:
                 {"name": name, "growth": _line(days, growth), "drawdown": _line(days, drawdown(growth))}
             )
     held_out = None if material.held_out is None else [float(days[material.held_out[0]]), float(days[-1])]
-    return {"lines": lines, "held_out_days": held_out}
+    failing = [name for name, growth in curves.items() if growth is None]
+    return {"lines": lines, "held_out_days": held_out, "failing": failing}
 
 
 def growth_of(run: Callable[[Window], BacktestResult], material: Material) -> FloatArray | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from strategy_optimizer.errors import StrategyOptimizerError
 from strategy_optimizer.report.equity import rounded
 from strategy_optimizer.report.material import Material, trial_seconds
 from strategy_optimizer.tasks import Result
@@ -16,6 +17,8 @@ from strategy_optimizer.validation.statistics import NotEnough
 
 AFFORDED = 15.0  # seconds of backtests
 LEAST_TRIALS, MOST_TRIALS = 13, 100_000
+RESAMPLED_BARS = 100_000_000  # in all replications together
+LEAST_REPLICATIONS, MOST_REPLICATIONS = 100, 1_000
 SHOWN_BANDS = ("total_return", "annual_return", "sharpe_ratio", "calmar_ratio", "max_drawdown", "win_rate")
 PERTURBED = ("sharpe_ratio", "total_return", "max_drawdown")
 QUANTILES = (0.05, 0.5, 0.95)
@@ -28,25 +31,39 @@ def robustness_data(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Return what is left of the recommended parameters when what they hang on is a little different."""
+    """Return what is left of the recommended parameters when what they hang on is a little different.
+
+    Or why that cannot be examined, such as costs of which twice as much would be the whole price.
+    """
     params = result.recommended_parameters or result.best_parameters
     checked = getattr(result.validation, "lookahead", None)
-    found = examine_robustness(
-        material.bound,
-        params,
-        material.bars,
-        material.searched,
-        space=result.history.space,
-        most_trials=_most_trials(trial_seconds(result)),
-        lookahead=checked if isinstance(checked, LookaheadReport) else None,
-        seed=seed,
-        progress=progress,
-    )
-    return {"recommended": result.recommended_parameters is not None, **_plain(found)}
+    replications = replications_for(material.in_sample[1] - material.in_sample[0])
+    try:
+        found = examine_robustness(
+            material.bound,
+            params,
+            material.bars,
+            material.searched,
+            space=result.history.space,
+            replications=replications,
+            most_trials=_most_trials(trial_seconds(result)),
+            lookahead=checked if isinstance(checked, LookaheadReport) else None,
+            seed=seed,
+            progress=progress,
+        )
+    except StrategyOptimizerError as error:
+        return {"lacking": str(error)}
+    recommended = result.recommended_parameters is not None
+    return {"lacking": None, "recommended": recommended, "replications": replications, **_plain(found)}
 
 
 def _most_trials(seconds: float) -> int:
     return int(np.clip(AFFORDED / max(seconds, 1e-9), LEAST_TRIALS, MOST_TRIALS))
+
+
+def replications_for(bars: int) -> int:
+    """Return how often the bars are resampled: 1,000 times, and less often where there are very many."""
+    return int(np.clip(RESAMPLED_BARS // bars, LEAST_REPLICATIONS, MOST_REPLICATIONS))
 
 
 def _plain(found: Robustness) -> dict[str, Any]:

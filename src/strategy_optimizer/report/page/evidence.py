@@ -36,6 +36,8 @@ def robustness_section(data: Mapping[str, Any]) -> str:
     found = data["robustness"]
     if found is None:
         return section("robustness", "Robustness", paragraph(without_bars(data)))
+    if found["lacking"] is not None:
+        return section("robustness", "Robustness", paragraph(f"Not examined: {found['lacking']}."))
     whose = "recommended parameters" if found["recommended"] else "in-sample best"
     said = (
         f"What is left of the {whose}, in sample, when what the result hangs on is a little different: "
@@ -125,7 +127,10 @@ def _bands(found: Mapping[str, Any]) -> str:
         else:
             ends = (number_text(name, band[key]) for key in ("estimate", "lower", "upper"))
             rows.append([name_text(name), *ends, f"{band['level']:.0%} of resampled records lie between"])
-    said = "From resampled bars (trades for the win rate). They do not know that these are the best of many trials."
+    said = (
+        f"From bars (for the win rate trades) resampled {found['replications']:,} times. They do not know that "
+        "these are the best of many trials."
+    )
     return paragraph(said) + table(["", "as it is", "lower", "upper", ""], rows, left=(0, 4))
 
 

@@ -136,7 +136,8 @@ def equity_section(data: Mapping[str, Any]) -> str:
         "One account for each, after all costs. The search saw the bars that are not shaded; where the held-out "
         "bars begin each account starts flat again, as in the numbers above."
     )
-    return section("equity", "Equity and drawdown", paragraph(said), chart(drawn), chart(deep))
+    failing = bullets(f"not drawn, because the strategy fails on them: {name}" for name in found["failing"])
+    return section("equity", "Equity and drawdown", paragraph(said), failing, chart(drawn), chart(deep))
 
 
 def _final(lines: list[dict[str, Any]]) -> str:

@@ -90,7 +90,7 @@ document.querySelectorAll("svg.hover").forEach(function (svg) {
   const x = scale(svg.dataset.x), y = scale(svg.dataset.y), size = svg.viewBox.baseVal;
   const lines = Array.from(svg.querySelectorAll("polyline"), function (line) {
     return {name: line.dataset.name, points: Array.from(line.points)};
-  });
+  }).reverse();
   const cursor = add("line"), read = add("text");
   cursor.setAttribute("class", "cursor");
   read.setAttribute("class", "read");
