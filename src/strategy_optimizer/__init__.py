@@ -30,6 +30,7 @@ _HOMES = {
     "objective": ("ObjectiveFunction", "ParetoObjective"),
     "tasks": ("Result",),
     "validation": ("walk_forward", "walk_forward_matrix"),
+    "report": ("write_report",),
     "one_call": ("optimize",),
 }
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.objective import ObjectiveFunction, ParetoObjective
     from strategy_optimizer.one_call import optimize
     from strategy_optimizer.optimizer import GAOptimizer, create_optimizer, restore_optimizer
+    from strategy_optimizer.report import write_report
     from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
     from strategy_optimizer.strategies import get_strategy, list_strategies
     from strategy_optimizer.tasks import Result
@@ -84,6 +86,7 @@ __all__ = [
     "simulate_signals",
     "walk_forward",
     "walk_forward_matrix",
+    "write_report",
 ]
 
 

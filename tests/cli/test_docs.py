@@ -15,7 +15,7 @@ from strategy_optimizer.cli.app import app
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM = typer.main.get_command(app)
-DOCUMENTS = ("command-line.md", "first-steps.md", "walk-forward.md", "analysis.md")
+DOCUMENTS = ("command-line.md", "first-steps.md", "walk-forward.md", "analysis.md", "report.md")
 COMMANDS = PROGRAM.commands  # type: ignore[attr-defined]
 
 

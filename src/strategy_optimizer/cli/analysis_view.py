@@ -21,6 +21,7 @@ from strategy_optimizer.analysis.convergence import Course
 from strategy_optimizer.analysis.importance import Measure
 from strategy_optimizer.cli.numbers import duration_text, metric_text, score_text, value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
+from strategy_optimizer.report.course import course_texts
 from strategy_optimizer.tasks import Result
 from strategy_optimizer.validation.statistics import NotEnough
 
@@ -114,25 +115,10 @@ def _number(measure: Measure) -> str:
 
 
 def convergence_texts(course: Course) -> Iterator[str]:
-    """Return sentences on how a search went."""
-    measures = course.measures
-    yield f"within 1% of the best at trial {measures.convergence_iteration:,}"
-    if math.isfinite(measures.final_improvement):
-        yield f"the best is {score_text(measures.final_improvement)} above the default parameters"
-    yield f"exploration ratio {measures.exploration_ratio:.0%}: cells of a grid with 10 bins a parameter / trials"
-    if course.reference:
-        yield f"the front's hypervolume is {course.best_so_far[-1]:.4g}"
+    """Return sentences on how a search went, and on who found what."""
+    yield from course_texts(course)
     for name, share in course.authors.items():
         yield f"{name}: {share.trials:,} trials, {share.improvements:,} of them improvements"
-    left = course.regret
-    if isinstance(left, NotEnough):
-        yield f"what may still be found is not known: {left}"
-    else:
-        yield (
-            f"by a model of {left.trials:,} trials one more, where it hopes for most, adds {score_text(left.expected)} "
-            f"to the best, and no point is likely to be better by more than {score_text(left.bound)}; it takes what is "
-            "rough for noise, so more may be found"
-        )
 
 
 # -- predictions

@@ -43,11 +43,12 @@ from strategy_optimizer.cli.option_types import (
     StrategyName,
     Target,
     To,
+    Trials,
     WithLedger,
     Workers,
     whole,
 )
-from strategy_optimizer.cli.options import OptimizeOptions, WalkForwardOptions
+from strategy_optimizer.cli.options import OptimizeOptions, ReportOptions, WalkForwardOptions
 from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
 from strategy_optimizer.version import __version__
 
@@ -91,7 +92,8 @@ SAMPLE = "nasdaq"
     "  strategy-optimizer optimize momentum --data nasdaq --evaluations 2000\n"
     "  strategy-optimizer optimize my_strategy.py --data prices.csv --time 5m\n"
     "  strategy-optimizer optimize ma_cross -o calmar_ratio -r 'trades >= 30'\n"
-    "  strategy-optimizer optimize momentum -o sharpe_ratio,max_drawdown,turnover",
+    "  strategy-optimizer optimize momentum -o sharpe_ratio,max_drawdown,turnover\n"
+    "  strategy-optimizer optimize momentum --report momentum.html",
 )
 def optimize(
     context: typer.Context,
@@ -151,6 +153,14 @@ def optimize(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False,
     export: Annotated[list[Path] | None, option_types.export("all trials")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write a report: one page with verdict, equity, robustness, walk-forward and surfaces.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -282,14 +292,7 @@ def analyse(
             help="Another result. Several of one problem, with other optimizers and seeds, are tested in pairs.",
         ),
     ] = None,
-    trials: Annotated[
-        Path | None,
-        typer.Option(
-            "--trials",
-            metavar="FILE",
-            help="What --export wrote of the same search: needed with more than 10,000 trials.",
-        ),
-    ] = None,
+    trials: Trials = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> int:
@@ -353,6 +356,65 @@ def validate(
     from strategy_optimizer.cli.validate import ValidateOptions, run_validate
 
     return run_validate(ValidateOptions(**typed))
+
+
+@app.command(
+    "report",
+    short_help="Write a result as one HTML page.",
+    epilog="\b\nExamples:\n"
+    "  strategy-optimizer optimize momentum --json > result.json\n"
+    "  strategy-optimizer report result.json --out report.html\n"
+    "  strategy-optimizer report mine.json --out mine.html --strategy my_strategy.py --data prices.csv",
+)
+def report_result(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT.json", help="What `optimize --json` wrote.", show_default=False)
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE.html", help="The page; an existing one is replaced.", show_default=False
+        ),
+    ],
+    trials: Trials = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            metavar="NAME|FILE",
+            help="The strategy, where it is not found by the name in the result.",
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="NAME|FILE",
+            help="The data, where they are no sample; of them the result's period is taken. As for `optimize`.",
+        ),
+    ] = None,
+    repair: Repair = None,
+    walk_forward: Annotated[
+        bool,
+        typer.Option(
+            "--walk-forward/--no-walk-forward",
+            help="Search again in six windows of the searched bars, where that takes less than about 20 seconds.",
+        ),
+    ] = True,
+    quiet: Quiet = False,
+) -> int:
+    """Write a result as one HTML page that needs no network.
+
+    It opens with the verdict and its reasons, and shows equity and drawdown, the contenders, every statistic with what
+    it says, robustness, a walk-forward, convergence, importance and surfaces of the parameters. Strategy and data are
+    loaded again, and used only when they are those of the result; without them the page says what it leaves out.
+    """
+    from strategy_optimizer.cli.report import run_report
+
+    return run_report(
+        ReportOptions(result, out, trials, strategy, data or [], repair or [], walk_forward, quiet)
+    )
 
 
 @app.command(

@@ -166,4 +166,12 @@ WithLedger = Annotated[
         help="Count earlier searches on these data, and be counted by later ones; see `ledger`.",
     ),
 ]
+Trials = Annotated[
+    Path | None,
+    typer.Option(
+        "--trials",
+        metavar="FILE",
+        help="What --export wrote of the same search: needed with more than 10,000 trials.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

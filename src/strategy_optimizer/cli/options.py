@@ -64,6 +64,7 @@ class OptimizeOptions(SearchOptions):
     validate: bool
     require_edge: bool
     warm_start: Path | None
+    report: Path | None
     checkpoint: Path | None
     resume: bool
 
@@ -79,3 +80,17 @@ class WalkForwardOptions(SearchOptions):
     anchored: bool
     choose: Any
     matrix: bool
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """The options of `report`; names as in the options."""
+
+    result: Path
+    out: Path
+    trials: Path | None
+    strategy: str | None
+    data: list[str]
+    repair: list[str]
+    walk_forward: bool
+    quiet: bool

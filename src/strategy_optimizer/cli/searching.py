@@ -46,6 +46,10 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     """
     for path in options.export:
         check_writable(path)
+    if options.report is not None:
+        from strategy_optimizer.report import check_report_path  # analysis and drawing, only when used
+
+        check_report_path(options.report)
     # What a strategy prints must not get into the result.
     task: OptimizationTask | None = None
     with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
@@ -69,6 +73,11 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         _say_how_to_resume(task, call)
         return INTERRUPTED
     _say_what_is_next(task, options)
+    if options.report is not None:
+        from strategy_optimizer.cli.report import make_report
+
+        if not make_report(result, options.report, task, call, quiet=options.quiet):
+            return INTERRUPTED
     if options.require_edge and result.verdict.decision != "deploy":
         return NO_EDGE
     return DONE
