@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import sqrt
 from typing import Any
 
+from strategy_optimizer.validation.verdict import DEPLOY_BELOW, PAPER_BELOW
+
 RIVALS = {"defaults": "the default parameters", "buy_and_hold": "buy-and-hold", "cash": "cash"}
 COUNTS = {
     "average_correlation": "by mean correlation",
@@ -50,7 +52,7 @@ def _luck(validation: Mapping[str, Any]) -> list[dict[str, Any]]:
             validation["verdict"]["luck"],
             "chance",
             "How often a strategy without skill does as well in both: in sample after so many trials, and held out.",
-            "below 0.6% to deploy, below 10% to watch on paper; the verdict rests on it",
+            f"below {DEPLOY_BELOW:.0%} to deploy, below {PAPER_BELOW:.0%} to watch on paper; the verdict rests on it",
         ),
         _row("look-ahead", *_lookahead(validation.get("lookahead"))),
     ]
@@ -143,7 +145,7 @@ def _overfit(found: Mapping[str, Any]) -> list[dict[str, Any]]:
                 f"chance that none beats {RIVALS.get(name, name)}",
                 test if "not_enough" in test else test["p_consistent"],
                 "chance",
-                f"Hansen's test: how likely the trials look so good where none of them is better than "
+                "Hansen's test: how likely trials spread evenly look so good where none of them is better than "
                 f"{RIVALS.get(name, name)}.",
                 "below 5%",
             )
