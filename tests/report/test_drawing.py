@@ -172,6 +172,14 @@ def test_heat_map() -> None:
     assert svg.count("<title>in-sample best") == 2
 
 
+def test_where_less_is_better_the_light_colours_turn_round() -> None:
+    dark, light = "#440154", "#fde725"
+    one_row = {**HEAT, "y_values": ["sma"], "mean": [[0.0, 0.5, 1.0]], "deviation": [[0.1] * 3], "trials": []}
+    for better_low, first in ((False, dark), (True, light)):
+        svg = heat_map({**one_row, "marked": {}}, "t", "d", of="drawdown", better_low=better_low)
+        assert re.findall(r'class="cell" fill="(#\w+)"', svg)[0] == first
+
+
 def test_a_flat_heat_map() -> None:
     flat = {
         **HEAT,

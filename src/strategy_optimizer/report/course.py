@@ -102,7 +102,7 @@ def surfaces_data(target: Target, importance: Importance, result: Result) -> dic
         lacking = "a surface needs two parameters that vary"
     marked = {"in-sample best": result.best_parameters, "recommended": result.recommended_parameters}
     shown = [_surface(each, marked) for each in found if isinstance(each, Surface)]
-    return {"lacking": lacking, "of": target.name, "surfaces": shown}
+    return {"lacking": lacking, "of": target.name, "minimized": target.minimized, "surfaces": shown}
 
 
 def _surface(found: Surface, marked: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:

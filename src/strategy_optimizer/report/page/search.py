@@ -21,7 +21,7 @@ from strategy_optimizer.report.page.html import (
     table,
 )
 
-LOG_TRIALS = 100  # from so many on the axis of the trials is logarithmic
+LOG_TRIALS = 100  # from so many on the axis of the trials is logarithmic; a front grows late
 
 
 def convergence_section(data: Mapping[str, Any]) -> str:
@@ -32,7 +32,7 @@ def convergence_section(data: Mapping[str, Any]) -> str:
     drawn = ""
     if len(known) > 1:
         line = {"name": what, "x": [x for x, _ in known], "y": [y for _, y in known]}
-        kind: Kind = "log" if line["x"][-1] >= LOG_TRIALS else "count"
+        kind: Kind = "log" if line["x"][-1] >= LOG_TRIALS and not found["several"] else "count"
         drawn = chart(
             line_chart(
                 [line],
@@ -177,6 +177,7 @@ def surfaces_section(data: Mapping[str, Any]) -> str:
                 f"{each['x']} and {each['y']}",
                 f"The predicted {of} over {each['x']} and {each['y']}, and its standard deviation.",
                 of=of,
+                better_low=found["minimized"],
             )
         )
         for each in found["surfaces"]
