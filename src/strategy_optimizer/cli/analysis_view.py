@@ -19,8 +19,8 @@ from strategy_optimizer.analysis import (
 from strategy_optimizer.analysis.comparison import PairTest
 from strategy_optimizer.analysis.convergence import Course
 from strategy_optimizer.analysis.importance import Measure
-from strategy_optimizer.cli.numbers import duration_text, metric_text, score_text, value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
+from strategy_optimizer.number_texts import duration_text, metric_text, score_text, value_text
 from strategy_optimizer.report.course import course_texts
 from strategy_optimizer.tasks import Result
 from strategy_optimizer.validation.statistics import NotEnough

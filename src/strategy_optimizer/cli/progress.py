@@ -17,8 +17,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text
 from strategy_optimizer.cli.terminal import console
+from strategy_optimizer.number_texts import duration_text, metric_text, rate_text, score_text
 from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
 
 PLAIN_INTERVAL = 5.0

@@ -10,9 +10,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text, value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
 from strategy_optimizer.market.report import counted
+from strategy_optimizer.number_texts import duration_text, metric_text, rate_text, score_text, value_text
 from strategy_optimizer.records import STOP_REASONS
 from strategy_optimizer.tasks import FrontPoint, Result
 

@@ -12,8 +12,8 @@ from typing import Any
 from rich.table import Table
 
 from strategy_optimizer.backtest import CompiledStrategy
-from strategy_optimizer.cli.numbers import value_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
+from strategy_optimizer.number_texts import value_text
 from strategy_optimizer.space import Categorical, Parameter, ParameterSpace
 from strategy_optimizer.strategies import get_strategy, list_strategies
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from strategy_optimizer.cli.numbers import metric_text, value_text
 from strategy_optimizer.cli.result_view import SHOWN, label_text
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
 from strategy_optimizer.market import Bars
 from strategy_optimizer.market.moments import moment_text
+from strategy_optimizer.number_texts import metric_text, value_text
 from strategy_optimizer.validation import LookaheadReport
 from strategy_optimizer.validation.robustness import Robustness
 from strategy_optimizer.validation.statistics import NotEnough

@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from strategy_optimizer.cli.numbers import duration_text, metric_text, value_text
 from strategy_optimizer.cli.result_view import SHOWN, UNLIMITED, costs_text, label_text, score_text_of
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
 from strategy_optimizer.market.report import counted
+from strategy_optimizer.number_texts import duration_text, metric_text, value_text
 from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.walkforward import MatrixCell, TrackRecord, WalkForward, WalkForwardMatrix
 

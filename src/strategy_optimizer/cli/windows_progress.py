@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strategy_optimizer.cli.numbers import duration_text
 from strategy_optimizer.cli.progress import LiveProgress, bar_line
+from strategy_optimizer.number_texts import duration_text
 from strategy_optimizer.validation.walkforward import WindowsProgress
 
 

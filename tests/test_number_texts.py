@@ -7,7 +7,7 @@ import math
 import pytest
 
 from strategy_optimizer.backtest import METRICS
-from strategy_optimizer.cli.numbers import duration_text, metric_text, rate_text, score_text, value_text
+from strategy_optimizer.number_texts import duration_text, metric_text, rate_text, score_text, value_text
 
 
 @pytest.mark.parametrize("name", METRICS)
