@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from landscapes import landscapes
 from peer import SeedGA, axes_of, pairs_of
-from report import arranged, holm, score_at
 from run import Job, coverage, run
 
+from report import arranged, holm, score_at
 from strategy_optimizer import ParameterSpace
 
 

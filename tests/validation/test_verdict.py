@@ -100,6 +100,20 @@ def test_the_statistics_are_of_all_trials(search: FinishedSearch, found: Validat
     assert set(overfitting.superior) == {"defaults", "buy_and_hold", "cash"}
 
 
+def test_a_strong_edge_is_found_in_the_control_sample_too() -> None:
+    for edge, everything in ((0.3, True), (0.0, False)):
+        bars = synthetic_market(3024, RandomWalk(), seed=5, edge=edge)
+        task = make_task("momentum", bars, "ga", evaluations=100, costs=Costs(), seed=5)
+        task.run()
+        assert task.search is not None
+        overfitting = validate_search(task.search).overfitting
+        test, better = overfitting.superior["cash"], overfitting.better["cash"]
+        assert not isinstance(test, NotEnough)
+        assert (test.p_consistent < 0.05) == everything
+        assert (better > 50) == everything  # type: ignore[operator]
+        assert everything or better == 0
+
+
 def test_more_trials_count_against_the_winner() -> None:
     deflated = []
     for evaluations in (50, 1000):

@@ -150,6 +150,17 @@ def _overfit(found: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "below 5%",
             )
         )
+    for name, better in found.get("better", {}).items():
+        rows.append(
+            _row(
+                f"parameters better than {RIVALS.get(name, name)}",
+                better,
+                "count",
+                f"How many of {found['control_trials']:,} trials spread evenly StepM finds better, with an error in any "
+                "of them in at most 5%.",
+                "many",
+            )
+        )
     return rows
 
 

@@ -21,6 +21,7 @@ from strategy_optimizer.validation.statistics import (
     NotEnough,
     SuperiorAbility,
     overfitting_probability,
+    superior_models,
     superior_predictive_ability,
     where_known,
 )
@@ -30,6 +31,7 @@ FloatArray = NDArray[np.float64]
 Superior: TypeAlias = Mapping[str, SuperiorAbility | NotEnough]
 
 TRIALS = 512
+SIZE = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ class ControlSample:
         Probability of backtest overfitting.
     superior : dict
         Hansen's test whether any of them beats each rival.
+    better : dict
+        How many of them StepM finds better than each rival, with an error in any of them in at most 5 %.
     """
 
     trials: int
     pbo: float | NotEnough
     superior: Superior
+    better: Mapping[str, int | NotEnough]
 
 
 def examine_control_sample(
@@ -67,7 +72,7 @@ def examine_control_sample(
     """
     n = affordable_trials(search, TRIALS)
     if n < 2:
-        return ControlSample(n, NotEnough("trials that can be run in time", n, 2), {})
+        return ControlSample(n, NotEnough("trials that can be run in time", n, 2), {}, {})
     points = search.space.sample(n, np.random.default_rng(0), "sobol")
     engine = PopulationEvaluator(search.bound_strategy, search.bars, search.rules, threads=threads)
     table = bind_evaluator(engine, search.bound_strategy.space(), search.space).evaluate(points)
@@ -75,14 +80,25 @@ def examine_control_sample(
     found = overfitting_probability(table.blocks[completed], threads=threads)
     pbo = where_known(lambda whole: whole.pbo, found)
     if isinstance(n_periods, NotEnough):
-        return ControlSample(n, pbo, {})
+        return ControlSample(n, pbo, {}, {})
     rules = replace(search.rules, n_blocks=n_periods)
     returns = evaluate_periods(search, points[completed], rules, threads).T
-    return ControlSample(n, pbo, _superior(search, returns, replications))
-
-
-def _superior(search: FinishedSearch, returns: FloatArray, replications: int) -> Superior:
-    return {
+    rivals = rival_returns(search, len(returns))
+    superior = {
         name: superior_predictive_ability(returns, theirs, replications=replications)
-        for name, theirs in rival_returns(search, len(returns)).items()
+        for name, theirs in rivals.items()
     }
+    better = {name: _n_better(test, returns, rivals[name], replications) for name, test in superior.items()}
+    return ControlSample(n, pbo, superior, better)
+
+
+def _n_better(
+    test: SuperiorAbility | NotEnough, returns: FloatArray, theirs: FloatArray, replications: int
+) -> int | NotEnough:
+    """Return how many models StepM names; it names none where the best of them does not pass Hansen's test."""
+    if isinstance(test, NotEnough):
+        return test
+    if test.p_upper > SIZE:
+        return 0
+    found = superior_models(returns, theirs, size=SIZE, replications=replications)
+    return where_known(lambda named: len(named.models), found)

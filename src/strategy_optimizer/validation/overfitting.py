@@ -92,6 +92,8 @@ class Overfitting:
         Chance that the best of the resampled trials, none with skill, reaches the winner's Sharpe ratio.
     superior : dict
         Hansen's test of the control sample against each rival: the default parameters, buy-and-hold, cash.
+    better : dict
+        How many of the control sample StepM finds better than each rival, an error in any of them in at most 5 %.
     resampled, control_trials : int
         Trials that were run again, and those of the control sample.
     periods_per_year : float
@@ -119,6 +121,7 @@ class Overfitting:
     control_pbo: Number
     maximum_p_value: Number
     superior: Mapping[str, SuperiorAbility | NotEnough]
+    better: Mapping[str, int | NotEnough]
     resampled: int
     control_trials: int
     periods_per_year: float
@@ -184,6 +187,7 @@ def examine_overfitting(
         control_pbo=control.pbo,
         maximum_p_value=where_known(_maximum_p_value, again),
         superior=control.superior,
+        better=control.better,
         resampled=0 if isinstance(again, NotEnough) else len(again.rows),
         control_trials=control.trials,
         periods_per_year=periods_per_year(search),
