@@ -156,8 +156,8 @@ def _overfit(found: Mapping[str, Any]) -> list[dict[str, Any]]:
                 f"parameters better than {RIVALS.get(name, name)}",
                 better,
                 "count",
-                f"How many of {found['control_trials']:,} trials spread evenly StepM finds better, with an error in any "
-                "of them in at most 5%.",
+                f"How many of {found['control_trials']:,} trials spread evenly StepM finds better, with an error in "
+                "any of them in at most 5%.",
                 "many",
             )
         )
