@@ -18,6 +18,7 @@ from markets import bars_of, random_bars, random_signals
 from strategy_optimizer.backtest import Costs, FixedNotional, Rules, Signals, VolatilityTarget
 from strategy_optimizer.backtest.plan import signal_rows
 from strategy_optimizer.backtest.simulate import run_plan
+from strategy_optimizer.validation.track_record import bar_returns
 
 
 def both(bars, signals, rules, warmup=0):
@@ -55,7 +56,7 @@ def rounding(name, slow):
     """
     if name not in ("volatility", "sharpe_ratio", "skew", "kurtosis"):
         return 0.0, 0.0
-    returns = np.diff(slow.equity) / slow.equity[:-1]
+    returns = bar_returns(slow.equity)  # 0 once the account is lost, where plain division would fail
     if len(returns) < 2 or returns.std() == 0.0:
         return 0.0, 0.0
     lost = max(1.0, abs(returns.mean()) / returns.std())
@@ -86,6 +87,19 @@ costs_of = st.builds(
     n_blocks=st.integers(1, 20),
 )
 @example(3, 1, 0.95, 0.0, True, True, Costs(), "close", "while_true", 0, 16)
+@example(  # the account ends at exactly nothing
+    seed=70,
+    n_bars=80,
+    density=0.15,
+    wild=0.0,
+    short=True,
+    per_bar=False,
+    costs=Costs(commission=0.0, fixed_fee=5_000.0, slippage=0.0),
+    fill="close",
+    reentry="while_true",
+    warmup=0,
+    n_blocks=1,
+)
 def test_one_symbol(seed, n_bars, density, wild, short, per_bar, costs, fill, reentry, warmup, n_blocks):
     bars = random_bars(seed, n_bars, wild=wild)
     signals = random_signals(seed + 1, bars, density=density, short=short, per_bar=per_bar)

@@ -27,14 +27,14 @@ def steadiness(blocks: FloatArray, periods_per_year: float) -> FloatArray:
 
     Notes
     -----
-    A trial that owes its score to one lucky block has a high mean and a high deviation. Twice the root of B / 4 times
-    this is about the t-statistic of the block Sharpe ratios.
+    A trial that owes its score to one lucky block has a high mean and a high deviation. Without the 0.3 the root of B
+    times this is the t-statistic of the block Sharpe ratios.
 
     Examples
     --------
     >>> lucky, steady = [[100, 0.0, 0.01]] * 3 + [[100, 0.4, 0.01]], [[100, 0.1, 0.01]] * 4
     >>> steadiness(np.array([lucky, steady]), 252.0).round(2).tolist()
-    [0.48, 5.04]
+    [0.52, 5.29]
     """
     sharpes = block_sharpes(blocks, periods_per_year)
     return np.asarray(sharpes.mean(axis=1) / (sharpes.std(axis=1) + EVEN))
