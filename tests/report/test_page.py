@@ -231,7 +231,7 @@ def browse(page: str, folder: Path) -> tuple[str, list[str], list[str]]:
     )
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium; parsed HTML is checked above")
 def test_a_browser_shows_it_without_an_error_or_a_request(
     page: str, hostile_page: str, tmp_path: Path
 ) -> None:

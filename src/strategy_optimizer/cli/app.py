@@ -79,7 +79,8 @@ def _program(
     """Find the best parameters of a trading strategy, and see how they do on data they were not chosen on.
 
     Exit codes: 0 done; 1 the work failed, or `check` or `validate` found a problem; 2 the call, the data or the
-    strategy is wrong; 130 interrupted by Ctrl-C (what was done is kept).
+    strategy is wrong; 3 nothing worth deploying was found (only with `optimize --require-edge`); 130 interrupted by
+    Ctrl-C (what was done is kept).
     """
 
 
