@@ -1,4 +1,4 @@
-"""Runs the winner again with the slow reference simulator and compares every number."""
+"""Runs a chosen trial again with the slow reference simulator and compares every number."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reproduce(trial: Trial, strategy: AnyStrategy, bars: Bars, rules: Rules, obj
     differences = compare({**trial.metrics, "score": trial.score}, found)
     if differences:
         raise ReproductionError(
-            f"trial {trial.number} ({trial.parameters}), which won, could not be reproduced by the "
+            f"trial {trial.number} ({trial.parameters}), which was chosen, could not be reproduced by the "
             f"reference simulator: {'; '.join(differences)}. Do not use these parameters. A strategy whose "
             "signals depend on anything but bars and parameters (random numbers, a clock, earlier calls) "
             "behaves like this"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from strategy_optimizer import optimize
 from strategy_optimizer.backtest import run_backtest
+from strategy_optimizer.errors import ReproductionError
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.plain import as_plain
+from strategy_optimizer.records import Trial
 from strategy_optimizer.tasks import FinishedSearch, make_task
+from strategy_optimizer.tasks.reproduction import reproduce
 from strategy_optimizer.validation.recommendation import Recommendation, recommend
 from strategy_optimizer.validation.recommendation.recommend import BOX_POINTS, REGIONS
 from strategy_optimizer.validation.recommendation.steadiness import EVEN, block_sharpes, steadiness
@@ -128,6 +133,26 @@ def test_a_plateau_is_the_mean_over_neighbours_that_are_run_one_by_one(
         own = each.performance.in_sample["sharpe_ratio"]
         lowest = np.sort(np.nan_to_num(sharpes))[int(np.ceil(0.1 * len(sharpes))) - 1]
         assert each.left == pytest.approx(lowest / own, rel=1e-6)
+
+
+def test_what_is_recommended_is_run_again_by_the_reference_simulator(
+    search: FinishedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("strategy_optimizer.validation.recommendation.recommend")
+    proved: list[int] = []
+
+    def prove(trial: Trial, *arguments: Any) -> str:
+        proved.append(trial.number)
+        # One that the reference contradicts is no recommendation.
+        return reproduce(replace(trial, metrics=trial.metrics | {"trades": -1.0}), *arguments)
+
+    monkeypatch.setattr(module, "reproduce", prove)
+    assert search.history.best is not None
+    with pytest.raises(ReproductionError, match="which was chosen"):
+        recommend(search)
+    monkeypatch.undo()
+    assert proved == [recommend(search).trial]
+    assert proved != [search.history.best + 1]
 
 
 def test_the_number_of_threads_changes_nothing(search: FinishedSearch, found: Recommendation) -> None:

@@ -27,6 +27,7 @@ from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import SpaceError
 from strategy_optimizer.optimizer.surrogate import LEAST_VALUES, fit_surrogate
 from strategy_optimizer.tasks import FinishedSearch, Performance, bind_evaluator, performance_of
+from strategy_optimizer.tasks.reproduction import reproduce
 from strategy_optimizer.validation.recommendation.steadiness import steadiness
 from strategy_optimizer.validation.robustness.perturbed_points import perturbed_points
 from strategy_optimizer.validation.track_record import periods_per_year
@@ -111,6 +112,11 @@ def recommend(search: FinishedSearch, *, threads: int | None = None) -> Recommen
     threads : int, optional
         All cores by default; the result does not depend on it.
 
+    Raises
+    ------
+    ReproductionError
+        The reference simulator does not confirm the recommended trial.
+
     Notes
     -----
     With several objectives the candidates are the Pareto front. Slow engines get fewer neighbours, or none: then the
@@ -135,6 +141,7 @@ def recommend(search: FinishedSearch, *, threads: int | None = None) -> Recommen
     regions = tuple(found[i] for i in ranks)
     if best.plateau > regions[0].plateau:
         regions = (best, *(region for region in regions if region.trial != best.trial))
+    _prove(search, int(regions[0].trial or 0))
     return Recommendation(
         parameters=regions[0].parameters,
         trial=int(regions[0].trial or 0),
@@ -143,6 +150,13 @@ def recommend(search: FinishedSearch, *, threads: int | None = None) -> Recommen
         best=best,
         defaults=found[len(rows) + 1] if len(found) > len(rows) + 1 else None,
     )
+
+
+def _prove(search: FinishedSearch, number: int) -> None:
+    """Run a trial again in the reference simulator; the winner has been, at the end of the search."""
+    if number - 1 != search.history.best:
+        trial = search.history[number - 1]
+        reproduce(trial, search.bound_strategy, search.bars, search.rules, search.objective)
 
 
 def _candidates(search: FinishedSearch) -> IntArray:
