@@ -77,12 +77,24 @@ class ObjectiveError(StrategyOptimizerError, ValueError):
     """The objective names something that does not exist or cannot be scored."""
 
 
+class EngineError(StrategyOptimizerError):
+    """The backtest engine is not installed, not supported, or does not answer."""
+
+
 class TaskError(StrategyOptimizerError):
     """The task cannot be run as described."""
 
 
 class CheckpointError(TaskError):
     """The checkpoint cannot be read, written or continued."""
+
+
+class ExecutorError(TaskError):
+    """The trials cannot be run where they were to run."""
+
+
+class UnsendableError(ExecutorError, TypeError):
+    """The function, or what it refers to, cannot be sent to a worker process."""
 
 
 class ReproductionError(TaskError):

@@ -1,0 +1,6 @@
+"""Executors: where trials run that are not the compiled kernel's."""
+
+from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
+from strategy_optimizer.tasks.executors.serial import SerialExecutor
+
+__all__ = ["Executor", "FailureKind", "Limits", "Outcome", "SerialExecutor", "Usage"]
