@@ -49,7 +49,7 @@ class Engine(ABC):
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
         """Backtest the parameters, in a worker; whatever it raises makes the trial fail with that reason."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  # an engine that needs nothing has nothing to check
         """Find out before the first trial whether the engine can run at all.
 
         Raises
