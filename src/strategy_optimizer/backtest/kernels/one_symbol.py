@@ -89,22 +89,26 @@ def write_wishes(wishes, signals, first, end):
     bar after all, so that a search for the next one needs no other end.
     """
     n_words = signals.shape[1]
-    has_short = signals.shape[0] > SHORT_EXIT
-    for w in range(n_words):
-        leave_long = signals[EXIT, w]
-        go_long = signals[ENTRY, w] & ~leave_long
-        go_short = leave_short = np.uint64(0)
-        if has_short:
-            leave_short = signals[SHORT_EXIT, w]
+    if signals.shape[0] > SHORT_EXIT:
+        for w in range(n_words):
+            leave_long, leave_short = signals[EXIT, w], signals[SHORT_EXIT, w]
+            go_long = signals[ENTRY, w] & ~leave_long
             go_short = signals[SHORT_ENTRY, w] & ~leave_short
             both = go_long & go_short
-            go_long ^= both
-            go_short ^= both
+            wishes[ENTER_LONG, w] = go_long ^ both
+            wishes[LEAVE_LONG, w] = leave_long | (go_short ^ both)
+            wishes[ENTER_SHORT, w] = go_short ^ both
+            wishes[LEAVE_SHORT, w] = leave_short | (go_long ^ both)
+    else:
+        for w in range(n_words):
+            wishes[ENTER_LONG, w] = signals[ENTRY, w] & ~signals[EXIT, w]
+            wishes[LEAVE_LONG, w] = signals[EXIT, w]
+            wishes[ENTER_SHORT, w] = wishes[LEAVE_SHORT, w] = 0
+    for w in range(n_words):
         allowed = bars_between(w << 6, first, end)
-        wishes[ENTER_LONG, w] = go_long & allowed
-        wishes[LEAVE_LONG, w] = (leave_long | go_short) & allowed
-        wishes[ENTER_SHORT, w] = go_short & allowed
-        wishes[LEAVE_SHORT, w] = (leave_short | go_long) & allowed
+        if allowed != ALL:
+            for k in range(4):
+                wishes[k, w] &= allowed
     for w in range(n_words, n_words + 2):
         wishes[:, w] = 0
         wishes[ENTER_LONG, w] = ALL
@@ -228,9 +232,9 @@ def begin_blocks(path, block, first_element, fill_bar, last_bar):
 
 
 @njit(error_model="numpy", _nrt=False)
-def begin_symbol(signals, warmup, account, tally, wishes, blocks):
+def begin_symbol(signals, warmup, account, edges, tally, wishes, blocks):
     """Prepare a run: it stands at its first decision, with all its cash."""
-    begin_measuring(account, tally, blocks)
+    begin_measuring(account, edges, tally, blocks)
     t = max(account.start, warmup)
     delay = 0 if account.fill_at_close else 1
     write_wishes(wishes, signals, t, account.stop - delay)  # a later decision is never filled
@@ -350,9 +354,10 @@ def advance_symbol(
                 book_ruin(tally, trades, 0, position, t, prices.close[t])
                 position = FLAT
             break
-        # Both prices are computed and one is taken: which it is cannot be guessed.
+        # Both prices are looked up and one is taken: which it is cannot be guessed.
         reason = SIGNAL if asked else protective_reason(found, trailing)
-        price = at(fills, exit_bar) if asked else price
+        price_asked = at(fills, exit_bar)
+        price = price_asked if asked else price
         last = at(path.equity, n - 1)
         cash += close_position(tally, account, trades, 0, position, exit_bar, price, reason, last)
         position = FLAT
@@ -366,7 +371,7 @@ def advance_symbol(
             n = keep_last(path, n, block, open_block)
         if account.fresh_signal and not asked:
             waiting, waits_from = side, t
-        if asked and has_bar(wishes[ENTER_SHORT if long else ENTER_LONG], t):
+        if (asked != 0) & has_bar(wishes[ENTER_SHORT if long else ENTER_LONG], t):
             reverse_to = -side
         else:
             t += asked
@@ -394,7 +399,9 @@ def run_symbol(
         end = min(first + together, metrics.shape[0])
         for i in range(first, end):
             row = i - first
-            begin_symbol(signals[i], warmups[i], account, room.tally[row], room.wishes[row], blocks[i])
+            begin_symbol(
+                signals[i], warmups[i], account, room.edges, room.tally[row], room.wishes[row], blocks[i]
+            )
         until = account.start
         while until < account.stop:
             until = min(until + stretch, account.stop)

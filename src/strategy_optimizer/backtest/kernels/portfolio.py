@@ -142,7 +142,7 @@ def simulate_portfolio(bars, signals, warmup, orders, account, room, metrics, bl
     start, stop, at_close = account.start, account.stop, account.fill_at_close
     first_decision = max(start, warmup)
     has_short = signals.shape[1] > SHORT_EXIT
-    begin_measuring(account, tally, blocks)
+    begin_measuring(account, path.edges, tally, blocks)
     cash = last = account.cash
     path.equity[0], path.bar[0] = cash, start - 1
     n = 1

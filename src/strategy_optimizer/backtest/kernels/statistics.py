@@ -64,13 +64,13 @@ def write_edges(edges, account):
 
 
 @njit(_nrt=False)
-def clear_blocks(blocks, account):
+def clear_blocks(blocks, edges, account):
     """Write the number of returns of each block, and zero its sums."""
-    n_blocks = blocks.shape[0]
-    for k in range(n_blocks):
-        blocks[k, 0] = block_edge(k + 1, n_blocks, account) - block_edge(k, n_blocks, account)
-        blocks[k, 1] = 0.0
-        blocks[k, 2] = 0.0
+    last = blocks.shape[0] - 1
+    for k in range(last):
+        blocks[k, 0] = edges[k + 1] - edges[k]
+    blocks[last, 0] = account.stop - edges[last]
+    blocks[:, 1:] = 0.0
 
 
 @njit(error_model="numpy", fastmath={"reassoc", "nsz"}, _nrt=False)
@@ -133,9 +133,9 @@ def measure_drawdown(path, end, tally):
 
 
 @njit(_nrt=False)
-def begin_measuring(account, tally, blocks):
+def begin_measuring(account, edges, tally, blocks):
     """Empty the sums, and count the returns of each block."""
-    clear_blocks(blocks, account)
+    clear_blocks(blocks, edges, account)
     tally[:] = 0.0
     tally[PEAK] = account.cash
     tally[UNDER_SINCE] = NOT_UNDER
