@@ -89,6 +89,7 @@ class Counts:
     resumed: int
     failures: Mapping[str, int] = field(default_factory=dict)
     violations: Mapping[str, int] = field(default_factory=dict)
+    pruned: int = 0
 
 
 @dataclass(frozen=True)

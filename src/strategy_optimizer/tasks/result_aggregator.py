@@ -281,8 +281,9 @@ def _counts(search: FinishedSearch) -> Counts:
     n = len(history)
     return Counts(
         trials=n,
-        completed=n - history.n_failed,
+        completed=n - history.n_failed - history.n_pruned,
         failed=history.n_failed,
+        pruned=history.n_pruned,
         infeasible=history.n_infeasible,
         resumed=search.n_resumed,
         failures=dict(list(history.failures().items())[:20]),
