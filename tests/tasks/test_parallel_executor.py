@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import types
 from typing import Any
 
@@ -50,8 +51,9 @@ def test_no_tasks_no_results() -> None:
 
 
 def test_a_function_that_cannot_be_sent_is_refused() -> None:
-    with open(os.devnull) as file, pytest.raises(UnsendableError, match="'file' is a _io.TextIOWrapper"):  # noqa: PTH123
-        ParallelExecutor().execute_parallel([1], lambda task: file.read())
+    lock = threading.Lock()
+    with pytest.raises(UnsendableError, match="'lock' is a _thread.lock, which exists in this process only"):
+        ParallelExecutor().execute_parallel([1], lambda task: lock)
 
 
 def test_ray_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
