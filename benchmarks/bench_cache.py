@@ -1,10 +1,10 @@
 """What it costs to find a trial, not to find one, and to keep one, with 100,000 trials in the cache.
 
-    .venv/bin/python benchmarks/bench_cache.py > benchmarks/results/cache.md   # about a minute of one core
+    .venv/bin/python benchmarks/bench_cache.py > benchmarks/results/cache.md   # some minutes of one core
 
 A trial has 17 metrics; with returns it also has 2,500 float32, ten years of days. Keys are looked up in random order.
-The file is in a temporary folder. "full" is a cache at its limit: each trial that is kept makes another one leave. Writing and
-reading are timed over 5,000 calls each; the slowest call tells what a search may have to wait for.
+The file is in a temporary folder. "full" is a cache at its limit of 48 MB: what is kept makes older trials leave. Writing
+and reading are timed over 5,000 calls each; the slowest call tells what a search may have to wait for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from strategy_optimizer.tasks.trial_cache import CachedTrial, MemoryCache, Trial
 
 ENTRIES, TIMED = 100_000, 5_000
 RETURNS = np.random.default_rng(0).standard_normal(2_500).astype(np.float32)
-HEADINGS = "| cache | trials | size, MB | operation | us, median | us, mean | ms, slowest |\n|---|---:|---:|---|---:|---:|---:|"
+HEADINGS = """\
+| cache | trials | size, MB | operation | us, median | us, mean | ms, slowest |
+|---|---:|---:|---|---:|---:|---:|"""
 WRITER = """
 import hashlib, sys, time
 from strategy_optimizer.tasks.trial_cache import CachedTrial, TrialCache
@@ -47,15 +49,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, trial, limit in (
             ("metrics", with_returns(False), 2**30),
-            ("metrics, full", with_returns(False), 80 * 2**20),
+            ("metrics, full", with_returns(False), 48 * 2**20),
             ("metrics and returns", with_returns(True), 2**31),
         ):
             with TrialCache(Path(folder) / f"{name}.sqlite", max_bytes=limit) as cache:
                 report(name, cache, trial, keys)
         report("in memory", MemoryCache(2**40), with_returns(False), keys)
-        print(
-            f"\nFour processes that write 2,000 trials each at once: {together(Path(folder)):.0f} us a trial and process."
-        )
+        shared = together(Path(folder))
+        print(f"\nFour processes that write 2,000 trials each at once: {shared:.0f} us a trial and process.")
 
 
 def with_returns(wanted: bool) -> CachedTrial:
