@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/bench_cache.py > benchmarks/results/cache.md   # some minutes of one core
 
 A trial has 17 metrics; with returns it also has 2,500 float32, ten years of days. Keys are looked up in random order.
-The file is in a temporary folder. "full" is a cache at its limit of 48 MB: what is kept makes older trials leave. Writing
-and reading are timed over 5,000 calls each; the slowest call tells what a search may have to wait for.
+The file is in a temporary folder. "full" is a cache at its limit of 48 MB: what is kept makes older trials leave.
+Writing and reading are timed over 5,000 calls each; the slowest call tells what a search may have to wait for.
 """
 
 from __future__ import annotations
