@@ -293,10 +293,16 @@ def test_settings_out_of_range(settings: dict, message: str) -> None:
         FoldPruner(**settings)
 
 
+def test_scores_in_order_are_put_back_by_fold(incumbent, pruner) -> None:
+    assert pruner.by_fold(in_order(incumbent)) == incumbent.tolist()
+
+
 def test_shapes_that_do_not_match(complete, incumbent, pruner) -> None:
-    with pytest.raises(TaskError, match=r"found 9 scores and an incumbent with 8"):
+    with pytest.raises(TaskError, match="expected those of 8 folds"):
+        pruner.by_fold([1.0] * 7)
+    with pytest.raises(TaskError, match=r"found 9 scores; expected 1 to 8"):
         pruner.chance([0.0] * 9, incumbent, complete)
-    with pytest.raises(TaskError, match=r"an incumbent with 7; expected"):
+    with pytest.raises(TaskError, match=r"the incumbent has 7 scores"):
         pruner.verdict([-90.0] * 3, incumbent[:7], complete)
     with pytest.raises(TaskError, match=r"shape \(30, 7\); expected \(n, 8\)"):
         pruner.verdict([-90.0] * 3, incumbent, complete[:, :7])

@@ -117,6 +117,16 @@ class FoldPruner:
         """The folds in the order in which a trial runs them."""
         return fold_order(self.n_folds)
 
+    def by_fold(self, scores: Sequence[float]) -> list[float]:
+        """Return the scores of a complete trial by fold; they are given in `order`.
+
+        >>> FoldPruner(4).by_fold([10.0, 12.0, 11.0, 13.0])
+        [10.0, 11.0, 12.0, 13.0]
+        """
+        if len(scores) != self.n_folds:
+            raise TaskError(f"found {len(scores)} scores; expected those of {self.n_folds} folds")
+        return [score for _, score in sorted(zip(self.order, scores, strict=True))]
+
     def verdict(
         self, scores: Sequence[float], incumbent: Sequence[float] | None, complete: ArrayLike
     ) -> str | None:
@@ -132,38 +142,14 @@ class FoldPruner:
         complete : array-like, shape (n, K)
             Of the trials that are complete, by fold.
         """
-        k, n_complete = len(scores), len(complete)  # type: ignore[arg-type]
-        if incumbent is None or not self.min_folds <= k < self.n_folds or n_complete < self.min_trials:
-            return None
-        behind = -float(self._differences(scores, incumbent).mean())
-        if not behind > 0:  # it leads: the usual case of a good trial, and quickly said
-            return None
-        chance = self.chance(scores, incumbent, complete)
-        if not chance < self.error:
-            return None
-        return (
-            f"pruned after {k} of {self.n_folds} folds: {behind:.3g} below the best trial so far, which it overtakes "
-            f"with a chance of {chance:.2g}"
-        )
+        return None if incumbent is None else self.race(incumbent, complete).verdict(scores)
 
     def chance(self, scores: Sequence[float], incumbent: Sequence[float], complete: ArrayLike) -> float:
         """Return the chance that the trial's mean over all folds ends above the incumbent's; NaN when it is unknown.
 
         Arguments are those of `verdict`.
         """
-        differences = self._differences(scores, incumbent)
-        if not np.isfinite(differences).all():
-            return math.nan
-        behind = float(differences.mean())
-        freedom, variance = self._variance(differences, incumbent, complete)
-        error = self._standard_error(variance, len(scores))
-        if math.isnan(error):
-            return math.nan
-        if error == 0:
-            return float(behind > 0) if behind else 0.5
-        from scipy.special import stdtr  # not at import: it takes a tenth of a second
-
-        return float(stdtr(freedom, behind / error))
+        return self.race(incumbent, complete).chance(scores)
 
     def estimate(self, scores: Sequence[float], incumbent: Sequence[float], complete: ArrayLike) -> Estimate:
         """Return the score of a stopped trial, always below the incumbent's, and its standard error.
@@ -171,45 +157,107 @@ class FoldPruner:
         Each fold that is left is expected to be what it usually is, plus what this trial was better or worse on those
         before. The mean of the folds seen would not do: they may be the hard ones. Arguments are those of `verdict`.
         """
-        seen = np.asarray(scores, np.float64)
-        usual = _rows(complete, self.n_folds).mean(axis=0)[list(self.order)]
-        k = len(seen)
-        score = float(usual.mean() + (seen - usual[:k]).mean())
-        best = float(np.mean(incumbent))
-        _, variance = self._variance(self._differences(scores, incumbent), incumbent, complete)
-        return Estimate(min(score, math.nextafter(best, -math.inf)), self._standard_error(variance, k))
+        return self.race(incumbent, complete).estimate(scores)
 
-    def _differences(self, scores: Sequence[float], incumbent: Sequence[float]) -> FloatArray:
-        """Return the trial's advantage in each fold so far."""
-        if len(incumbent) != self.n_folds or not 1 <= len(scores) <= self.n_folds:
+    def race(self, incumbent: Sequence[float], complete: ArrayLike) -> Race:
+        """Return what judges any number of trials until another one is complete; arguments as in `verdict`."""
+        best = np.asarray(incumbent, np.float64)
+        rows = _rows(complete, self.n_folds)
+        if best.shape != (self.n_folds,):
             raise TaskError(
-                f"found {len(scores)} scores and an incumbent with {len(incumbent)}; expected 1 to "
-                f"{self.n_folds} scores and an incumbent with {self.n_folds}"
+                f"the incumbent has {len(incumbent)} scores; expected those of {self.n_folds} folds"
             )
-        best = np.asarray(incumbent, np.float64)[list(self.order[: len(scores)])]
-        return np.asarray(scores, np.float64) - best
-
-    def _variance(
-        self, differences: FloatArray, incumbent: Sequence[float], complete: ArrayLike
-    ) -> tuple[float, float]:
-        """Return degrees of freedom and the moderated variance of a difference in one fold."""
-        usual = _rows(complete, self.n_folds) - np.asarray(incumbent, np.float64)
-        variances = usual.var(axis=1, ddof=1)
+        order = list(self.order)
+        variances = (rows - best).var(axis=1, ddof=1)
         variances = variances[variances > 0]  # not the incumbent itself, nor its twins
-        if not len(variances):
-            return 1.0, math.nan
+        return Race(
+            self,
+            incumbent=tuple(best[order].tolist()),
+            usual=tuple(rows.mean(axis=0)[order].tolist()) if len(rows) else (),
+            variance=float(np.median(variances)) if len(variances) else math.nan,
+            n_complete=len(rows),
+        )
+
+
+@dataclass(frozen=True)
+class Race:
+    """Judges trials against one incumbent, a few microseconds each.
+
+    Attributes
+    ----------
+    pruner : FoldPruner
+    incumbent, usual : tuple of float
+        Scores of the incumbent, and means over the complete trials, in the order of running.
+    variance : float
+        The usual one of differences to the incumbent; NaN when there is none.
+    n_complete : int
+    """
+
+    pruner: FoldPruner
+    incumbent: tuple[float, ...]
+    usual: tuple[float, ...]
+    variance: float
+    n_complete: int
+
+    def verdict(self, scores: Sequence[float]) -> str | None:
+        """Return why the trial is to be stopped; None while it may go on."""
+        pruner, k = self.pruner, len(scores)
+        if not pruner.min_folds <= k < pruner.n_folds or self.n_complete < pruner.min_trials:
+            return None
+        chance = self.chance(scores)
+        if not chance < pruner.error:
+            return None
+        behind = -sum(self._differences(scores)) / k
+        return (
+            f"pruned after {k} of {pruner.n_folds} folds: {behind:.3g} below the best trial so far, which it overtakes "
+            f"with a chance of {chance:.2g}"
+        )
+
+    def chance(self, scores: Sequence[float]) -> float:
+        """Return the chance that the trial ends above the incumbent; NaN when it is unknown."""
+        differences = self._differences(scores)
+        ahead = sum(differences) / len(differences)
+        freedom, variance = self._moderated(differences)
+        if not math.isfinite(ahead) or math.isnan(variance):
+            return math.nan
+        error = self._standard_error(variance, len(scores))
+        if error == 0:
+            return float(ahead > 0) if ahead else 0.5
+        from scipy.special import stdtr  # not at import: it takes a tenth of a second
+
+        return float(stdtr(freedom, ahead / error))
+
+    def estimate(self, scores: Sequence[float]) -> Estimate:
+        """Return the score of a stopped trial, always below the incumbent's, and its standard error."""
+        k, n = len(scores), self.pruner.n_folds
+        _, variance = self._moderated(self._differences(scores))
+        score = sum(self.usual) / n + (sum(scores) - sum(self.usual[:k])) / k
+        below = math.nextafter(float(np.mean(self.incumbent)), -math.inf)
+        return Estimate(min(score, below), self._standard_error(variance, k))
+
+    def _differences(self, scores: Sequence[float]) -> list[float]:
+        """Return the trial's advantage in each fold so far."""
+        if not 1 <= len(scores) <= self.pruner.n_folds:
+            raise TaskError(f"found {len(scores)} scores; expected 1 to {self.pruner.n_folds}, one a fold")
+        return [mine - best for mine, best in zip(scores, self.incumbent, strict=False)]
+
+    def _moderated(self, differences: Sequence[float]) -> tuple[float, float]:
+        """Return degrees of freedom and the moderated variance of a difference in one fold."""
         own = len(differences) - 1
-        squares = float(((differences - differences.mean()) ** 2).sum())
-        prior = PRIOR_FREEDOM * float(np.median(variances))
-        return PRIOR_FREEDOM + own, (prior + squares) / (PRIOR_FREEDOM + own)
+        mean = sum(differences) / len(differences)
+        squares = sum((difference - mean) ** 2 for difference in differences)
+        freedom = PRIOR_FREEDOM + own
+        return freedom, (PRIOR_FREEDOM * self.variance + squares) / freedom
 
     def _standard_error(self, variance: float, k: int) -> float:
         """Return that of the mean over all folds when k are known."""
-        return math.sqrt(variance * (self.n_folds - k) / (k * self.n_folds))
+        n = self.pruner.n_folds
+        return math.sqrt(variance * (n - k) / (k * n))
 
 
 def _rows(complete: ArrayLike, n_folds: int) -> FloatArray:
     rows = np.asarray(complete, np.float64)
+    rows = rows if rows.size else rows.reshape(0, n_folds)
     if rows.ndim != 2 or rows.shape[1] != n_folds:
         raise TaskError(f"the complete trials have the shape {rows.shape}; expected (n, {n_folds})")
     return rows
