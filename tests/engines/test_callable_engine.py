@@ -106,7 +106,7 @@ def test_what_it_returns_is_not_changed():
 
 @pytest.mark.parametrize("answer", [None, "1.5", True, [1.0], (1.0, 2.0)])
 def test_another_answer_is_refused(answer):
-    with pytest.raises(EngineError, match="the backtest returned .* expected a dict"):
+    with pytest.raises(EngineError, match=r"the backtest returned .* expected a dict"):
         CallableEngine(lambda p: answer).run({})
 
 
@@ -160,7 +160,7 @@ def test_a_search_finds_the_hill():
 
 @pytest.mark.parametrize("function", [None, 3, "hill", {"x": 1}])
 def test_what_is_no_function(function):
-    with pytest.raises(EngineError, match="function is .*; expected a function that takes a dict"):
+    with pytest.raises(EngineError, match=r"function is .*; expected a function that takes a dict"):
         CallableEngine(function)
 
 

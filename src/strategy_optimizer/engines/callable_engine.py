@@ -64,7 +64,8 @@ class CallableEngine(Engine):
                 )
         if space is not None and not isinstance(space, ParameterSpace):
             raise EngineError(f"space is {space!r} ({type(space).__name__}); expected a ParameterSpace")
-        _check_signature(function)
+        for called in filter(None, (function, held_out)):
+            _check_signature(called)
         self._function = function
         self._space = space
         self._held_out = held_out

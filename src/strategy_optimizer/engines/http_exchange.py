@@ -167,13 +167,16 @@ class Exchange:
         self._httpx = httpx
         self._endpoint = endpoint
         self._patience = patience
-        timeout = httpx.Timeout(patience.read_timeout, connect=patience.connect_timeout)
         # A redirect is never followed: it could take the key to another host.
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False)
+        self._client = httpx.Client(follow_redirects=False)
 
     def close(self) -> None:
         """End the connection."""
         self._client.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_client") and self.process == os.getpid():  # a fork has the parent's sockets
+            self.close()
 
     def get(self, path: str) -> Answer:
         """Return the answer to a GET of a path."""
@@ -203,10 +206,11 @@ class Exchange:
         """Send a request, again where that may help, and return its answer."""
         for attempt in range(self._patience.retries + 1):
             pause = self._patience.pause(attempt)
+            limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
             try:
-                answer = self._once(method, url, end, **content)
+                answer = self._once(method, url, limit, **content)
             except self._httpx.TransportError as error:
-                reason, cause = self._explained(error), error
+                reason, cause = self._explained(error, limit), error
             else:
                 if answer.status not in _BUSY:
                     return answer
@@ -218,11 +222,12 @@ class Exchange:
         times = f"asked {self._patience.retries + 1} times" if self._patience.retries else "asked once"
         raise EngineError(f"{method} {url}: {reason} ({times})") from cause
 
-    def _once(self, method: str, url: str, end: float, **content: Any) -> Answer:
+    def _once(self, method: str, url: str, limit: float, **content: Any) -> Answer:
+        """Send a request and read its answer within so many seconds."""
         headers = self._endpoint.headers() | content.pop("headers", {})
-        limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
+        timeout = self._httpx.Timeout(limit, connect=min(limit, self._patience.connect_timeout))
         stop = time.monotonic() + limit
-        with self._client.stream(method, url, headers=headers, **content) as response:
+        with self._client.stream(method, url, headers=headers, timeout=timeout, **content) as response:
             if 300 <= response.status_code < 400:
                 raise EngineError(
                     f"{method} {url} is sent on to {response.headers.get('location', 'nowhere')}; "
@@ -242,7 +247,7 @@ class Exchange:
         """Read a body that is neither endless nor endlessly slow."""
         body = bytearray()
         try:
-            for chunk in response.iter_bytes(2**16):
+            for chunk in response.iter_bytes():  # as they come: a size would wait for the slow ones
                 body += chunk
                 if len(body) > LARGEST_BODY:
                     raise EngineError(
@@ -254,12 +259,12 @@ class Exchange:
             raise EngineError(f"{where} answered what cannot be decompressed: {error}") from error
         return bytes(body)
 
-    def _explained(self, error: Exception) -> str:
-        httpx, patience = self._httpx, self._patience
+    def _explained(self, error: Exception, limit: float) -> str:
+        httpx = self._httpx
         if isinstance(error, httpx.ConnectTimeout):
-            return f"no connection within {patience.connect_timeout:g} s"
+            return f"no connection within {min(limit, self._patience.connect_timeout):.3g} s"
         if isinstance(error, httpx.TimeoutException):
-            return f"no answer within {patience.read_timeout:g} s"
+            return f"no answer within {limit:.3g} s"
         if isinstance(error, httpx.ConnectError):
             return f"nobody answers ({error}); start the engine or correct the address"
         return f"the connection broke ({error or type(error).__name__})"
