@@ -74,14 +74,16 @@ class Endpoint:
 
 def _split(url: Any) -> SplitResult:
     """Return the parts of an address, or raise an EngineError."""
+    wrong = EngineError(f"url is {url!r}; expected an address such as 'http://127.0.0.1:8765'")
+    if not isinstance(url, str):
+        raise wrong
     try:
         parts = urlsplit(url)
-        good = isinstance(url, str) and parts.scheme in ("http", "https") and parts.hostname
-        good = good and parts.port != 0  # reading a port that is no number raises
-    except (ValueError, TypeError, AttributeError):
-        good = False
-    if not good:
-        raise EngineError(f"url is {url!r}; expected an address such as 'http://127.0.0.1:8765'")
+        port = parts.port  # raises where it is no number
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise wrong
     return parts
 
 
