@@ -23,11 +23,12 @@ SCRIPTS = {
     "backtest_signals": ("(signal)", "equity at the end", "sharpe_ratio"),
     "ask_and_tell": ("220 degrees, 35 minutes, fan True", "after 600 trials"),
 }
+SERVERS = {"http_engine_server"}  # in tests/engines/test_http_engine.py
 STRATEGIES = {"my_strategy": "Pullback", "my_compiled_strategy": "CompiledPullback"}
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SCRIPTS, *STRATEGIES}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*SCRIPTS, *STRATEGIES, *SERVERS}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

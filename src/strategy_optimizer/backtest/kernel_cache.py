@@ -22,84 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from strategy_optimizer.backtest.code_digest import function_digest
 from strategy_optimizer.config import cache_folder
 from strategy_optimizer.errors import StrategyError
 
 KERNELS = Path(__file__).with_name("kernels")
 STRATEGY_RUNNER = KERNELS / "strategy_runner.py"
 _WIDE_VECTORS = "--vectorizer-maximize-bandwidth"
-
-
-def function_digest(function: Callable[..., Any]) -> str:
-    """Return the SHA-256 of a function's code and of every function and constant it can reach.
-
-    Comments and line numbers do not count; a changed constant in another file does. Compiled (Numba) functions
-    are looked into.
-    """
-    digest = hashlib.sha256()
-    _feed_function(digest, function, set())
-    return digest.hexdigest()
-
-
-def _feed_function(digest: Any, function: Any, seen: set[int]) -> None:
-    function = getattr(function, "py_func", function)  # a Numba dispatcher wraps it
-    if id(function) in seen:
-        return
-    seen.add(id(function))
-    # The module counts: Numba's machine code looks it up by its name when it is loaded.
-    name = f"{function.__module__}.{function.__qualname__}"
-    digest.update(f"def {name}{function.__defaults__}{function.__kwdefaults__}".encode())
-    _feed_code(digest, function.__code__)
-    for cell in function.__closure__ or ():
-        _feed_value(digest, cell.cell_contents, seen)
-    for name in sorted(_global_names(function.__code__)):
-        if name in function.__globals__:
-            digest.update(name.encode())
-            _feed_value(digest, function.__globals__[name], seen, _global_names(function.__code__))
-
-
-def _feed_code(digest: Any, code: types.CodeType) -> None:
-    digest.update(code.co_code)
-    digest.update(repr((code.co_names, code.co_varnames)).encode())
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            _feed_code(digest, constant)
-        else:
-            digest.update(repr(constant).encode())
-
-
-def _global_names(code: types.CodeType) -> set[str]:
-    """Return the names of globals and attributes that the code and the functions inside it use."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _global_names(constant)
-    return names
-
-
-def _feed_value(digest: Any, value: Any, seen: set[int], attributes: set[str] = frozenset()) -> None:  # type: ignore[assignment]  # an immutable default
-    """Feed what a function reaches by name: other functions, members of modules, and constants."""
-    if isinstance(getattr(value, "py_func", value), types.FunctionType):
-        if not _is_library(getattr(value, "py_func", value).__module__):
-            _feed_function(digest, value, seen)
-    elif isinstance(value, types.ModuleType):
-        digest.update(value.__name__.encode())
-        if not _is_library(value.__name__):
-            for name in sorted(attributes & set(vars(value))):
-                _feed_value(digest, vars(value)[name], seen, attributes)
-    elif isinstance(value, np.ndarray):
-        digest.update(value.tobytes() + str((value.shape, value.dtype)).encode())
-    elif isinstance(value, type):
-        digest.update(f"{value.__module__}.{value.__qualname__}{getattr(value, '_fields', '')}".encode())
-    else:
-        digest.update(repr(value).encode())
-
-
-def _is_library(module: str | None) -> bool:
-    """Return whether a module belongs to what the versions in the key stand for."""
-    return (module or "").split(".")[0] in {"numpy", "numba", "math", "builtins", "llvmlite"}
 
 
 _loading = threading.Lock()

@@ -76,6 +76,25 @@ def equity_metrics(
     }
 
 
+def closed_trade_metrics(pnl: Sequence[float], returns: Sequence[float]) -> dict[str, float]:
+    """Return the metrics that the closed trades determine: win rate, profit factor, expectancy.
+
+    Parameters
+    ----------
+    pnl : sequence of float
+        Profit or loss of each closed trade in cash, after costs.
+    returns : sequence of float
+        The same over the trade's notional at its entry.
+    """
+    wins = [x for x in pnl if x > 0]
+    losses = [-x for x in pnl if not x > 0]
+    return {
+        "win_rate": ratio(len(wins), len(pnl)),
+        "profit_factor": ratio(math.fsum(wins), math.fsum(losses)),
+        "expectancy": ratio(math.fsum(returns), len(pnl)),
+    }
+
+
 def block_sums(equity: Sequence[float], n_blocks: int) -> list[tuple[int, float, float]]:
     """Return ``(count, sum r, sum r^2)`` of the returns in `n_blocks` equal parts; part k starts at k * n // B."""
     returns = _returns(equity)

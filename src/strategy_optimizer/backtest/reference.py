@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass, field
 
 from strategy_optimizer.backtest.costs import Costs
-from strategy_optimizer.backtest.metrics import ratio
+from strategy_optimizer.backtest.metrics import closed_trade_metrics, ratio
 
 # Orders below this fraction of the equity are what rounding leaves of a spent account; they are not placed.
 DUST = 1e-9
@@ -140,13 +140,9 @@ def simulate(market: Market, plans: list[SymbolPlan], rules: Rules) -> Ledger:
 def trade_metrics(ledger: Ledger, rules: Rules) -> dict[str, float]:
     """Return the metrics that the equity curve does not determine."""
     closed = [trade for trade in ledger.trades if trade.exit_bar is not None]
-    wins = [trade.pnl for trade in closed if trade.pnl > 0]
-    losses = [-trade.pnl for trade in closed if not trade.pnl > 0]
     returns = [trade.pnl / (trade.shares * trade.entry_price) for trade in closed]
     return {
-        "win_rate": ratio(len(wins), len(closed)),
-        "profit_factor": ratio(math.fsum(wins), math.fsum(losses)),
-        "expectancy": ratio(math.fsum(returns), len(closed)),
+        **closed_trade_metrics([trade.pnl for trade in closed], returns),
         "exposure": ledger.bars_held / (rules.stop - rules.start),
         "turnover": ratio(ledger.traded, rules.years),
         "trades": float(ledger.opened),

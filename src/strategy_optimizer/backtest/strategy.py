@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from strategy_optimizer.backtest.code_digest import function_digest
 from strategy_optimizer.backtest.indicator_cache import IndicatorCache
-from strategy_optimizer.backtest.kernel_cache import function_digest
 from strategy_optimizer.backtest.signals import Signals
 from strategy_optimizer.errors import StrategyError, nearest_name
 from strategy_optimizer.market import Bars

@@ -1,0 +1,319 @@
+"""Requests that are sent again until they are answered or patience is at its end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from strategy_optimizer.engines.packages import HTTPX
+from strategy_optimizer.errors import EngineError
+from strategy_optimizer.version import __version__
+
+LARGEST_BODY = 16 * 2**20
+_FORGOTTEN = (404, 410)  # of an order that was accepted: the service was started again since
+_BUSY = (429, 502, 503, 504)
+_LONGEST_PAUSE = 30.0
+_FIRST_POLL, _POLL_GROWTH, _SLOWEST_POLL = 0.1, 1.5, 5.0
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an engine answers, and with which key."""
+
+    url: str
+    key_variable: str
+    key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, url: str, key: str | None, key_variable: str, allow_plain_http: bool) -> Endpoint:
+        """Return the endpoint of a URL.
+
+        Raises
+        ------
+        EngineError
+            When the URL cannot be asked, holds a password, or would carry the key in the open.
+        """
+        parts = _split(url)
+        if parts.username or parts.password:
+            raise EngineError("the url holds a user or a password; give a key instead: key=...")
+        if parts.query or parts.fragment:
+            raise EngineError(f"url is {url!r}; expected an address without '?' and '#'")
+        endpoint = cls(url.rstrip("/"), key_variable, key)
+        if key is not None:
+            _check_key(key)
+        safe = parts.scheme == "https" or _is_loopback(parts.hostname or "") or allow_plain_http
+        if endpoint.has_key and not safe:
+            raise EngineError(
+                f"the key would go to {parts.hostname} in the open; use https://, or allow_plain_http=True in a "
+                "network that you trust"
+            )
+        return endpoint
+
+    @property
+    def has_key(self) -> bool:
+        """Whether requests carry a key."""
+        return bool(self.key or os.environ.get(self.key_variable))
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of all requests."""
+        headers = {"Accept": "application/json", "User-Agent": f"strategy-optimizer/{__version__}"}
+        key = self.key or os.environ.get(self.key_variable)
+        if key:
+            _check_key(key)
+            headers["Authorization"] = f"Bearer {key}"
+        return headers
+
+
+def _split(url: Any) -> SplitResult:
+    """Return the parts of an address, or raise an EngineError."""
+    wrong = EngineError(f"url is {url!r}; expected an address such as 'http://127.0.0.1:8765'")
+    if not isinstance(url, str):
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises where it is no number
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise wrong
+    return parts
+
+
+def _check_key(key: str) -> None:
+    if not isinstance(key, str) or not key or not all(32 < ord(sign) < 127 for sign in key):
+        raise EngineError("the key is empty or has signs that a header cannot carry (its value is not shown)")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one trial waits, and how often it asks again."""
+
+    connect_timeout: float
+    read_timeout: float
+    deadline: float
+    retries: int
+    backoff: float
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "read_timeout", "deadline", "backoff"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise EngineError(f"{name} is {value!r}; expected seconds above 0")
+        if isinstance(self.retries, bool) or not isinstance(self.retries, int) or self.retries < 0:
+            raise EngineError(f"retries is {self.retries!r}; expected 0 or more")
+
+    def pause(self, attempt: int) -> float:
+        """Return the seconds before the repeat that follows an attempt, counted from 0."""
+        longest = min(self.backoff * 2.0**attempt, _LONGEST_PAUSE)
+        return longest * random.uniform(0.75, 1.0)  # workers that failed together come back apart
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, read to its end."""
+
+    status: int
+    body: bytes
+    where: str
+    location: str | None = None
+    retry_after: float | None = None
+    with_key: bool = False
+
+    def json(self) -> Any:
+        """Return the content; None of an error that is no JSON.
+
+        Raises
+        ------
+        EngineError
+            When a successful answer is no JSON, or holds NaN or Infinity, which JSON does not have.
+        """
+        try:
+            return json.loads(self.body, parse_constant=self._refuse_constant)
+        except (ValueError, RecursionError) as error:
+            if self.status >= 400:
+                return None
+            raise EngineError(f"{self.where} answered what is not JSON: {self.shown()}") from error
+
+    def _refuse_constant(self, text: str) -> Any:
+        raise EngineError(
+            f"{self.where} answered {text}, which JSON does not have; null says that there is none"
+        )
+
+    def shown(self) -> str:
+        """Return the beginning of the content, for an error."""
+        text = self.body[: 4 * _SHOWN].decode(errors="replace")
+        return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...") if text else "nothing"
+
+
+class Exchange:
+    """A connection of one process to an endpoint."""
+
+    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
+        httpx = HTTPX.load()
+        self.process = os.getpid()
+        self._httpx = httpx
+        self._endpoint = endpoint
+        self._patience = patience
+        # A redirect is never followed: it could take the key to another host.
+        self._client = httpx.Client(follow_redirects=False)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_client") and self.process == os.getpid():  # a fork has the parent's sockets
+            self.close()
+
+    def get(self, path: str) -> Answer:
+        """Return the answer to a GET of a path."""
+        return self._patiently("GET", self._endpoint.url + path, self._end())
+
+    def post(self, path: str, content: Any, idempotency_key: str) -> Answer:
+        """Post a JSON value and return the final answer; where the work takes longer, ask again until it is done."""
+        end = self._end()
+        body = json.dumps(content, allow_nan=False).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
+        url = self._endpoint.url + path
+        for _ in range(self._patience.retries + 1):
+            answer = self._patiently("POST", url, end, content=body, headers=headers)
+            if answer.status != 202:
+                return answer
+            answer = self._result_of(answer, url, end)
+            if answer.status not in _FORGOTTEN:
+                return answer
+        raise EngineError(f"{url}: the engine takes the backtest and forgets it again")
+
+    def _result_of(self, answer: Answer, url: str, end: float) -> Answer:
+        """Ask where an accepted order says, until it is done."""
+        pause = _FIRST_POLL
+        while answer.status == 202:
+            url = self._same_origin(answer, url)
+            self._sleep(
+                pause if answer.retry_after is None else answer.retry_after, end, "it is still computing"
+            )
+            pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
+            answer = self._patiently("GET", url, end)
+        return answer
+
+    def _end(self) -> float:
+        return time.monotonic() + self._patience.deadline
+
+    def _patiently(self, method: str, url: str, end: float, **content: Any) -> Answer:
+        """Send a request, again where that may help, and return its answer."""
+        for attempt in range(self._patience.retries + 1):
+            pause = self._patience.pause(attempt)
+            limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
+            try:
+                answer = self._once(method, url, limit, **content)
+            except self._httpx.TransportError as error:
+                reason, cause = self._explained(error, limit), error
+            else:
+                if answer.status not in _BUSY:
+                    return answer
+                said = "" if not answer.body else f": {answer.shown()}"
+                reason, cause = f"it answered {answer.status}{said}", None
+                pause = max(pause, answer.retry_after or 0.0)
+            if attempt < self._patience.retries:
+                self._sleep(pause, end, reason)
+        times = f"asked {self._patience.retries + 1} times" if self._patience.retries else "asked once"
+        raise EngineError(f"{method} {url}: {reason} ({times})") from cause
+
+    def _once(self, method: str, url: str, limit: float, **content: Any) -> Answer:
+        """Send a request and read its answer within so many seconds."""
+        headers = self._endpoint.headers() | content.pop("headers", {})
+        timeout = self._httpx.Timeout(limit, connect=min(limit, self._patience.connect_timeout))
+        stop = time.monotonic() + limit
+        with self._client.stream(method, url, headers=headers, timeout=timeout, **content) as response:
+            if 300 <= response.status_code < 400:
+                raise EngineError(
+                    f"{method} {url} is sent on to {response.headers.get('location', 'nowhere')}; "
+                    "give the final address: a redirect is not followed"
+                )
+            body = self._read(response, f"{method} {url}", stop)
+            return Answer(
+                response.status_code,
+                body,
+                f"{method} {url}",
+                response.headers.get("location"),
+                _seconds(response.headers.get("retry-after")),
+                "Authorization" in headers,
+            )
+
+    def _read(self, response: Any, where: str, stop: float) -> bytes:
+        """Read a body that is neither endless nor endlessly slow."""
+        body = bytearray()
+        try:
+            for chunk in response.iter_bytes():  # as they come: a size would wait for the slow ones
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    raise EngineError(
+                        f"{where} answered more than {LARGEST_BODY >> 20} MB; expected metrics and returns"
+                    )
+                if time.monotonic() > stop:  # the time limit of httpx is for each piece alone
+                    raise self._httpx.ReadTimeout("the answer did not end")
+        except self._httpx.DecodingError as error:
+            raise EngineError(f"{where} answered what cannot be decompressed: {error}") from error
+        return bytes(body)
+
+    def _explained(self, error: Exception, limit: float) -> str:
+        httpx = self._httpx
+        if isinstance(error, httpx.ConnectTimeout):
+            return f"no connection within {min(limit, self._patience.connect_timeout):.3g} s"
+        if isinstance(error, httpx.TimeoutException):
+            return f"no answer within {limit:.3g} s"
+        if isinstance(error, httpx.ConnectError):
+            return f"nobody answers ({error}); start the engine or correct the address"
+        return f"the connection broke ({error or type(error).__name__})"
+
+    def _sleep(self, seconds: float, end: float, reason: str) -> None:
+        if time.monotonic() + seconds > end:
+            raise EngineError(
+                f"{self._endpoint.url}: the trial's {self._patience.deadline:g} s are over; {reason}"
+            )
+        time.sleep(seconds)
+
+    def _same_origin(self, answer: Answer, url: str) -> str:
+        """Return where to ask for the result; nowhere else than at the host that has the key."""
+        if not answer.location:
+            raise EngineError(
+                f"{answer.where} answered 202 without Location; expected where to ask for the result"
+            )
+        target = urljoin(url, answer.location)
+        if urlsplit(target)[:2] != urlsplit(self._endpoint.url)[:2]:
+            raise EngineError(
+                f"{answer.where} answered 202 with the Location {target}; expected one of {self._endpoint.url}"
+            )
+        return target
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Return a Retry-After header in seconds from now; None where there is none that can be read.
+
+    >>> _seconds("2"), _seconds("Wed, 21 Oct 2015 07:28:00 GMT"), _seconds("soon"), _seconds(None)
+    (2.0, 0.0, None, None)
+    """
+    if retry_after is None:
+        return None
+    try:
+        if retry_after.strip().isdigit():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
