@@ -5,6 +5,7 @@ python benchmarks/bench_executors.py > benchmarks/results/executors.md
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import statistics
 import sys
@@ -16,12 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent)]
-
 from machine import machine_line, versions
-from processes_left import processes_with
-from random_kills import Killer, run_under_fire
-
 from strategy_optimizer.tasks.executors import Limits, ProcessExecutor
 
 MEGABYTE = 2**20
@@ -39,14 +35,17 @@ def nap(parameters: dict[str, Any]) -> None:
     time.sleep(0.01)
 
 
-def run(executor: ProcessExecutor, n: int) -> float:
+def run(executor: ProcessExecutor, n: int, inside: list[float] | None = None) -> float:
     """Run n trials as a search does, as many in flight as the executor likes; return the seconds."""
     begin, sent, done = time.perf_counter(), 0, 0
     while done < n:
         while sent < n and executor.in_flight < executor.capacity:
             executor.submit(sent, {"lookback_period": 20, "threshold": 0.02, "number": sent})
             sent += 1
-        done += len(executor.wait())
+        outcomes = executor.wait()
+        done += len(outcomes)
+        if inside is not None:
+            inside.extend(outcome.seconds for outcome in outcomes)
     return time.perf_counter() - begin
 
 
@@ -70,12 +69,48 @@ def _private(process: psutil.Process) -> int:
 
 def efficiency() -> None:
     print("## 20 ms trials on 2 workers\n")
-    print("A trial computes for 20 ms of wall time. Ideal is 2 / 0.02 s = 100 trials a second.\n")
+    print(
+        "A trial computes for 20 ms of wall time; ideal is 2 / 0.02 s = 100 trials a second. Where the machine has"
+    )
+    print(
+        "other things to do, a trial itself takes longer than that: so beside it stand two plain processes, each"
+    )
+    print(
+        "calling the same function in a loop, round by round, and the share of the time in which the pool's"
+    )
+    print("workers were inside the function.\n")
+    print("| round | plain processes, of ideal | pool, of ideal | pool / plain | inside the function |")
+    print("|---|---|---|---|---|")
+    ratios, busy = [], []
     with ProcessExecutor(spin, 2) as executor:
         warm(executor, 2)
-        shares = [300 * 0.01 / run(executor, 300) for _ in range(ROUNDS)]
-    best, middle = max(shares), statistics.median(shares)
-    print(f"{ROUNDS} rounds of 300 trials: best {best:.1%} of ideal, median {middle:.1%}.\n")
+        for number in range(ROUNDS):
+            plain = 300 * 0.01 / _plain(150)
+            inside: list[float] = []
+            seconds = run(executor, 300, inside)
+            ratios.append(300 * 0.01 / seconds / plain)
+            busy.append(sum(inside) / 2 / seconds)
+            print(f"| {number + 1} | {plain:.1%} | {300 * 0.01 / seconds:.1%} ", end="")
+            print(f"| {ratios[-1]:.1%} | {busy[-1]:.1%} |", flush=True)
+    print(
+        f"\nMedian: {statistics.median(ratios):.1%} of two plain processes, {statistics.median(busy):.1%} inside.\n"
+    )
+
+
+def _plain(n: int) -> float:
+    """Return the seconds in which two processes run the same function n times each, one after the other."""
+    begin = time.perf_counter()
+    loops = [multiprocessing.get_context("fork").Process(target=_loop, args=(n,)) for _ in range(2)]
+    for loop in loops:
+        loop.start()
+    for loop in loops:
+        loop.join()
+    return time.perf_counter() - begin
+
+
+def _loop(n: int) -> None:
+    for _ in range(n):
+        spin({})
 
 
 def numbers_of_workers() -> None:
@@ -178,6 +213,10 @@ def _loop_with_children(parameters: Any) -> None:
 
 def kills() -> None:
     print("## 200 random kill -9 in 2,000 trials\n")
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from processes_left import processes_with
+    from random_kills import Killer, run_under_fire
+
     mark = f"EXECUTOR_BENCHMARK={time.time_ns()}"
     os.environ.update([mark.split("=")])
 

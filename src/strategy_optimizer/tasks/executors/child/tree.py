@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 
 from .system import LINUX
@@ -165,6 +164,8 @@ def _below(root: int, parents: dict[int, int]) -> list[int]:
 
 def _ps() -> dict[int, tuple[int, int]]:
     """Return each process's parent and resident bytes."""
+    import subprocess  # heavy for a guard, and not needed on Linux
+
     lines = subprocess.run(["ps", "-axo", "pid=,ppid=,rss="], capture_output=True, check=False).stdout
     rows = (line.split() for line in lines.splitlines())
     return {int(row[0]): (int(row[1]), int(row[2]) * 1024) for row in rows if len(row) == 3}
