@@ -5,12 +5,10 @@ python benchmarks/bench_executors.py > benchmarks/results/executors.md
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,50 +71,31 @@ def efficiency() -> None:
         "A trial computes for 20 ms of wall time; ideal is 2 / 0.02 s = 100 trials a second. Where the machine has"
     )
     print(
-        "other things to do, a trial itself takes longer than that: so beside it stand two plain processes, each"
+        "other things to do, a trial itself takes longer than that; the last column does not depend on it: the share"
     )
-    print(
-        "calling the same function in a loop, round by round, and the share of the time in which the pool's"
-    )
-    print("workers were inside the function.\n")
-    print("| round | plain processes, of ideal | pool, of ideal | pool / plain | inside the function |")
-    print("|---|---|---|---|---|")
-    ratios, busy = [], []
+    print("of the time in which the workers were inside the function.\n")
+    print("| round of 300 trials | of ideal | inside the function |")
+    print("|---|---|---|")
+    shares, busy = [], []
     with ProcessExecutor(spin, 2) as executor:
         warm(executor, 2)
         for number in range(ROUNDS):
-            plain = 300 * 0.01 / _plain(150)
             inside: list[float] = []
             seconds = run(executor, 300, inside)
-            ratios.append(300 * 0.01 / seconds / plain)
+            shares.append(300 * 0.01 / seconds)
             busy.append(sum(inside) / 2 / seconds)
-            print(f"| {number + 1} | {plain:.1%} | {300 * 0.01 / seconds:.1%} ", end="")
-            print(f"| {ratios[-1]:.1%} | {busy[-1]:.1%} |", flush=True)
-    print(
-        f"\nMedian: {statistics.median(ratios):.1%} of two plain processes, {statistics.median(busy):.1%} inside.\n"
-    )
-
-
-def _plain(n: int) -> float:
-    """Return the seconds in which two processes run the same function n times each, one after the other."""
-    begin = time.perf_counter()
-    loops = [multiprocessing.get_context("fork").Process(target=_loop, args=(n,)) for _ in range(2)]
-    for loop in loops:
-        loop.start()
-    for loop in loops:
-        loop.join()
-    return time.perf_counter() - begin
-
-
-def _loop(n: int) -> None:
-    for _ in range(n):
-        spin({})
+            print(
+                f"| {number + 1}, load {os.getloadavg()[0]:.1f} | {shares[-1]:.1%} | {busy[-1]:.1%} |",
+                flush=True,
+            )
+    print(f"\nMedian: {statistics.median(shares):.1%} of ideal, {statistics.median(busy):.1%} inside.\n")
 
 
 def numbers_of_workers() -> None:
     print("## 1 to 50 workers, trials that wait 10 ms\n")
-    print("| workers | trials a second, best of 3 | of ideal | pool's CPU a trial | private memory |")
-    print("|---|---|---|---|---|")
+    print("Each line is three rounds, the best of which counts; the load is the machine's after them.\n")
+    print("| workers | trials a second | of ideal | pool's CPU a trial | private memory | load |")
+    print("|---|---|---|---|---|---|")
     for workers in (1, 2, 4, 8, 16, 32, 50):
         with ProcessExecutor(nap, workers) as executor:
             warm(executor, workers)
@@ -127,7 +106,7 @@ def numbers_of_workers() -> None:
             of_workers, of_guards = private_bytes()
         print(
             f"| {workers} | {n / seconds:,.0f} | {n * 0.01 / workers / seconds:.1%} | {1e6 * cpu:.0f} us "
-            f"| workers {of_workers / 1e6:.0f} MB, guards {of_guards / 1e6:.0f} MB |",
+            f"| workers {of_workers / 1e6:.0f} MB, guards {of_guards / 1e6:.0f} MB | {os.getloadavg()[0]:.1f} |",
             flush=True,
         )
     print()
@@ -185,29 +164,40 @@ def start_and_usage() -> None:
 
 def reaction() -> None:
     print("## From a limit to the outcome\n")
-    print("| what a run does | limit | outcome | after the limit |")
-    print("|---|---|---|---|")
-    cases: list[tuple[str, Callable[[Any], Any], str]] = [
-        ("sleeps for ever", lambda parameters: time.sleep(600), "1 s"),
-        ("loops for ever, two children too", _loop_with_children, "1 s"),
-    ]
-    for name, function, limit in cases:
+    print(
+        "Three runs each; the time between the limit of 1 s and the outcome in the caller's hands, by which time all"
+    )
+    print("that the run started is gone.\n")
+    print("| what a run does | outcome | after the limit, at most |")
+    print("|---|---|---|")
+    for name, function in (
+        ("sleeps for ever", _sleep),
+        ("loops for ever, nine children too", _loop_with_children),
+    ):
         late = []
         with ProcessExecutor(function, 1, limits=Limits(seconds=1.0)) as executor:
             for number in range(3):
-                executor.submit(number, number)
+                executor.submit(2 * number, False)
+                executor.wait()
+                begin = time.perf_counter()
+                executor.submit(2 * number + 1, True)
                 outcome = executor.wait()[0]
-                late.append(outcome.seconds - 1.0)
-        print(f"| {name} | {limit} | `{outcome.reason}` | {max(late):.2f} s |", flush=True)
+                late.append(time.perf_counter() - begin - 1.0)
+        print(f"| {name} | `{outcome.reason}` | {max(late):.2f} s |", flush=True)
     print()
 
 
-def _loop_with_children(parameters: Any) -> None:
-    for _ in range(2):
-        if os.fork() == 0:
+def _sleep(is_asked: bool) -> None:
+    if is_asked:
+        time.sleep(600)
+
+
+def _loop_with_children(is_asked: bool) -> None:
+    for _ in range(9):
+        if is_asked and os.fork() == 0:
             os.setsid()
             break
-    while True:
+    while is_asked:
         pass
 
 

@@ -127,6 +127,7 @@ class ProcessExecutor(Executor):
         self._usual_seconds: float | None = None
         self._restarted = self._retried = self._failed_starts = 0
         self._broken = ""
+        self._has_loaded = False
         self._is_closed = False
 
     # -- the interface ---------------------------------------------------------------------------------------
@@ -285,7 +286,8 @@ class ProcessExecutor(Executor):
 
     def _take(self, worker: WorkerProcess, frame: Frame) -> None:
         if frame.kind == frames.READY:
-            worker.loaded, self._failed_starts = True, 0
+            worker.loaded = self._has_loaded = True
+            self._failed_starts = 0
             worker.pid = frame.number
             if worker.state == "starting":
                 self._pool.rest(worker)
@@ -407,13 +409,13 @@ class ProcessExecutor(Executor):
     def _note_failed_start(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
         self._failed_starts += 1
         self._restarted += 1
-        if worker.problem:
+        if worker.problem and not self._has_loaded:
             self._broken = (
                 f"the function cannot be loaded in a worker process: {worker.problem}. What it needs must be "
                 "importable there: same environment, same path"
             )
         elif self._failed_starts >= FAILED_STARTS:
-            reason = report.get("message") or death_of(report)
+            reason = worker.problem or report.get("message") or death_of(report)
             self._broken = with_last_words(
                 f"{FAILED_STARTS} workers in a row did not start; the last one {reason}", report
             )

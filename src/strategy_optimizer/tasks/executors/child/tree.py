@@ -94,8 +94,16 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-ended: dict[int, tuple[int, float]] = {}
-"""Wait status and processor seconds of the children that were reaped."""
+class Reaped:
+    """What is known of the children that ended."""
+
+    def __init__(self) -> None:
+        self.worker = 0
+        self.status: int | None = None  # of the worker; None while it lives
+        self.cpu_seconds = 0.0  # of all
+
+
+reaped = Reaped()
 
 
 def reap() -> None:
@@ -111,7 +119,9 @@ def _has_children() -> bool:
             return False
         if pid == 0:
             return True
-        ended[pid] = (status, used.ru_utime + used.ru_stime)
+        reaped.cpu_seconds += used.ru_utime + used.ru_stime
+        if pid == reaped.worker:
+            reaped.status = status
 
 
 def _children(pid: int) -> list[int]:
