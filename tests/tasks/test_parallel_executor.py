@@ -52,7 +52,9 @@ def test_no_tasks_no_results() -> None:
 
 def test_a_function_that_cannot_be_sent_is_refused() -> None:
     lock = threading.Lock()
-    with pytest.raises(UnsendableError, match="'lock' is a _thread.lock, which exists in this process only"):
+    with pytest.raises(
+        UnsendableError, match=r"'lock' is a _thread\.lock, which exists in this process only"
+    ):
         ParallelExecutor().execute_parallel([1], lambda task: lock)
 
 

@@ -5,6 +5,7 @@ The pool itself is one loop without threads: it sleeps until a worker or a guard
 
 from __future__ import annotations
 
+import itertools
 import json
 import mmap
 import os
@@ -32,7 +33,9 @@ from strategy_optimizer.tasks.executors.worker_process import MARK, Blueprint, F
 
 RECYCLE_GROWTH = 2**29
 FAST = 0.1
-"""Seconds; shorter runs are worth having a few more in flight than workers, so that none waits for the caller."""
+"""Seconds; of shorter runs each worker has the next one at hand, so that it waits for nobody."""
+STUCK = 0.3
+"""Seconds after which a run at hand is taken back from behind a slow one, when another worker is free."""
 FAILED_STARTS = 10
 """Workers in a row that ended before they had loaded the function; then no further one is tried."""
 LIMIT_KINDS: tuple[FailureKind, ...] = ("time_limit", "memory_limit", "process_limit", "output_limit")
@@ -117,11 +120,14 @@ class ProcessExecutor(Executor):
         self._room = MemoryRoom(memory)
         self._pool = _Pool(function, self.workers, self._limits, threads_per_worker)
         self._runs: dict[int, Run] = {}
+        self._numbers: set[int] = set()
+        self._keys = itertools.count(1)
         self._queue: deque[Run] = deque()
         self._done: dict[int, Outcome] = {}
         self._usual_seconds: float | None = None
         self._restarted = self._retried = self._failed_starts = 0
         self._broken = ""
+        self._has_loaded = False
         self._is_closed = False
 
     # -- the interface ---------------------------------------------------------------------------------------
@@ -145,12 +151,14 @@ class ProcessExecutor(Executor):
         """
         if self._is_closed:
             raise ExecutorError("the executor is closed; make another one")
-        if number < 0 or number in self._runs or number in self._done:
+        if number < 0 or number in self._numbers:
             raise ExecutorError(
                 f"the run {number} is in flight already or negative; give each its own number"
             )
-        run = Run(number, frames.pack(frames.JOB, number, sent_argument(argument)))
-        self._runs[number] = run
+        key = next(self._keys)
+        run = Run(key, number, frames.pack(frames.JOB, key, sent_argument(argument)))
+        self._numbers.add(number)
+        self._runs[key] = run
         self._queue.append(run)
         self._feed()
 
@@ -160,15 +168,16 @@ class ProcessExecutor(Executor):
         while self._runs:
             rest = None if deadline is None else max(0.0, deadline - time.monotonic())
             # With an outcome at hand, take what has arrived beside it and go.
-            self._turn(0.0 if self._done else self._room.patience(rest))
+            self._turn(0.0 if self._done else self._patience(rest))
             if self._done:
                 break
             if self._broken:
                 raise ExecutorError(self._broken)
             if deadline is not None and time.monotonic() >= deadline:
                 break
-        done, self._done = self._done, {}
-        return list(done.values())
+        done, self._done = list(self._done.values()), {}
+        self._numbers.difference_update(outcome.number for outcome in done)
+        return done
 
     @property
     def in_flight(self) -> int:
@@ -185,6 +194,7 @@ class ProcessExecutor(Executor):
         """End the workers and what they run; may be called twice."""
         self._is_closed = True
         self._runs.clear()
+        self._numbers.clear()
         self._queue.clear()
         self._done.clear()
         self._pool.close()
@@ -199,18 +209,33 @@ class ProcessExecutor(Executor):
         for worker, is_control in self._pool.ready(patience):
             if is_control:
                 self._hear_guard(worker)
-            elif worker in self._pool.alive:
+            elif worker.state != "gone":
                 self._hear_worker(worker)
         self._feed()
 
+    def _patience(self, seconds: float | None) -> float | None:
+        """Return how long to sleep at most."""
+        seconds = self._room.patience(seconds)
+        is_watching = self._pool.idle() is not None and any(worker.next for worker in self._pool.alive)
+        if not is_watching:
+            return seconds
+        return STUCK if seconds is None else min(STUCK, seconds)
+
     def _feed(self) -> None:
-        """Give waiting runs to idle workers, and start workers as long as there are runs for them."""
+        """Give waiting runs to idle workers, start workers as long as there are runs for them, and think ahead."""
+        self._take_back_what_is_stuck()
         while self._queue and self._has_room():
             worker = self._pool.idle()
             if worker is None:
                 break
             worker.begin(self._queue.popleft())
             self._pool.watch_sending(worker)
+            self._pool.note_hungry(worker)
+        self._start_workers()
+        while self._queue and self._is_fast and (hungry := self._pool.hungry()) is not None:
+            self._supply(hungry)
+
+    def _start_workers(self) -> None:
         while not self._broken and self._pool.count() < min(self.workers, len(self._runs)):
             if not self._has_room():
                 break
@@ -221,6 +246,23 @@ class ProcessExecutor(Executor):
                     self._broken = str(error)
                 break
 
+    @property
+    def _is_fast(self) -> bool:
+        return self._usual_seconds is not None and self._usual_seconds < FAST
+
+    def _supply(self, worker: WorkerProcess) -> None:
+        """Give a busy worker the run that it will go on with."""
+        worker.follow(self._queue.popleft())
+        self._pool.watch_sending(worker)
+
+    def _take_back_what_is_stuck(self) -> None:
+        if self._queue or self._pool.idle() is None:
+            return
+        late = time.monotonic() - STUCK
+        for worker in self._pool.alive:
+            if worker.next is not None and worker.since < late and (run := worker.take_back()):
+                self._queue.append(run)
+
     def _has_room(self) -> bool:
         return self._room.is_unlimited or self._room.has_room(self._pool.alive)
 
@@ -228,7 +270,8 @@ class ProcessExecutor(Executor):
         """Stop the youngest of several runs when all of them together use too much; it is begun again later."""
         youngest = self._room.too_much(self._pool.alive)
         if youngest is not None:
-            youngest.state = "ending"
+            self._pool.note_ending(youngest)
+            self._restarted += 1
             youngest.stop()
 
     # -- what workers say ------------------------------------------------------------------------------------
@@ -243,25 +286,34 @@ class ProcessExecutor(Executor):
 
     def _take(self, worker: WorkerProcess, frame: Frame) -> None:
         if frame.kind == frames.READY:
-            worker.loaded, self._failed_starts = True, 0
+            worker.loaded = self._has_loaded = True
+            self._failed_starts = 0
             worker.pid = frame.number
             if worker.state == "starting":
-                worker.state = "idle"
+                self._pool.rest(worker)
         elif frame.kind == frames.NOT_LOADED:
             worker.problem = json.loads(bytes(frame.payload))[0]
         else:
-            self._finish(self._outcome(worker, frame))
-            self._release(worker, frame)
-            self._feed()
+            self._note_end(worker, frame)
 
-    def _outcome(self, worker: WorkerProcess, frame: Frame) -> Outcome:
+    def _note_end(self, worker: WorkerProcess, frame: Frame) -> None:
+        run = self._runs.get(frame.number)
+        if run is not None and frame.kind != frames.SKIPPED:
+            self._finish(run, self._outcome(run, worker, frame))
+        if worker.run is not None and worker.run.key == frame.number:
+            self._room.learn(worker)
+            worker.advance()
+            self._go_on(worker, frame.memory)
+
+    def _outcome(self, run: Run, worker: WorkerProcess, frame: Frame) -> Outcome:
+        number, seconds = run.number, frame.seconds
         if frame.kind == frames.VALUE:
             try:
-                value = _unpickled(frame)
+                value = pickle.loads(frame.payload)
             except Exception as error:
                 message = f"its value cannot be read here: {error_text(error)}"
-                return Outcome(frame.number, None, "unreadable", message, frame.seconds, worker.name)
-            return Outcome(frame.number, value, seconds=frame.seconds, worker=worker.name)
+                return Outcome(number, None, "unreadable", message, seconds, worker.name)
+            return Outcome(number, value, seconds=seconds, worker=worker.name)
         message, details = json.loads(bytes(frame.payload))
         kind: FailureKind = "raised"
         if frame.kind == frames.UNREADABLE:
@@ -269,33 +321,34 @@ class ProcessExecutor(Executor):
         elif frame.kind == frames.OUT_OF_MEMORY and self._limits.memory is not None:
             kind = "memory_limit"
             message = f"an allocation beyond the limit of {size_text(self._limits.memory)} failed: {message}"
-        return Outcome(frame.number, None, kind, one_line(message), frame.seconds, worker.name, details)
+        return Outcome(number, None, kind, one_line(message), seconds, worker.name, details)
 
-    def _finish(self, outcome: Outcome) -> None:
-        """Keep an outcome for the caller: the first of its number, and no other."""
-        if outcome.number not in self._runs:
-            return
-        self._done[outcome.number] = outcome
-        del self._runs[outcome.number]
+    def _finish(self, run: Run, outcome: Outcome) -> None:
+        """Keep an outcome for the caller: the first of its run, and no other."""
+        self._done[run.key] = outcome
+        del self._runs[run.key]
         usual = self._usual_seconds
         self._usual_seconds = outcome.seconds if usual is None else 0.9 * usual + 0.1 * outcome.seconds
-        more = min(self.workers, 4) if self._usual_seconds < FAST else 0
-        self.capacity = self.workers + more
+        self.capacity = 2 * self.workers if self._is_fast else self.workers
 
-    def _release(self, worker: WorkerProcess, frame: Frame) -> None:
+    def _go_on(self, worker: WorkerProcess, memory: int) -> None:
         """Let the worker take the next run, or end it when it has grown too much."""
-        worker.run = None
-        self._room.learn(worker)
         if worker.state != "busy":
             return
         if worker.baseline is None:
-            worker.baseline = frame.memory
-        if frame.memory - worker.baseline > self._growth or self._is_crowded(worker):
+            worker.baseline = memory
+        worker.is_tired |= memory - worker.baseline > self._growth or self._is_crowded(worker)
+        if worker.run is not None:
+            self._pool.note_hungry(worker)
+            self._feed()
+        elif worker.is_tired:
             self._restarted += 1
+            self._pool.note_ending(worker)
             worker.end()
             self._pool.watch_sending(worker)
         else:
-            worker.state = "idle"
+            self._pool.rest(worker)
+            self._feed()
 
     def _is_crowded(self, worker: WorkerProcess) -> bool:
         """Say whether runs left so many processes behind that the next one would have too few."""
@@ -312,7 +365,9 @@ class ProcessExecutor(Executor):
             self._hear_worker(worker)  # what it said before it died
         state, run = worker.state, worker.run
         self._pool.bury(worker, report)
-        if run is not None and run.number in self._runs:
+        if worker.next is not None:
+            self._queue.appendleft(worker.next)
+        if run is not None and run.key in self._runs:
             self._restarted += state == "busy"
             self._lose(run, worker, report)
         elif not worker.loaded:
@@ -323,8 +378,8 @@ class ProcessExecutor(Executor):
     def _lose(self, run: Run, worker: WorkerProcess, report: dict[str, Any]) -> None:
         """Decide on a run whose worker is gone: it failed, or it is begun again."""
         verdict = report.get("verdict", "")
-        if verdict in LIMIT_KINDS and report["run"] == run.number:
-            self._finish(self._failure(run, worker, report, verdict, report["message"]))
+        if verdict in LIMIT_KINDS and report["run"] == run.key:
+            self._finish(run, self._failure(run, worker, report, verdict, report["message"]))
             return
         if verdict not in ("stopped", *LIMIT_KINDS):  # those were not its fault
             run.attempts += 1
@@ -332,7 +387,7 @@ class ProcessExecutor(Executor):
             is_hungry = self._limits.memory is not None and died_of_hunger(report)
             if is_hungry or run.attempts >= self._attempts:
                 kind: FailureKind = "memory_limit" if is_hungry else "crashed"
-                self._finish(self._failure(run, worker, report, kind, self._crash(run, report)))
+                self._finish(run, self._failure(run, worker, report, kind, self._crash(run, report)))
                 return
         self._retried += 1
         self._queue.appendleft(run)
@@ -354,13 +409,13 @@ class ProcessExecutor(Executor):
     def _note_failed_start(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
         self._failed_starts += 1
         self._restarted += 1
-        if worker.problem:
+        if worker.problem and not self._has_loaded:
             self._broken = (
                 f"the function cannot be loaded in a worker process: {worker.problem}. What it needs must be "
                 "importable there: same environment, same path"
             )
         elif self._failed_starts >= FAILED_STARTS:
-            reason = report.get("message") or death_of(report)
+            reason = worker.problem or report.get("message") or death_of(report)
             self._broken = with_last_words(
                 f"{FAILED_STARTS} workers in a row did not start; the last one {reason}", report
             )
@@ -371,6 +426,9 @@ class _Pool:
 
     def __init__(self, function: Callable[[Any], Any], workers: int, limits: Limits, threads: int) -> None:
         self.alive: list[WorkerProcess] = []
+        self._idle: list[WorkerProcess] = []
+        self._hungry: deque[WorkerProcess] = deque()
+        self._n_ending = 0
         self._cpu_seconds = 0.0
         self._serial = 0
         self._selector = selectors.DefaultSelector()
@@ -412,12 +470,35 @@ class _Pool:
 
     def count(self) -> int:
         """Return the workers that are there to stay."""
-        return sum(worker.state != "ending" for worker in self.alive)
+        return len(self.alive) - self._n_ending
+
+    def note_ending(self, worker: WorkerProcess) -> None:
+        """Note that a worker will be gone soon: another one may take its place."""
+        worker.state = "ending"
+        self._n_ending += 1
+
+    def note_hungry(self, worker: WorkerProcess) -> None:
+        """Note that a busy worker has nothing at hand for afterwards."""
+        self._hungry.append(worker)
+
+    def hungry(self) -> WorkerProcess | None:
+        """Return a busy worker that has nothing at hand, and will not be replaced; the first one noted."""
+        while self._hungry:
+            worker = self._hungry.popleft()
+            if worker.state == "busy" and worker.next is None and not worker.is_tired:
+                return worker
+        return None
+
+    def rest(self, worker: WorkerProcess) -> None:
+        """Note that a worker is idle."""
+        worker.state = "idle"
+        self._idle.append(worker)
 
     def idle(self) -> WorkerProcess | None:
         """Return the idle worker that worked last."""
-        idle = [worker for worker in self.alive if worker.state == "idle"]
-        return max(idle, key=lambda worker: worker.since) if idle else None
+        while self._idle and self._idle[-1].state != "idle":
+            self._idle.pop()
+        return self._idle[-1] if self._idle else None
 
     def ready(self, patience: float | None) -> list[tuple[WorkerProcess, bool]]:
         """Wait until something can be read: which worker's, and whether its guard said it."""
@@ -425,10 +506,11 @@ class _Pool:
 
     def watch_sending(self, worker: WorkerProcess) -> None:
         """Send what still waits for a worker, and be woken when it can take more."""
-        events = selectors.EVENT_READ if worker.flush() else selectors.EVENT_READ | selectors.EVENT_WRITE
-        key = self._selector.get_map().get(worker.jobs)
-        if key is not None and key.events != events:
-            self._selector.modify(worker.jobs, events, key.data)
+        waits = not worker.flush()
+        if waits != worker.waits_to_send and worker.jobs.fileno() >= 0:
+            worker.waits_to_send = waits
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0)
+            self._selector.modify(worker.jobs, events, (worker, False))
 
     def forget_jobs(self, worker: WorkerProcess) -> None:
         """Listen to its guard alone: the worker itself has ended."""
@@ -438,6 +520,8 @@ class _Pool:
 
     def bury(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
         """Forget a worker that is gone, and end what its guard could not."""
+        self._n_ending -= worker.state == "ending"
+        worker.state = "gone"
         self.forget_jobs(worker)
         self._selector.unregister(worker.control)
         worker.hang_up()
@@ -489,7 +573,3 @@ def _refuse_nesting() -> None:
 def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ExecutorError(f"{name} is {value!r}; expected a whole number from 1 up")
-
-
-def _unpickled(frame: Frame) -> Any:
-    return pickle.loads(frame.payload)

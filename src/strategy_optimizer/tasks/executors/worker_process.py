@@ -31,7 +31,7 @@ THREADS = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
-State: TypeAlias = Literal["starting", "idle", "busy", "ending"]
+State: TypeAlias = Literal["starting", "idle", "busy", "ending", "gone"]
 _CHILD = Path(__file__).parent / "child"
 _BOOT = (
     "import sys, types; package = types.ModuleType('_strategy_optimizer_child'); "
@@ -42,8 +42,9 @@ _BOOT = (
 
 @dataclass
 class Run:
-    """One run that was submitted, until its outcome is known."""
+    """One run that was submitted, until its outcome is known; its key is never used again."""
 
+    key: int
     number: int
     frame: bytes
     attempts: int = 0
@@ -101,12 +102,16 @@ class WorkerProcess:
         self.group = plan.group
         self.state: State = "starting"
         self.run: Run | None = None
+        self.next: Run | None = None
+        self.is_tired = False
+        self.waits_to_send = False
         self.since = time.monotonic()
         self.baseline: int | None = None
         self.pid = 0
         self.loaded = False
         self.problem = ""
         self.heard = b""
+        self._buffer = memoryview(bytearray(2**16))
         self._incoming = bytearray()
         self._outgoing = bytearray()
         page.clear()
@@ -162,9 +167,25 @@ class WorkerProcess:
         self._outgoing += run.frame
         self.flush()
 
+    def follow(self, run: Run) -> None:
+        """Give it a run for afterwards."""
+        self.next = run
+        self._outgoing += run.frame
+        self.flush()
+
+    def advance(self) -> None:
+        """Go on to the next run: the first one has ended."""
+        self.run, self.next, self.since = self.next, None, time.monotonic()
+
+    def take_back(self) -> Run | None:
+        """Return the run that waits behind another one, so that somebody else can have it."""
+        run, self.next = self.next, None
+        if run is not None:
+            self.page.withdraw(run.key)
+        return run
+
     def end(self) -> None:
         """Let it end itself, since it is not busy."""
-        self.state = "ending"
         self._outgoing += frames.pack(frames.END)
         self.flush()
 
@@ -193,16 +214,16 @@ class WorkerProcess:
         is_open = True
         while True:
             try:
-                part = self.jobs.recv(2**20)
+                size = self.jobs.recv_into(self._buffer)
             except BlockingIOError:
                 break
             except OSError:
-                part = b""
-            if not part:
+                size = 0
+            if not size:
                 is_open = False
                 break
-            self._incoming += part
-            if len(part) < 2**16:
+            self._incoming += self._buffer[:size]
+            if size < len(self._buffer):
                 break
         return list(self._frames()), is_open
 

@@ -7,7 +7,7 @@ import struct
 
 JOB, END = 1, 2
 """Parent to worker: run this argument; end yourself."""
-READY, NOT_LOADED, VALUE, RAISED, OUT_OF_MEMORY, UNREADABLE = 11, 12, 13, 14, 15, 16
+READY, NOT_LOADED, VALUE, RAISED, OUT_OF_MEMORY, UNREADABLE, SKIPPED = 11, 12, 13, 14, 15, 16, 17
 """Worker to parent: how loading the function went, and how a run ended."""
 
 HEADER = struct.Struct("<Bqqdq")  # kind, number, bytes that follow, seconds, resident bytes of the worker

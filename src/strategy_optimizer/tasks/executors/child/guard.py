@@ -90,6 +90,7 @@ class Guard:
                 self._become_worker(guard, output)
             finally:
                 os._exit(127)
+        tree.reaped.worker = self._worker
         os.close(output)
         for name in ("jobs", "data"):
             os.close(self._settings[name])
@@ -116,7 +117,7 @@ class Guard:
         for file in (self._control, self._output, self._exit_file):
             if file is not None:
                 events.register(file, select.POLLIN)
-        while not self._verdict and self._worker not in tree.ended:
+        while not self._verdict and tree.reaped.status is None:
             for file, _ in events.poll(self._patience()):
                 if file == self._control:
                     self._listen(events)
@@ -208,7 +209,7 @@ class Guard:
         pids = tree.descendants(os.getpid())
         memory, seconds = tree.use_of(pids, self._settings["shared"])
         self._most = max(self._most, memory)
-        seconds += sum(used for _, used in tree.ended.values())
+        seconds += tree.reaped.cpu_seconds
         self._page.publish(memory, self._most, seconds, len(pids))
         if self._check("memory", memory, "memory_limit"):
             self._message = (
@@ -238,16 +239,15 @@ class Guard:
 
     def _report(self, seconds: float, left: list[int]) -> dict[str, Any]:
         turn, number, _ = self._page.run()
-        status = tree.ended.get(self._worker, (0, 0.0))[0]
         return {
             "verdict": self._verdict,
             "message": self._message,
             "turn": turn,
             "run": number,
             "seconds": seconds,
-            "status": status,
+            "status": tree.reaped.status or 0,
             "tail": self._tail.decode("utf-8", "replace"),
-            "cpu_seconds": sum(used for _, used in tree.ended.values()),
+            "cpu_seconds": tree.reaped.cpu_seconds,
             "left": left,
             "python": sys.version_info[:2],
         }

@@ -16,7 +16,8 @@ _RUN = struct.Struct("=qqd")  # turn, number, when it began
 _USE = struct.Struct(
     "=qqdqd"
 )  # memory, most of this turn, processor seconds, processes, when it was measured
-_USE_AT = 64
+_WITHDRAWN = struct.Struct("=q")
+_WITHDRAWN_AT, _USE_AT = 32, 64
 
 
 class Page:
@@ -53,6 +54,15 @@ class Page:
         """Return how many runs began so far, the number that runs now or `IDLE`, and when it began."""
         turn, number, began = _RUN.unpack_from(self._table, self._at)
         return turn, number, began
+
+    def withdraw(self, number: int) -> None:
+        """Note that a run which waits in the worker's pipe is not to be begun; the pool says so."""
+        _WITHDRAWN.pack_into(self._table, self._at + _WITHDRAWN_AT, number)
+
+    def is_withdrawn(self, number: int) -> bool:
+        """Say whether a run was given to another worker meanwhile."""
+        (withdrawn,) = _WITHDRAWN.unpack_from(self._table, self._at + _WITHDRAWN_AT)
+        return bool(withdrawn == number)
 
     def publish(self, memory: int, most: int, cpu_seconds: float, processes: int) -> None:
         """Note what the worker and all that it started use; its guard says so."""

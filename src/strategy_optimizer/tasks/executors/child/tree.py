@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 
 from .system import LINUX
@@ -95,8 +94,16 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-ended: dict[int, tuple[int, float]] = {}
-"""Wait status and processor seconds of the children that were reaped."""
+class Reaped:
+    """What is known of the children that ended."""
+
+    def __init__(self) -> None:
+        self.worker = 0
+        self.status: int | None = None  # of the worker; None while it lives
+        self.cpu_seconds = 0.0  # of all
+
+
+reaped = Reaped()
 
 
 def reap() -> None:
@@ -112,7 +119,9 @@ def _has_children() -> bool:
             return False
         if pid == 0:
             return True
-        ended[pid] = (status, used.ru_utime + used.ru_stime)
+        reaped.cpu_seconds += used.ru_utime + used.ru_stime
+        if pid == reaped.worker:
+            reaped.status = status
 
 
 def _children(pid: int) -> list[int]:
@@ -165,6 +174,8 @@ def _below(root: int, parents: dict[int, int]) -> list[int]:
 
 def _ps() -> dict[int, tuple[int, int]]:
     """Return each process's parent and resident bytes."""
+    import subprocess  # heavy for a guard, and not needed on Linux
+
     lines = subprocess.run(["ps", "-axo", "pid=,ppid=,rss="], capture_output=True, check=False).stdout
     rows = (line.split() for line in lines.splitlines())
     return {int(row[0]): (int(row[1]), int(row[2]) * 1024) for row in rows if len(row) == 3}

@@ -71,6 +71,9 @@ def _serve(jobs: int, page: Page, function: Callable[[Any], Any]) -> None:
     own = os.getpid()
     while (frame := frames.read(jobs)) is not None and frame[0] == frames.JOB:
         _, number, argument = frame
+        if page.is_withdrawn(number):
+            frames.write(jobs, frames.pack(frames.SKIPPED, number))
+            continue
         page.begin(number)
         began = time.perf_counter()
         kind, payload = _run(function, argument)
