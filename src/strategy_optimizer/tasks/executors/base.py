@@ -72,6 +72,8 @@ class Outcome:
         Wall time inside the function; until its end was noticed when it was killed.
     worker : str
         Who ran it.
+    details : str
+        For its author: the traceback, or the last output of a process that died; empty when the function returned.
     """
 
     number: int
@@ -80,6 +82,7 @@ class Outcome:
     message: str = ""
     seconds: float = 0.0
     worker: str = ""
+    details: str = ""
 
     @property
     def reason(self) -> str:

@@ -291,10 +291,13 @@ def _set(variables: Mapping[str, str | None]) -> None:
 def _quiet(ray: ModuleType, loopback: bool) -> Iterator[None]:
     """Keep Ray from taking over signals and printing the deaths of workers on our standard output."""
     constants = importlib.import_module("ray._private.ray_constants")
-    changes = [(ray._private.worker, "listen_error_messages", lambda *given, **named: None)]
-    if loopback:
-        changes.append((constants, "ENABLE_RAY_CLUSTER", False))  # type: ignore[arg-type]
-    changes = [change for change in changes if hasattr(change[0], change[1])]
+    node = importlib.import_module("ray._private.node").Node
+    wanted = [(ray._private.worker, "listen_error_messages", _nothing)]
+    # The dashboard is started without its page even when it is off; nothing here needs it, nor what scales clusters
+    # and forwards logs.
+    wanted += [(node, name, _nothing) for name in ("start_api_server", "start_monitor", "start_log_monitor")]
+    wanted += [(constants, "ENABLE_RAY_CLUSTER", False)] if loopback else []
+    changes = [(place, name, value) for place, name, value in wanted if hasattr(place, name)]
     before = [(place, name, getattr(place, name)) for place, name, _ in changes]
     _forget_token()
     with _same_signals():
@@ -305,6 +308,10 @@ def _quiet(ray: ModuleType, loopback: bool) -> Iterator[None]:
         finally:
             for place, name, value in before:
                 setattr(place, name, value)
+
+
+def _nothing(*given: Any, **named: Any) -> None:
+    """Take the place of a function of Ray that is not wanted."""
 
 
 @contextlib.contextmanager

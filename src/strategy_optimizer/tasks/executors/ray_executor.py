@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from strategy_optimizer.errors import ExecutorError, UnsendableError
+from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors import ray_worker
 from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
 from strategy_optimizer.tasks.executors.batches import BatchSizes
@@ -21,7 +21,7 @@ from strategy_optimizer.tasks.executors.child.words import error_text, one_line,
 from strategy_optimizer.tasks.executors.cores import usable_cores
 from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
 from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker, Reply
-from strategy_optimizer.tasks.executors.sending import _dumped, sent_argument
+from strategy_optimizer.tasks.executors.sending import function_parts, sent_argument
 from strategy_optimizer.tasks.executors.worker_process import THREADS
 
 BATCH_SECONDS = 0.025
@@ -130,7 +130,7 @@ class RayExecutor(Executor):
         self._restarted = self._retried = self._failed_starts = 0
         self._past_cpu_seconds = 0.0
         self._last_look = 0.0
-        parts = _parts(function)
+        parts = [pickle.PickleBuffer(part) for part in function_parts(function)]
         self._cluster = _cluster(address, workers, runtime_env or {}, store)
         try:
             self._begin(parts, workers, runtime_env or {})
@@ -138,7 +138,7 @@ class RayExecutor(Executor):
             self.close()
             raise
 
-    def _begin(self, parts: list[Any], workers: int | None, runtime_env: Mapping[str, Any]) -> None:
+    def _begin(self, parts: list[pickle.PickleBuffer], workers: int | None, runtime_env: Mapping[str, Any]) -> None:
         ray = self._cluster.ray
         self._n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.capacity = 2 * self._n_workers
@@ -171,7 +171,6 @@ class RayExecutor(Executor):
 
     def wait(self, timeout: float | None = None) -> list[Outcome]:
         """Return what ended since the last call."""
-        self._demand_open()
         end = None if timeout is None else time.monotonic() + timeout
         self._take(0.0)
         while self._open:
@@ -327,12 +326,12 @@ class RayExecutor(Executor):
         batch.delivered = max(batch.delivered, len(entries))
 
     def _finish(self, run: _Run, entry: Entry, place: str) -> None:
-        kind, content, seconds = entry
+        kind, content, seconds, details = entry
         limit = self._limits.seconds
         if limit is not None and seconds > limit:
             self._fail(run, "time_limit", _late(limit), seconds, place)
         elif kind != "value":
-            self._fail(run, kind, content, seconds, place)
+            self._fail(run, kind, content, seconds, place, details)
         else:
             try:
                 value = pickle.loads(content)
@@ -342,15 +341,17 @@ class RayExecutor(Executor):
             else:
                 self._outcomes.append(Outcome(run.number, value, seconds=seconds, worker=place))
 
-    def _fail(self, run: _Run, kind: FailureKind, message: str, seconds: float, place: str) -> None:
-        self._outcomes.append(Outcome(run.number, failure=kind, message=message, seconds=seconds, worker=place))
+    def _fail(
+        self, run: _Run, kind: FailureKind, message: str, seconds: float, place: str, details: str = ""
+    ) -> None:
+        self._outcomes.append(Outcome(run.number, None, kind, message, seconds, place, details))
 
     def _put_back(self, runs: list[_Run]) -> None:
         self._waiting.extendleft(reversed(runs))
 
     def _measure(self, entries: list[Entry]) -> None:
         if entries:
-            self._sizes.measure(len(entries), sum(seconds for _, _, seconds in entries))
+            self._sizes.measure(len(entries), sum(entry[2] for entry in entries))
             self.capacity = 2 * self._n_workers * self._sizes.largest
 
     # Losses and limits
@@ -532,15 +533,6 @@ def _check(workers: int | None, attempts: int) -> None:
     for name, value in (("workers", workers), ("attempts", attempts)):
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ExecutorError(f"{name} is {value!r}; expected a whole number of at least 1")
-
-
-def _parts(function: Callable[[Any], Any]) -> list[Any]:
-    """Return the pickled function, then its large arrays as they are."""
-    if not callable(function):
-        raise UnsendableError(f"{function!r} cannot be run; expected a function of one argument, the parameters")
-    arrays: list[pickle.PickleBuffer] = []
-    stream = _dumped(function, arrays)
-    return [stream, *arrays]
 
 
 def _cluster(

@@ -10,6 +10,7 @@ import pickle
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -18,8 +19,10 @@ from strategy_optimizer.tasks.executors.child.tree import descendants, send, use
 from strategy_optimizer.tasks.executors.child.words import error_text
 from strategy_optimizer.tasks.executors.child.worker import call
 
-Entry: TypeAlias = tuple[Literal["value", "raised", "memory_limit", "unreadable"], Any, float]
-"""How one run ended: the pickled value or what happened, and its seconds."""
+Entry: TypeAlias = tuple[Literal["value", "raised", "memory_limit", "unreadable"], Any, float, str]
+"""How one run ended: the pickled value or what happened, its seconds, and the traceback."""
+
+DETAILS = 4000
 
 LOOK_EVERY = 0.05
 LONG = 0.25
@@ -99,14 +102,14 @@ class RayWorker:
         try:
             value = call(self._function, pickle.loads(argument))  # type: ignore[arg-type]
         except MemoryError as error:
-            return "memory_limit", error_text(error), time.perf_counter() - began
+            return _failed("memory_limit", error, began)
         except BaseException as error:
-            return "raised", error_text(error), time.perf_counter() - began
+            return _failed("raised", error, began)
         seconds = time.perf_counter() - began
         try:
-            return "value", _dumped(value), seconds
+            return "value", _dumped(value), seconds, ""
         except BaseException as error:
-            return "unreadable", f"its value cannot be sent back: {error_text(error)}", seconds
+            return _failed("unreadable", error, began)
 
     def _watch(self) -> None:
         while True:
@@ -140,11 +143,15 @@ class RayWorker:
             _internal_kv_put(self._key, pickle.dumps(tuple(note)), overwrite=True)
 
 
+def _failed(kind: Literal["raised", "memory_limit", "unreadable"], error: BaseException, began: float) -> Entry:
+    return kind, error_text(error), time.perf_counter() - began, traceback.format_exc()[-DETAILS:]
+
+
 def _dumped(value: Any) -> bytes:
     try:
         return pickle.dumps(value, protocol=5)
     except Exception:
-        import cloudpickle  # type: ignore[import-untyped]
+        import cloudpickle
 
         dumped: bytes = cloudpickle.dumps(value, protocol=5)
         return dumped
