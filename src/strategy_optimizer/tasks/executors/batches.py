@@ -32,7 +32,9 @@ class BatchSizes:
         """Learn that `runs` took `seconds` together."""
         mean = seconds / runs
         if self._mean is None or mean > 2 * self._mean:
-            self._mean = mean  # a long run is met at once: batches that are too short cost less than too long ones
+            self._mean = (
+                mean  # a long run is met at once: batches that are too short cost less than too long ones
+            )
         else:
             weight = min(0.5, 0.1 * runs**0.5)
             self._mean += weight * (mean - self._mean)

@@ -1,10 +1,12 @@
 """A Ray cluster: one of this machine's own, started and ended here, or one that is joined and left as it was.
 
-Ray runs whatever reaches its ports, so a cluster of our own listens on the loopback interface alone and asks for a token.
+Ray runs whatever reaches its ports, so a cluster of our own listens on the loopback interface alone and asks for a
+token.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -38,7 +40,6 @@ SILENT = {
 }
 CONTAINED = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # its processes listen at the loopback address
-    "RAY_process_group_cleanup_enabled": "true",  # what a trial started ends with its worker
     "RAY_ROTATION_MAX_BYTES": str(2**22),  # what trials print
     "RAY_ROTATION_BACKUP_COUNT": "1",
 }
@@ -70,6 +71,7 @@ class RayCluster:
         _refuse_second(ray)
         folder = _short_folder()
         cluster = cls(ray, own=True, connected=True, folder=folder)
+        atexit.register(cluster.close)
         token = folder / "token"
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))
@@ -89,7 +91,9 @@ class RayCluster:
                     num_cpus=cores,
                     include_dashboard=False,
                     object_store_memory=store,
-                    _temp_dir=str(folder),
+                    _temp_dir=str(
+                        folder / "r"
+                    ),  # Ray opens it to everybody; the folder around it stays closed
                     **_silence(runtime_env),
                 )
             _demand_loopback(ray)
@@ -123,6 +127,18 @@ class RayCluster:
             return None
         return cls(load_ray(), own=False, connected=False)
 
+    def sweep(self) -> None:
+        """End what trials started and their workers, which are gone, left behind; on other machines it stays."""
+        if self._folder is None:
+            return
+        import psutil
+
+        marked = {process.pid: process for process in _marked(self._folder)}
+        for process in marked.values():
+            with contextlib.suppress(psutil.Error):
+                if process.ppid() not in (*marked, os.getpid()):
+                    process.kill()
+
     def close(self) -> None:
         """Leave the cluster; end it, and remove what it left, when it was started here."""
         if self._connected:
@@ -134,6 +150,7 @@ class RayCluster:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
             _forget_token()
+            atexit.unregister(self.close)
 
 
 def load_ray() -> ModuleType:
@@ -292,7 +309,7 @@ def _quiet(ray: ModuleType, loopback: bool) -> Iterator[None]:
     """Keep Ray from taking over signals and printing the deaths of workers on our standard output."""
     constants = importlib.import_module("ray._private.ray_constants")
     node = importlib.import_module("ray._private.node").Node
-    wanted = [(ray._private.worker, "listen_error_messages", _nothing)]
+    wanted: list[tuple[Any, str, Any]] = [(ray._private.worker, "listen_error_messages", _nothing)]
     # The dashboard is started without its page even when it is off; nothing here needs it, nor what scales clusters
     # and forwards logs.
     wanted += [(node, name, _nothing) for name in ("start_api_server", "start_monitor", "start_log_monitor")]
@@ -346,13 +363,17 @@ def _end_marked(folder: Path, seconds: float = 10.0) -> None:
     import psutil
 
     end = time.monotonic() + seconds
-    while left := [process for process in psutil.process_iter() if _is_marked(process, folder)]:
+    while (left := _marked(folder)) and time.monotonic() < end:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(left, timeout=1.0)
-        if time.monotonic() > end:
-            break
+
+
+def _marked(folder: Path) -> list[Any]:
+    import psutil
+
+    return [process for process in psutil.process_iter() if _is_marked(process, folder)]
 
 
 def _is_marked(process: Any, folder: Path) -> bool:
@@ -361,5 +382,5 @@ def _is_marked(process: Any, folder: Path) -> bool:
     if process.pid == os.getpid():
         return False
     with contextlib.suppress(psutil.Error, OSError):
-        return process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import pickle
 import queue
@@ -55,10 +56,8 @@ class _Batch:
     turn: int
     runs: list[_Run]
     began: float  # when it was sent, or when the one before it ended
-    reference: Any = None
     delivered: int = 0
-    noted: bool = False  # the worker said that it will do nothing of it after the present run
-    recalled: bool = False
+    noted: bool = False  # the worker will do nothing of it after the present run
 
 
 @dataclass
@@ -123,13 +122,14 @@ class RayExecutor(Executor):
         self._open: dict[int, None] = {}
         self._waiting: deque[_Run] = deque()
         self._outcomes: list[Outcome] = []
-        self._events: queue.SimpleQueue[tuple[_Lane, int, float, Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[_Lane, float, Any]] = queue.SimpleQueue()
         self._lanes: list[_Lane] = []
         self._turns = itertools.count(1)
         self._sizes = BatchSizes(BATCH_SECONDS)
         self._restarted = self._retried = self._failed_starts = 0
         self._past_cpu_seconds = 0.0
         self._last_look = 0.0
+        self._sweep_at: float | None = None
         parts = [pickle.PickleBuffer(part) for part in function_parts(function)]
         self._cluster = _cluster(address, workers, runtime_env or {}, store)
         try:
@@ -138,8 +138,11 @@ class RayExecutor(Executor):
             self.close()
             raise
 
-    def _begin(self, parts: list[pickle.PickleBuffer], workers: int | None, runtime_env: Mapping[str, Any]) -> None:
+    def _begin(
+        self, parts: list[pickle.PickleBuffer], workers: int | None, runtime_env: Mapping[str, Any]
+    ) -> None:
         ray = self._cluster.ray
+        self._store = importlib.import_module("ray.experimental.internal_kv")
         self._n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.capacity = 2 * self._n_workers
         self._parts = ray.put(parts)
@@ -242,7 +245,7 @@ class RayExecutor(Executor):
         if not lane.ready or lane.retiring or len(lane.batches) != batches:
             return False
         late = time.monotonic() - SHORT
-        return not any(batch.runs[0].alone or batch.began < late for batch in lane.batches)
+        return not any(batch.began < late or batch.runs[0].alone for batch in lane.batches)
 
     def _sends_ahead(self) -> bool:
         seconds = self._sizes.run_seconds
@@ -263,14 +266,11 @@ class RayExecutor(Executor):
         batch = _Batch(next(self._turns), runs, time.monotonic())
         lane.batches.append(batch)
         arguments = [run.argument for run in runs]
-        batch.reference = lane.actor.run.remote(batch.turn, arguments, PATIENCE)
-        self._follow(lane, batch.turn, batch.reference)
+        self._follow(lane, lane.actor.run.remote(batch.turn, arguments, PATIENCE))
 
-    def _follow(self, lane: _Lane, turn: int, reference: Any) -> None:
+    def _follow(self, lane: _Lane, reference: Any) -> None:
         events = self._events
-        reference.future().add_done_callback(
-            lambda future: events.put((lane, turn, time.monotonic(), future))
-        )
+        reference.future().add_done_callback(lambda future: events.put((lane, time.monotonic(), future)))
 
     # Receiving
 
@@ -278,21 +278,21 @@ class RayExecutor(Executor):
         """Handle what happened; wait for something for some seconds."""
         while True:
             try:
-                lane, turn, at, future = self._events.get(timeout=seconds) if seconds > 0 else self._events.get(False)
+                lane, at, future = (
+                    self._events.get(timeout=seconds) if seconds > 0 else self._events.get(False)
+                )
             except queue.Empty:
                 return
             seconds = 0.0
             if lane not in self._lanes:
                 continue  # the worker was given up
             error = future.exception()
-            if isinstance(error, self._cluster.ray.exceptions.TaskCancelledError):
-                self._put_back(self._remove(lane, turn).runs)
-            elif error is not None:
+            if error is not None:
                 self._lost(lane, error)
             elif not lane.ready:
                 self._loaded(lane, *future.result())
             else:
-                self._ended(lane, turn, at, future.result())
+                self._ended(lane, at, future.result())
 
     def _loaded(self, lane: _Lane, process: int, place: str, failure: str) -> None:
         if failure:
@@ -304,9 +304,9 @@ class RayExecutor(Executor):
         lane.place = f"process {process} on {place}"
         self._failed_starts = 0
 
-    def _ended(self, lane: _Lane, turn: int, at: float, given: Any) -> None:
+    def _ended(self, lane: _Lane, at: float, given: Any) -> None:
         reply = Reply(*given)
-        batch = self._remove(lane, turn)
+        batch = lane.batches.popleft()
         if lane.batches:
             lane.batches[0].began = at
         lane.memory, lane.cpu_seconds = reply.memory, reply.cpu_seconds
@@ -314,11 +314,6 @@ class RayExecutor(Executor):
         self._put_back(batch.runs[len(reply.entries) :])
         self._measure(reply.entries)
         self._recycle_if_grown(lane)
-
-    def _remove(self, lane: _Lane, turn: int) -> _Batch:
-        batch = next(batch for batch in lane.batches if batch.turn == turn)
-        lane.batches.remove(batch)
-        return batch
 
     def _deliver(self, lane: _Lane, batch: _Batch, entries: list[Entry]) -> None:
         for run, entry in list(zip(batch.runs, entries, strict=False))[batch.delivered :]:
@@ -421,6 +416,9 @@ class RayExecutor(Executor):
         for lane in list(self._lanes):
             if lane.batches:
                 self._look_at(lane, now)
+        if self._sweep_at is not None and now > self._sweep_at:
+            self._sweep_at = None
+            self._cluster.sweep()
         self._demand_workers()
 
     def _look_at(self, lane: _Lane, now: float) -> None:
@@ -432,16 +430,19 @@ class RayExecutor(Executor):
         limit = self._limits.seconds
         if limit is None:
             return
-        certain = len(batch.runs) == 1 or batch.noted
+        certain = len(batch.runs) <= 1 or batch.noted
         if now - batch.began > limit + (0.0 if certain else PATIENCE + 2 * SHORT):
             self._overdue(lane, batch, now, certain)
 
     def _recall(self, lane: _Lane) -> None:
-        """Ask for what waits behind a long run, so that others do it."""
+        """Give others what waits behind a long run; the worker passes over it when it gets there."""
         for batch in list(lane.batches)[1:]:
-            if not batch.recalled:
-                batch.recalled = True
-                self._cluster.ray.cancel(batch.reference)
+            if batch.runs:
+                self._store._internal_kv_put(
+                    (lane.key + ray_worker.PASS_OVER).encode(), str(batch.turn).encode()
+                )
+                self._put_back(batch.runs)
+                batch.runs = []
 
     def _read_note(self, lane: _Lane, batch: _Batch, now: float) -> None:
         note = self._note(lane)
@@ -458,7 +459,7 @@ class RayExecutor(Executor):
         for other in reversed(list(lane.batches)[1:]):
             self._put_back(other.runs)
         runs = batch.runs[batch.delivered :]
-        if certain:
+        if certain and runs:
             self._fail(runs[0], "time_limit", _late(self._limits.seconds), now - batch.began, lane.place)
         else:
             for run in runs:
@@ -468,9 +469,7 @@ class RayExecutor(Executor):
         self._replace(lane)
 
     def _note(self, lane: _Lane) -> Note | None:
-        from ray.experimental.internal_kv import _internal_kv_get
-
-        content = _internal_kv_get(lane.key.encode())
+        content = self._store._internal_kv_get(lane.key.encode())
         return None if content is None else Note(*pickle.loads(content))
 
     def _next_look(self) -> float:
@@ -493,21 +492,21 @@ class RayExecutor(Executor):
         actor = self._actors.remote(key, self._limits.memory)
         lane = _Lane(key, actor, time.monotonic())
         self._lanes.append(lane)
-        self._follow(lane, 0, actor.load.remote([self._parts]))
+        self._follow(lane, actor.load.remote([self._parts]))
 
     def _replace(self, lane: _Lane) -> None:
         self._past_cpu_seconds += lane.cpu_seconds
         self._restarted += 1
+        self._sweep_at = time.monotonic() + SHORT
         self._end(lane)
         self._lanes.remove(lane)
         self._open_lane()
 
     def _end(self, lane: _Lane) -> None:
-        from ray.experimental.internal_kv import _internal_kv_del
-
         try:
             self._cluster.ray.kill(lane.actor, no_restart=True)
-            _internal_kv_del(lane.key.encode())
+            for key in (lane.key, lane.key + ray_worker.PASS_OVER):
+                self._store._internal_kv_del(key.encode())
         except Exception:  # the cluster is gone
             return
 

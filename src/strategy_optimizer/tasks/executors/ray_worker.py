@@ -1,6 +1,7 @@
 """What runs in the worker processes of a Ray cluster: it has the function and runs batches of arguments.
 
-Nodes need not have this package: the class is sent to them with its code, so it uses the standard library and Ray alone.
+Nodes need not have this package: the class is sent to them with its code, so it uses the standard library
+and Ray alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ DETAILS = 4000
 LOOK_EVERY = 0.05
 LONG = 0.25
 """A run of a batch that takes so many seconds is told to the executor, with what the batch has so far."""
+
+
+PASS_OVER = ":pass over"
+"""After the key: the last turn that others have done meanwhile."""
 
 
 class Reply(NamedTuple):
@@ -84,7 +89,9 @@ class RayWorker:
     def run(self, turn: int, arguments: list[bytes], patience: float) -> Reply:
         """Run the arguments one by one; after `patience` seconds what did not begin goes back."""
         with self._lock:
-            self._turn, self._entries, self._noted = turn, [], False
+            was_long, self._turn, self._entries, self._noted = self._noted, turn, [], False
+        if was_long and self._is_done_elsewhere(turn):
+            return self._reply()
         end = time.monotonic() + patience
         for argument in arguments:
             with self._lock:
@@ -95,7 +102,16 @@ class RayWorker:
             with self._lock:
                 self._began = None
                 self._entries.append(entry)
+        return self._reply()
+
+    def _reply(self) -> Reply:
         return Reply(self._entries, *use_of([os.getpid(), *descendants(os.getpid())]))
+
+    def _is_done_elsewhere(self, turn: int) -> bool:
+        from ray.experimental.internal_kv import _internal_kv_get
+
+        last = _internal_kv_get(self._key + PASS_OVER.encode())
+        return last is not None and turn <= int(last)
 
     def _run(self, argument: bytes) -> Entry:
         began = time.perf_counter()
@@ -143,7 +159,9 @@ class RayWorker:
             _internal_kv_put(self._key, pickle.dumps(tuple(note)), overwrite=True)
 
 
-def _failed(kind: Literal["raised", "memory_limit", "unreadable"], error: BaseException, began: float) -> Entry:
+def _failed(
+    kind: Literal["raised", "memory_limit", "unreadable"], error: BaseException, began: float
+) -> Entry:
     return kind, error_text(error), time.perf_counter() - began, traceback.format_exc()[-DETAILS:]
 
 
