@@ -21,8 +21,9 @@ from typing import Any
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
 from strategy_optimizer.tasks.executors.child import cgroup, frames, page
-from strategy_optimizer.tasks.executors.child.words import death_text, error_text, one_line, size_text
+from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
+from strategy_optimizer.tasks.executors.deaths import death_of, died_of_hunger, with_last_words
 from strategy_optimizer.tasks.executors.leftovers import end_marked
 from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
 from strategy_optimizer.tasks.executors.sending import SentFunction, sent_argument
@@ -324,12 +325,11 @@ class ProcessExecutor(Executor):
             return
         if verdict not in ("stopped", *LIMIT_KINDS):  # those were not its fault
             run.attempts += 1
-            run.lost.append(_death(report))
-            if kind := _kind_of_death(report, self._limits):
-                self._finish(self._failure(run, worker, report, kind, _told(run.lost[-1], report)))
-                return
-            if run.attempts >= self._attempts:
-                self._finish(self._failure(run, worker, report, "crashed", self._crash(run, report)))
+            run.lost.append(death_of(report))
+            is_hungry = self._limits.memory is not None and died_of_hunger(report)
+            if is_hungry or run.attempts >= self._attempts:
+                kind: FailureKind = "memory_limit" if is_hungry else "crashed"
+                self._finish(self._failure(run, worker, report, kind, self._crash(run, report)))
                 return
         self._retried += 1
         self._queue.appendleft(run)
@@ -339,7 +339,7 @@ class ProcessExecutor(Executor):
         text = f"its process {' and '.join(ways)}"
         if run.attempts > 1:
             text += f", in each of {run.attempts} attempts"
-        return _told(text, report)
+        return with_last_words(text, report)
 
     def _failure(
         self, run: Run, worker: WorkerProcess, report: dict[str, Any], kind: FailureKind, message: str
@@ -357,8 +357,8 @@ class ProcessExecutor(Executor):
                 "importable there: same environment, same path"
             )
         elif self._failed_starts >= FAILED_STARTS:
-            reason = report.get("message") or _death(report)
-            self._broken = _told(
+            reason = report.get("message") or death_of(report)
+            self._broken = with_last_words(
                 f"{FAILED_STARTS} workers in a row did not start; the last one {reason}", report
             )
 
@@ -490,24 +490,3 @@ def _check_count(name: str, value: Any) -> None:
 
 def _unpickled(frame: Frame) -> Any:
     return pickle.loads(frame.payload)
-
-
-def _death(report: dict[str, Any]) -> str:
-    if report.get("verdict") == "guard":
-        return str(report["message"])
-    if not report:
-        return "and its guard were killed"
-    return death_text(report["status"])
-
-
-def _kind_of_death(report: dict[str, Any], limits: Limits) -> FailureKind | None:
-    """Recognise a death for want of memory, which other languages do not raise as an exception."""
-    tail = report.get("tail", "")
-    is_hungry = "memory allocation of" in tail or "std::bad_alloc" in tail
-    return "memory_limit" if is_hungry and limits.memory is not None else None
-
-
-def _told(text: str, report: dict[str, Any]) -> str:
-    """Add the last line of output to a text."""
-    lines = report.get("tail", "").strip().splitlines()
-    return f"{text}; its last output: {lines[-1].strip()}" if lines else text
