@@ -25,12 +25,13 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_it_was() -> Iterator[None]:
     """Take away what the user's environment says of Ray, and see that nothing is said after the test either."""
-    for name in [name for name in os.environ if name.startswith("RAY_")]:
-        if name != "RAY_USAGE_STATS_ENABLED":
-            monkeypatch.delenv(name)
-    before = dict(os.environ)
-    yield
-    changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
-    assert changed <= {"PYTEST_CURRENT_TEST"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("RAY_")]:
+            if name != "RAY_USAGE_STATS_ENABLED":
+                patch.delenv(name)
+        before = dict(os.environ)
+        yield
+        changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
+        assert changed <= {"PYTEST_CURRENT_TEST"}

@@ -17,7 +17,7 @@ from ray_behaviours import make_function, process_of, run
 
 from strategy_optimizer.errors import UnsendableError
 from strategy_optimizer.tasks.executors import Limits, RayExecutor
-from strategy_optimizer.tasks.executors.ray_cluster import MARK
+from strategy_optimizer.tasks.executors.ray_leftovers import MARK
 
 LIMITS = Limits(seconds=4.0, memory=600 * 2**20)
 
@@ -137,11 +137,10 @@ def test_what_a_run_started_ends_with_its_worker(executor: RayExecutor) -> None:
     started, _ = run(executor, [{"do": "start"}, {}])
     assert psutil.pid_exists(started.value)
     os.kill(process_of(started), signal.SIGKILL)
-    run(executor, [{"seconds": 0.1}] * 4)
-    end = time.monotonic() + 60
-    while psutil.pid_exists(started.value) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not psutil.pid_exists(started.value)
+    run(executor, [{"seconds": 0.5}] * 4)
+    assert (
+        not psutil.pid_exists(started.value) or psutil.Process(started.value).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def test_what_runs_print_is_not_ours_to_print(
@@ -160,5 +159,5 @@ def test_printing_without_end_does_not_fill_the_disk(executor: RayExecutor) -> N
 
 def test_what_cannot_be_sent_is_named() -> None:
     lock = threading.Lock()
-    with pytest.raises(UnsendableError, match="variable 'lock' is a _thread.lock"):
+    with pytest.raises(UnsendableError, match=r"variable 'lock' is a _thread\.lock"):
         RayExecutor(lambda parameters: lock.acquire(), workers=1)

@@ -12,7 +12,6 @@ import importlib
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from strategy_optimizer.errors import ExecutorError
+from strategy_optimizer.tasks.executors import ray_leftovers
 from strategy_optimizer.tasks.executors.child.words import error_text, one_line
 from strategy_optimizer.tasks.executors.worker_process import THREADS
 
@@ -43,8 +43,6 @@ CONTAINED = {
     "RAY_ROTATION_MAX_BYTES": str(2**22),  # what trials print
     "RAY_ROTATION_BACKUP_COUNT": "1",
 }
-MARK = "STRATEGY_OPTIMIZER_RAY"
-"""Every process of a cluster of ours has this variable: the folder of the cluster."""
 
 
 class RayCluster:
@@ -63,6 +61,8 @@ class RayCluster:
         self.own = own
         self._connected = connected
         self._folder = folder
+        if folder is not None:
+            self._guard = _guard(folder)
 
     @classmethod
     def start(cls, cores: int, store: int, runtime_env: Mapping[str, Any]) -> RayCluster:
@@ -83,7 +83,7 @@ class RayCluster:
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_AUTH_TOKEN": None,
             "RAY_ADDRESS": None,
-            MARK: str(folder),
+            ray_leftovers.MARK: str(folder),
         }
         try:
             with _environment(variables), _quiet(ray, loopback=True):
@@ -127,17 +127,14 @@ class RayCluster:
             return None
         return cls(load_ray(), own=False, connected=False)
 
-    def sweep(self) -> None:
-        """End what trials started and their workers, which are gone, left behind; on other machines it stays."""
+    def sweep(self, process: int) -> None:
+        """End what a worker that is dead, or will be at once, has left running; on other machines it stays."""
         if self._folder is None:
             return
-        import psutil
-
-        marked = {process.pid: process for process in _marked(self._folder)}
-        for process in marked.values():
-            with contextlib.suppress(psutil.Error):
-                if process.ppid() not in (*marked, os.getpid()):
-                    process.kill()
+        end = time.monotonic() + 0.5
+        while Path(f"/proc/{process}").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        ray_leftovers.end_orphans(str(self._folder), os.getpid())
 
     def close(self) -> None:
         """Leave the cluster; end it, and remove what it left, when it was started here."""
@@ -146,9 +143,9 @@ class RayCluster:
             with _silent_shutdown():
                 self.ray.shutdown()
         if self._folder is not None:
-            _end_marked(self._folder)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            ray_leftovers.end_all(str(self._folder))
             self._folder = None
+            self._guard.communicate()
             _forget_token()
             atexit.unregister(self.close)
 
@@ -218,6 +215,7 @@ def _no_answer(address: str, why: str) -> ExecutorError:
     )
 
 
+REFUSED = ("InvalidAuthToken", "AuthenticationError")
 PROBE = """
 import sys, ray
 if sys.argv[2] == "loopback":
@@ -229,24 +227,36 @@ ray.init(address=sys.argv[1], log_to_driver=False, logging_level="critical", con
 def _probe(address: str) -> None:
     """Connect from another process first: where nobody answers rightly Ray waits for minutes, or ends its process."""
     loopback = "loopback" if address.rpartition(":")[0].strip("[]") in LOOPBACK else "cluster"
-    command = [sys.executable, "-c", PROBE, address, loopback]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS
-        )
-        said, late = done.stderr, False
-    except subprocess.TimeoutExpired as error:
-        said, late = (error.stderr or b"").decode(errors="replace"), True
-    if "InvalidAuthToken" in said or "AuthenticationError" in said:
+    code, said = _try([sys.executable, "-c", PROBE, address, loopback])
+    if any(word in said for word in REFUSED):
         raise ExecutorError(
             f"the Ray cluster at {address} does not accept the token; expected RAY_AUTH_MODE=token, and its token "
             f"in RAY_AUTH_TOKEN or in the file that RAY_AUTH_TOKEN_PATH names"
         )
-    if late:
+    if code is None:
         raise _no_answer(address, f"nothing that Ray understands within {ANSWER_SECONDS:.0f} s")
-    if done.returncode:
-        last = said.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+    if code:
+        last = said.strip().splitlines()[-1:] or [f"exit code {code}"]
         raise ExecutorError(f"Ray at {address} cannot be joined: {one_line(last[0])}")
+
+
+def _try(command: list[str]) -> tuple[int | None, str]:
+    """Return the exit code, None where it took too long, and what was said until then or until a refusal."""
+    end = time.monotonic() + ANSWER_SECONDS
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output
+        )
+        try:
+            while True:
+                code = process.poll()
+                said = os.pread(output.fileno(), 2**20, 0).decode(errors="replace")
+                if code is not None or time.monotonic() > end or any(word in said for word in REFUSED):
+                    return code, said
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _joining() -> dict[str, str | None]:
@@ -283,6 +293,15 @@ def _demand_loopback(ray: ModuleType) -> None:
 def _short_folder() -> Path:
     # The paths of Ray's sockets are long, and the system takes 107 bytes.
     return Path(tempfile.mkdtemp(prefix="so-ray-", dir="/tmp" if os.name == "posix" else None))
+
+
+def _guard(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the process that cleans up should this one be killed."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", ray_leftovers.__file__, str(folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 @contextlib.contextmanager
@@ -356,31 +375,3 @@ def _forget_token() -> None:
 def _silent_shutdown() -> Iterator[None]:
     with _same_signals(), contextlib.suppress(Exception):
         yield
-
-
-def _end_marked(folder: Path, seconds: float = 10.0) -> None:
-    """Kill what is left of a cluster of ours, with all that its trials started, and wait until it is gone."""
-    import psutil
-
-    end = time.monotonic() + seconds
-    while (left := _marked(folder)) and time.monotonic() < end:
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=1.0)
-
-
-def _marked(folder: Path) -> list[Any]:
-    import psutil
-
-    return [process for process in psutil.process_iter() if _is_marked(process, folder)]
-
-
-def _is_marked(process: Any, folder: Path) -> bool:
-    import psutil
-
-    if process.pid == os.getpid():
-        return False
-    with contextlib.suppress(psutil.Error, OSError):
-        return bool(process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE)
-    return False

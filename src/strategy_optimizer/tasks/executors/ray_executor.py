@@ -7,10 +7,12 @@ import itertools
 import pickle
 import queue
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.errors import ExecutorError
@@ -68,6 +70,7 @@ class _Lane:
     actor: Any
     asked: float
     ready: bool = False
+    process: int = 0
     place: str = ""
     batches: deque[_Batch] = field(default_factory=deque)
     memory: int = 0
@@ -129,7 +132,6 @@ class RayExecutor(Executor):
         self._restarted = self._retried = self._failed_starts = 0
         self._past_cpu_seconds = 0.0
         self._last_look = 0.0
-        self._sweep_at: float | None = None
         parts = [pickle.PickleBuffer(part) for part in function_parts(function)]
         self._cluster = _cluster(address, workers, runtime_env or {}, store)
         try:
@@ -146,6 +148,8 @@ class RayExecutor(Executor):
         self._n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.capacity = 2 * self._n_workers
         self._parts = ray.put(parts)
+        # A cluster of our own works where we do; on others' nodes the folder may be missing.
+        self._place = list(sys.path), str(Path.cwd()) if self._cluster.own else None
         for module in (ray_worker, system, tree, words, worker):
             ray.cloudpickle.register_pickle_by_value(module)
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0}
@@ -245,7 +249,7 @@ class RayExecutor(Executor):
         if not lane.ready or lane.retiring or len(lane.batches) != batches:
             return False
         late = time.monotonic() - SHORT
-        return not any(batch.began < late or batch.runs[0].alone for batch in lane.batches)
+        return not any(batch.began < late or not batch.runs or batch.runs[0].alone for batch in lane.batches)
 
     def _sends_ahead(self) -> bool:
         seconds = self._sizes.run_seconds
@@ -301,7 +305,7 @@ class RayExecutor(Executor):
                 f"(runtime_env={{'pip': [...]}} or {{'working_dir': ...}} brings it)"
             )
         lane.ready = True
-        lane.place = f"process {process} on {place}"
+        lane.process, lane.place = process, f"process {process} on {place}"
         self._failed_starts = 0
 
     def _ended(self, lane: _Lane, at: float, given: Any) -> None:
@@ -416,9 +420,6 @@ class RayExecutor(Executor):
         for lane in list(self._lanes):
             if lane.batches:
                 self._look_at(lane, now)
-        if self._sweep_at is not None and now > self._sweep_at:
-            self._sweep_at = None
-            self._cluster.sweep()
         self._demand_workers()
 
     def _look_at(self, lane: _Lane, now: float) -> None:
@@ -492,13 +493,13 @@ class RayExecutor(Executor):
         actor = self._actors.remote(key, self._limits.memory)
         lane = _Lane(key, actor, time.monotonic())
         self._lanes.append(lane)
-        self._follow(lane, actor.load.remote([self._parts]))
+        self._follow(lane, actor.load.remote([self._parts], *self._place))
 
     def _replace(self, lane: _Lane) -> None:
         self._past_cpu_seconds += lane.cpu_seconds
         self._restarted += 1
-        self._sweep_at = time.monotonic() + SHORT
         self._end(lane)
+        self._cluster.sweep(lane.process)
         self._lanes.remove(lane)
         self._open_lane()
 

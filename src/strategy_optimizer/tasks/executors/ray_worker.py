@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from strategy_optimizer.tasks.executors.child.tree import descendants, send, use_of
@@ -72,10 +73,23 @@ class RayWorker:
         self._began: float | None = None
         self._noted = False
 
-    def load(self, parts: list[Any]) -> tuple[int, str, str]:
-        """Rebuild the function from what the object store has; returns process, node, and why it failed."""
+    def load(self, parts: list[Any], path: list[str], folder: str | None) -> tuple[int, str, str]:
+        """Rebuild the function from what the object store has; returns process, node, and why it failed.
+
+        Parameters
+        ----------
+        parts : list
+            A reference to the pickled function and its arrays.
+        path : list of str
+            Where the sender finds modules; what of it exists here is searched, too.
+        folder : str or None
+            Where to work, if not where Ray says.
+        """
         import ray
 
+        sys.path.extend(entry for entry in path if entry not in sys.path and Path(entry).exists())
+        if folder is not None:
+            os.chdir(folder)
         place = os.getpid(), ray.util.get_node_ip_address()
         self._parts = ray.get(parts[0])  # its arrays are used where they lie
         _find_cloudpickle()
