@@ -59,7 +59,10 @@ class ThreeNodes:
 
     def kill(self, node: Any) -> None:
         """Kill its processes, as a power failure would."""
-        self._cluster.remove_node(node, allow_graceful=False)
+        (raylet,) = node.all_processes["raylet"]
+        process = psutil.Process(raylet.process.pid)
+        for one in [process, *process.children(recursive=True)]:
+            one.kill()
 
     def processes(self) -> list[psutil.Process]:
         return [process for process in psutil.Process().children(recursive=True) if process.is_running()]
@@ -130,19 +133,19 @@ def test_all_nodes_work_and_the_cluster_stays(cluster: ThreeNodes) -> None:
 def test_workers_are_killed_at_random(cluster: ThreeNodes) -> None:
     chance = random.Random(5)
     with RayExecutor(make_function(), address=cluster.address, attempts=10) as executor:
-        for number in range(1200):
+        for number in range(600):
             executor.submit(number, {"seconds": chance.choice([0.0, 0.005, 0.02]), "x": number})
         found, killed = {}, 0
         while executor.in_flight:
             for outcome in executor.wait(timeout=1.0):
                 assert outcome.number not in found
                 found[outcome.number] = outcome
-                if killed < 25 and chance.random() < 0.05 and psutil.pid_exists(process_of(outcome)):
+                if killed < 15 and chance.random() < 0.05 and psutil.pid_exists(process_of(outcome)):
                     os.kill(process_of(outcome), signal.SIGKILL)
                     killed += 1
         usage = executor.usage()
-    assert [found[number].value for number in range(1200)] == [2 * number for number in range(1200)]
-    assert killed >= 10
+    assert [found[number].value for number in range(600)] == [2 * number for number in range(600)]
+    assert killed >= 5
     assert usage.restarted >= killed / 2
 
 

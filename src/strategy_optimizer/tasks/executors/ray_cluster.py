@@ -307,7 +307,9 @@ def _guard(folder: Path) -> subprocess.Popen[bytes]:
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str | None]) -> Iterator[None]:
     """Set variables, or take them away where they are None, for a while."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = {
+        name: os.environ.get(name) for name in (*variables, "PYTHONBREAKPOINT")
+    }  # Ray sets it on the way
     _set(variables)
     try:
         yield
