@@ -33,7 +33,8 @@ from strategy_optimizer.tasks.executors.worker_process import MARK, Blueprint, F
 RECYCLE_GROWTH = 2**29
 FAST = 0.1
 """Seconds; shorter runs are worth having a few more in flight than workers, so that none waits for the caller."""
-FAILED_STARTS = 3
+FAILED_STARTS = 10
+"""Workers in a row that ended before they had loaded the function; then no further one is tried."""
 LIMIT_KINDS: tuple[FailureKind, ...] = ("time_limit", "memory_limit", "process_limit", "output_limit")
 
 
@@ -193,6 +194,8 @@ class ProcessExecutor(Executor):
     def _turn(self, patience: float | None) -> None:
         self._relieve()
         self._feed()
+        if self._broken:
+            return
         for worker, is_control in self._pool.ready(patience):
             if is_control:
                 self._hear_guard(worker)
