@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 SEARCH_PEERS := .venv-search
+RAY := .venv-ray
 LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers search-peers lint types imports format bench evidence lock clean check
+.PHONY: help install run test test-peers search-peers ray-peers test-ray lint types imports format bench evidence lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,14 @@ $(SEARCH_PEERS)/.installed: requirements/search-peers.txt pyproject.toml
 	$(SEARCH_PEERS)/bin/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
+ray-peers: $(RAY)/.installed  ## make .venv-ray with Ray, Ray Tune and Optuna
+
+$(RAY)/.installed: requirements/ray.txt pyproject.toml
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet --require-hashes -r requirements/ray.txt
+	$(RAY)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
 run: install  ## optimise the momentum strategy on twenty years of NASDAQ data
 	$(BIN)/strategy-optimizer demo
 
@@ -43,6 +52,9 @@ test: install  ## run all tests that need no other backtesting package
 
 test-peers: $(PEERS)/.installed  ## compare with vectorbt, backtesting.py, quantstats, empyrical
 	$(PEERS)/bin/python -m pytest tests/peers
+
+test-ray: $(RAY)/.installed  ## run trials on real Ray clusters of one to three nodes on this machine
+	$(RAY)/bin/python -m pytest tests/ray
 
 lint: install  ## format check and lint
 	$(BIN)/ruff format --check .
@@ -80,8 +92,9 @@ lock:  ## resolve the requirements anew, with hashes and without addresses (need
 	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile pyproject.toml --group peers --python-version 3.11 $(LOCK) -o requirements/peers.txt
 	uv pip compile pyproject.toml requirements/search-peers.in --python-version 3.11 $(LOCK) -c requirements/dev.txt --override requirements/search-peers.overrides -o requirements/search-peers.txt
+	uv pip compile pyproject.toml --extra ray --group ray-peers --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/ray.txt
 
 check: lint types imports test  ## everything CI runs, except the peers
 
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

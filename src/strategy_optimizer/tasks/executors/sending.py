@@ -50,13 +50,7 @@ class SentFunction:
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
-        if not callable(function):
-            raise UnsendableError(
-                f"{function!r} cannot be run; expected a function of one argument, the parameters"
-            )
-        arrays: list[pickle.PickleBuffer] = []
-        stream = _dumped(function, arrays)
-        parts = _lay_out([memoryview(stream), *(array.raw() for array in arrays)])
+        parts = _lay_out(function_parts(function))
         self.size = sum(len(part) for part in parts)
         self.file = nameless_file("function")
         try:
@@ -73,6 +67,23 @@ class SentFunction:
         if self.file >= 0:
             os.close(self.file)
             self.file = -1
+
+
+def function_parts(function: Callable[[Any], Any]) -> list[memoryview]:
+    """Return the pickled function, and after it its large arrays, as they are.
+
+    Raises
+    ------
+    UnsendableError
+        When something that it refers to cannot be pickled: names what.
+    """
+    if not callable(function):
+        raise UnsendableError(
+            f"{function!r} cannot be run; expected a function of one argument, the parameters"
+        )
+    arrays: list[pickle.PickleBuffer] = []
+    stream = _dumped(function, arrays)
+    return [memoryview(stream), *(array.raw() for array in arrays)]
 
 
 def sent_argument(argument: Any) -> bytes:
