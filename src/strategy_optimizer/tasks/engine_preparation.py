@@ -71,8 +71,8 @@ def make_engine_task(
     constraints : iterable of str or callable
         More constraints between parameters, such as ``"fast < slow"``.
     objective : str, list of str, mapping, path or ObjectiveFunction, optional
-        As for `parse_objective`, over the metrics that the engine gives. By default ``sharpe_ratio``, or the only metric
-        there is.
+        As for `parse_objective`, over the metrics that the engine gives. By default ``sharpe_ratio``, or the only
+        metric there is.
     outcome_constraints, reference
         As for `optimize` with a strategy.
     evaluations : int, optional
@@ -95,8 +95,8 @@ def make_engine_task(
     memory : int, optional
         Bytes for all workers together: near it fewer trials run at once.
     lookahead : int or None
-        How many trials may be in flight without knowing of each other (default 8). None runs free: whatever has ended is
-        known at once, which keeps more than eight workers busy, and the order of ending enters the search.
+        How many trials may be in flight without knowing of each other (default 8). None runs free: whatever has
+        ended is known at once, which keeps more than eight workers busy, and the order of ending enters the search.
     cache : bool
         Whether trials of earlier searches are taken from the cache on disk where nothing that they depend on has
         changed.
@@ -168,7 +168,7 @@ def _given_space(
         return space
     if space is not None:
         data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
-        return ParameterSpace.from_json(data if "parameter_space" in data else {"parameter_space": data})
+        return ParameterSpace.from_json(data)
     declared = engine.space()
     if declared is None:
         raise SpaceError(

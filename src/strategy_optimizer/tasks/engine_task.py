@@ -221,7 +221,7 @@ class EngineTask:
         known = cache.get(key)
         if known is not None:
             return tuple(known.metrics)
-        executor.submit(-1, parameters)
+        executor.submit(0, parameters)
         outcomes = executor.wait()
         while not outcomes:
             outcomes = executor.wait()

@@ -24,6 +24,7 @@ class SerialExecutor(Executor):
     """
 
     capacity = 1
+    runs_here = True
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self._function = function
