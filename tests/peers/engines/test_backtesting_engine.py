@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -287,3 +288,14 @@ def test_the_adapter_is_imported_without_backtesting_py():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_table_of_the_page_is_what_comes_out(goog):
+    page = (Path(__file__).parents[3] / "docs" / "engines" / "backtesting-py.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.,]+) \| `([^`]+)` \| ([-\d.,]+) \|", page, flags=re.MULTILINE)
+    assert len(rows) == 7
+    metrics = engine_of(goog).run(POINT).metrics
+    for ours, our_value, own, own_value in rows:
+        for name, shown in ((ours, our_value), (own, own_value)):
+            digits = len(shown.partition(".")[2])
+            assert f"{metrics[name]:,.{digits}f}" == shown, name
