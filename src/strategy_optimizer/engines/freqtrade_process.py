@@ -43,7 +43,7 @@ class Runner:
     @property
     def is_alive(self) -> bool:
         """Whether the program can be asked."""
-        return self._process.poll() is None
+        return not self._said.closed and self._process.poll() is None
 
     def ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to an order; an EngineError if the program is gone."""
@@ -61,10 +61,12 @@ class Runner:
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
+            self._stop()
+            words = self._last_words()
             self.end()
             raise EngineError(
                 f"freqtrade's process ended with code {self._process.returncode} and without an answer; "
-                f"it said: {self._last_words()}"
+                f"it said: {words}"
             ) from None
         return answer
 
@@ -75,6 +77,10 @@ class Runner:
 
     def end(self) -> None:
         """End the program, and the backtest it is carrying out."""
+        self._stop()
+        self._said.close()
+
+    def _stop(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -96,8 +102,10 @@ def borrowed_runner(python: Path) -> Iterator[Runner]:
     with _lock:
         runners = _idle.setdefault(key, [])
         runner = runners.pop() if runners else None
-    if runner is None or not runner.is_alive:
-        runner = Runner(python)
+    if runner is not None and not runner.is_alive:
+        runner.end()
+        runner = None
+    runner = runner or Runner(python)
     try:
         yield runner
     except EngineError:
