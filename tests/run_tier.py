@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="the Python that has them")
     given = parser.parse_args()
     os.environ["ENGINE_TIER"] = given.tier
-    os.environ["ENGINE_PYTHON"] = given.python
+    os.environ["ENGINE_PYTHON"] = str(Path(given.python).absolute())
     counter = Counter()
     start = time.perf_counter()
     code = int(pytest.main([str(ROOT / "tests" / given.tier)], plugins=[counter]))

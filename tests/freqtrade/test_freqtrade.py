@@ -18,6 +18,7 @@ import pytest
 from trading import CONFIG
 
 from strategy_optimizer import create_optimizer
+from strategy_optimizer.engines.freqtrade_process import Runner
 from strategy_optimizer.errors import EngineError
 
 
@@ -271,6 +272,18 @@ def test_a_parameter_file_of_another_strategy(engine, user):
     (user / "strategies" / "momentum.json").write_text('{"strategy_name": "Other", "params": {}}')
     with pytest.raises(EngineError, match="Invalid parameter file"):
         engine().run({})
+
+
+def test_what_a_killed_program_left_behind_is_removed_by_the_next(python, user, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "freqtrade-trials-dead").mkdir()
+    (tmp_path / "freqtrade-trials-dead" / "lock").touch()
+    runners = [Runner(Path(python)) for _ in range(2)]
+    assert not (tmp_path / "freqtrade-trials-dead").exists()
+    assert len(list(tmp_path.glob("freqtrade-trials-*"))) == 2
+    for runner in runners:
+        runner.end()
+    assert not list(tmp_path.glob("freqtrade-trials-*"))
 
 
 def test_the_runner_ends_with_the_process_that_asked_it(python, user, data, tmp_path):

@@ -8,6 +8,7 @@ and its folders along, as soon as its standard input closes: when the process th
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import json
 import logging
@@ -35,6 +36,9 @@ LOOSE = {
 """Settings that every strategy has, and the section of the parameter file in which each stands."""
 
 
+_PREFIX = "freqtrade-trials-"
+
+
 class OrderError(Exception):
     """The order cannot be carried out, for a reason that its sender can remove."""
 
@@ -49,7 +53,10 @@ def main() -> None:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # the terminal's Ctrl-C reaches the whole group; our parent decides
-    folder = Path(tempfile.mkdtemp(prefix="freqtrade-trials-"))
+    _remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    lock = (folder / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         print(json.dumps(_ready()), file=answers)
         for line in _lines():
@@ -59,6 +66,17 @@ def main() -> None:
             print(answer, file=answers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of programs that were killed; each living one holds the lock in its own."""
+    for file in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/lock"):
+        try:
+            with file.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # it lives, or it is somebody else's
+            continue
+        shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _ready() -> dict[str, Any]:
