@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from trading import CONFIG
+from freqtrade_trading import CONFIG
 
 collect_ignore = ["strategies"]  # they import freqtrade
 collect_ignore_glob = [] if os.environ.get("ENGINE_TIER") == "freqtrade" else ["test_*.py"]

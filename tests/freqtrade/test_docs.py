@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from page import prepare
+from freqtrade_page import prepare
 
 import strategy_optimizer
 from strategy_optimizer import create_optimizer

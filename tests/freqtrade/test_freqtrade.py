@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trading import CONFIG
+from freqtrade_trading import CONFIG
 
 from strategy_optimizer import create_optimizer
 from strategy_optimizer.engines.freqtrade_process import Runner

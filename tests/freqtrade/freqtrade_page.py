@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from trading import CONFIG
+from freqtrade_trading import CONFIG
 
 from strategy_optimizer.engines import write_candles
 from strategy_optimizer.market import Garch, synthetic_market
