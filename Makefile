@@ -81,6 +81,7 @@ imports: install  ## check that each layer imports only those above it
 
 bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; results go to benchmarks/results
 	$(PEERS)/bin/python benchmarks/bench_engine.py > benchmarks/results/engine.md
+	$(PEERS)/bin/python benchmarks/bench_backtesting_py.py > benchmarks/results/backtesting_py.md
 	$(BIN)/python benchmarks/bench_bars_scaling.py > benchmarks/results/bars_scaling.md
 	$(BIN)/python benchmarks/bench_search.py > benchmarks/results/search.md
 	$(BIN)/python benchmarks/bench_loading.py > benchmarks/results/loading.md

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import scipy.sparse
 
 from strategy_optimizer import load_bars
 from strategy_optimizer.backtest.code_digest import content_digest, function_digest
@@ -43,6 +45,21 @@ def test_frames_count_with_every_value_not_as_they_are_printed():
     assert len(set(digests)) == 4
     assert digest_with(frame()) == digest_with(frame())
     assert digest_with(frame()["Close"]) != digest_with(middle["Close"])
+
+
+def test_other_packages_objects_count_with_what_repr_leaves_out():
+    def table(value):
+        return pl.DataFrame({"x": np.r_[np.zeros(500), value, np.zeros(500)]})
+
+    def sparse(value):
+        return scipy.sparse.csr_matrix(np.array([[0.0, value]]))
+
+    for make in (table, sparse):
+        assert repr(make(1.0)) == repr(make(2.0))
+        assert digest_with(make(1.0)) == digest_with(make(1.0))
+        assert digest_with(make(1.0)) != digest_with(make(2.0))
+    lists = [pd.DataFrame({"a": [[value], [2]]}) for value in (1, 1, 3)]
+    assert digest_with(lists[0]) == digest_with(lists[1]) != digest_with(lists[2])
 
 
 def test_large_arrays_inside_containers_count():

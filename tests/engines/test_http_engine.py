@@ -242,6 +242,19 @@ def test_an_accepted_order_is_asked_for_until_it_is_done():
         assert server.n_posts == 1
 
 
+def test_an_order_that_was_forgotten_is_given_again():
+    accepted = reply({}, 202, Location="/backtests/7")
+    with playing(accepted, reply({"error": "none"}, 404), accepted, reply(METRICS)) as server:
+        assert engine_at(server).run({"a": 1}).metrics["trades"] == 40.0
+        assert [command for command, *_ in server.seen] == ["POST", "GET", "POST", "GET"]
+    always = [accepted, reply({"error": "none"}, 404)] * 5
+    with (
+        playing(*always) as server,
+        pytest.raises(EngineError, match="takes the backtest and forgets it again"),
+    ):
+        engine_at(server).run({"a": 1})
+
+
 def test_an_order_that_never_ends_meets_the_deadline():
     with (
         playing(reply({}, 202, Location="/backtests/7")) as server,

@@ -229,14 +229,18 @@ class _Walk:
 
         self.text(f"{type(value).__qualname__}{value.shape}{value.dtypes!s}")
         self.text(str(list(getattr(value, "columns", []))))
-        self.sha.update(hash_pandas_object(value, index=True).to_numpy().tobytes())
+        try:
+            self.sha.update(hash_pandas_object(value, index=True).to_numpy().tobytes())
+        except TypeError:  # cells that cannot be hashed
+            self._feed_foreign_state(value)
 
     def _feed_foreign_state(self, value: Any) -> None:
-        text = repr(value)
-        if "__repr__" in _defined(type(value)) and not re.search(r" at 0x|\.\.\.", text):
-            self.text(text)
-            return
-        try:
+        if _top(type(value).__module__) in sys.stdlib_module_names and "__repr__" in _defined(type(value)):
+            text = repr(value)
+            if not re.search(r" at 0x|\.\.\.", text):
+                self.text(text)
+                return
+        try:  # of other packages `repr` may leave out what counts
             self.sha.update(pickle.dumps(value, protocol=5))
         except Exception:  # a lock, a connection: nothing of it can be known, and anything may be raised
             self.text("without state")

@@ -18,6 +18,7 @@ from strategy_optimizer.errors import EngineError
 from strategy_optimizer.version import __version__
 
 LARGEST_BODY = 16 * 2**20
+_FORGOTTEN = (404, 410)  # of an order that was accepted: the service was started again since
 _BUSY = (429, 502, 503, 504)
 _LONGEST_PAUSE = 30.0
 _FIRST_POLL, _POLL_GROWTH, _SLOWEST_POLL = 0.1, 1.5, 5.0
@@ -190,7 +191,17 @@ class Exchange:
         body = json.dumps(content, allow_nan=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
         url = self._endpoint.url + path
-        answer = self._patiently("POST", url, end, content=body, headers=headers)
+        for _ in range(self._patience.retries + 1):
+            answer = self._patiently("POST", url, end, content=body, headers=headers)
+            if answer.status != 202:
+                return answer
+            answer = self._result_of(answer, url, end)
+            if answer.status not in _FORGOTTEN:
+                return answer
+        raise EngineError(f"{url}: the engine takes the backtest and forgets it again")
+
+    def _result_of(self, answer: Answer, url: str, end: float) -> Answer:
+        """Ask where an accepted order says, until it is done."""
         pause = _FIRST_POLL
         while answer.status == 202:
             url = self._same_origin(answer, url)

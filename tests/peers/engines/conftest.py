@@ -6,6 +6,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# A module of that name lies in this folder's parent; its helpers are imported by name.
+# Helpers beside the tests are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore_glob = [] if all(map(find_spec, ("vectorbt", "backtesting"))) else ["test_*.py"]

@@ -107,6 +107,31 @@ def _before_costs(size, entry, exit_):
     return size * (exit_ - entry / (1 + np.copysign(0.001, size)))
 
 
+def test_a_strategy_that_never_trades(goog):
+    class Waits(SmaCross):
+        def next(self):
+            pass
+
+    run = engine_of(goog, Waits).run(POINT)
+    assert (run.metrics["trades"], run.metrics["costs_paid"], run.metrics["total_return"]) == (0.0, 0.0, 0.0)
+    assert np.isnan(run.metrics["win_rate"])
+    assert not run.returns.any()
+
+
+def test_an_account_that_is_lost(goog):
+    class Shorts(SmaCross):
+        def next(self):
+            if not self.position:
+                self.sell()
+
+    run = engine_of(goog, Shorts, margin=0.2).run(POINT)
+    assert run.metrics["total_return"] == run.metrics["annual_return"] == -1.0
+    assert run.metrics["max_drawdown"] == 1.0
+    lost = np.flatnonzero(run.returns == -1.0)
+    assert len(lost) == 1
+    assert not run.returns[lost[0] + 1 :].any()
+
+
 def test_the_same_run_in_a_copy_that_was_sent_to_a_worker(goog):
     engine = engine_of(goog)
     first = engine.run(POINT)
