@@ -6,11 +6,12 @@ PEERS := .venv-peers
 SEARCH_PEERS := .venv-search
 NAUTILUS := .venv-nautilus
 FREQTRADE := .venv-freqtrade
+RAY := .venv-ray
 LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers lint types imports format bench evidence lock clean check
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,14 @@ $(FREQTRADE)/.installed: requirements/freqtrade.txt
 	$(FREQTRADE)/bin/python -m pip install --quiet --require-hashes -r requirements/freqtrade.txt
 	@touch $@
 
+ray-peers: $(RAY)/.installed  ## make .venv-ray with Ray, Ray Tune and Optuna
+
+$(RAY)/.installed: requirements/ray.txt pyproject.toml
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet --require-hashes -r requirements/ray.txt
+	$(RAY)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
 run: install  ## optimise the momentum strategy on twenty years of NASDAQ data
 	$(BIN)/strategy-optimizer demo
 
@@ -64,6 +73,9 @@ test-nautilus: $(NAUTILUS)/.installed  ## run the adapter of NautilusTrader with
 
 test-freqtrade: $(FREQTRADE)/.installed install  ## run the adapter of freqtrade with it; the outcome goes to docs/engine-tiers.md
 	$(BIN)/python tests/run_tier.py freqtrade --python $(FREQTRADE)/bin/python freqtrade pandas ccxt ta-lib
+
+test-ray: $(RAY)/.installed  ## run trials on real Ray clusters of one to three nodes on this machine
+	$(RAY)/bin/python -m pytest tests/ray
 
 lint: install  ## format check and lint
 	$(BIN)/ruff format --check .
@@ -89,6 +101,8 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_ledger.py > benchmarks/results/ledger.md
 	$(BIN)/python benchmarks/bench_robustness.py
+	$(BIN)/python benchmarks/bench_cache.py > benchmarks/results/cache.md
+	$(BIN)/python benchmarks/bench_pruning.py > benchmarks/results/pruning.md
 	$(BIN)/python benchmarks/bench_optimizer_quality.py > benchmarks/results/optimizer_quality.md
 
 evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
@@ -101,8 +115,9 @@ lock:  ## resolve the requirements anew, with hashes and without addresses (need
 	uv pip compile pyproject.toml requirements/search-peers.in --python-version 3.11 $(LOCK) -c requirements/dev.txt --override requirements/search-peers.overrides -o requirements/search-peers.txt
 	uv pip compile pyproject.toml requirements/nautilus.in --extra nautilus --python-version 3.11 $(LOCK) -o requirements/nautilus.txt
 	uv pip compile requirements/freqtrade.in --python-version 3.11 $(LOCK) -o requirements/freqtrade.txt
+	uv pip compile pyproject.toml --extra ray --group ray-peers --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/ray.txt
 
 check: lint types imports test  ## everything CI runs, except the peers
 
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(NAUTILUS) $(FREQTRADE) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(NAUTILUS) $(FREQTRADE) $(RAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

@@ -97,6 +97,23 @@ class UnsendableError(ExecutorError, TypeError):
     """The function, or what it refers to, cannot be sent to a worker process."""
 
 
+class RunFailedError(ExecutorError):
+    """One of several runs failed; stands in its place among the results and is not raised.
+
+    Attributes
+    ----------
+    failure : str
+        How: "raised", "time_limit", "crashed", and so on.
+    details : str
+        The traceback, or the last output of the process.
+    """
+
+    def __init__(self, message: str | None = None, *, failure: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.details = details
+
+
 class ReproductionError(TaskError):
     """The winner's score could not be reproduced by an independent run."""
 

@@ -76,6 +76,32 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What an executor uses now, and what happened to its workers so far.
+
+    Attributes
+    ----------
+    workers, busy : int
+        Workers that are there, and those that run a trial.
+    memory : int
+        Resident bytes of all workers and of what they started.
+    cpu_seconds : float
+        Processor time of the workers so far.
+    restarted : int
+        Workers that were replaced: killed for a limit, died, or recycled because they had grown.
+    retried : int
+        Runs that were lost with a worker and begun again.
+    """
+
+    workers: int
+    busy: int
+    memory: int = 0
+    cpu_seconds: float = 0.0
+    restarted: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far the search is; at most about ten of them a second.
 
@@ -101,6 +127,10 @@ class Progress:
         Points on the Pareto front; None with one objective.
     best_metrics : dict or None
         The objectives of `best_parameters`; None with one objective.
+    usage : Usage or None
+        What the workers use, where trials run in an executor.
+    waiting : int
+        Trials that have ended, and wait for earlier ones before the optimizer learns of them.
     """
 
     trials: int
@@ -115,6 +145,8 @@ class Progress:
     fraction: float | None
     front: int | None = None
     best_metrics: Mapping[str, float] | None = None
+    usage: Usage | None = None
+    waiting: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from markets import bars_of, random_bars, random_signals
-from strategy_optimizer.backtest import Costs, FixedNotional, Rules, Signals, VolatilityTarget
+from strategy_optimizer.backtest import METRICS, Costs, FixedNotional, Rules, Signals, VolatilityTarget
 from strategy_optimizer.backtest.plan import signal_rows
 from strategy_optimizer.backtest.simulate import run_plan
+from strategy_optimizer.backtest.simulator import Simulator
 from strategy_optimizer.validation.track_record import bar_returns
 
 
@@ -266,3 +267,50 @@ def test_an_opposite_entry_reverses_on_one_bar():
     fast, slow = both(bars, Signals(long_in, none, short_in, none), Rules())
     assert_same(fast, slow)
     assert [(t.side, t.entry_bar, t.exit_bar) for t in fast.trades] == [("long", 2, 6), ("short", 6, None)]
+
+
+def test_a_bar_within_a_rounding_of_the_stop_does_not_touch_it():
+    """Levels are looked for in single precision, in which 95.000001 is 95."""
+    near = 95.000001
+    assert np.float32(near) == np.float32(95.0)
+    quiet = (100, 101, 99, 100)
+    prices = [quiet, quiet, (100, 101, near, 100), (100, 101, near, 100), *[quiet] * 40, (100, 101, 95, 100)]
+    trade = one_trade(prices, [0], [], stop_loss=0.05).trades[0]
+    assert (trade.exit_bar, trade.exit_price, trade.exit_reason) == (44, 95.0, "stop_loss")
+    trade = one_trade(prices, [0], [2], stop_loss=0.05).trades[0]
+    assert (trade.exit_bar, trade.exit_reason) == (3, "signal")
+
+
+@pytest.mark.parametrize(
+    ("fill", "reentry", "short", "density", "per_bar"),
+    [
+        ("next_open", "while_true", True, 0.3, False),
+        ("close", "fresh_signal", True, 0.1, False),
+        ("close", "while_true", False, 0.01, True),
+        ("next_open", "fresh_signal", False, 0.0005, False),
+    ],
+)
+def test_candidates_that_walk_together_over_many_bars(fill, reentry, short, density, per_bar):
+    """Over very many bars candidates take turns and their paths are measured in pieces."""
+    bars = random_bars(7, 36_000, wild=0.002, gaps=0.001)
+    rules = Rules(costs=Costs(commission=1e-5, borrow=0.01), fill=fill, reentry=reentry)
+    plans = [
+        signal_rows(random_signals(s, bars, density=density, short=short, per_bar=per_bar), bars, 17 * s)
+        for s in range(3)
+    ]
+    simulator = Simulator(bars, rules)
+    n = simulator.together + 1
+    assert n > 2
+    for plan in plans:
+        assert_same(run_plan(bars, plan, rules, "kernel"), run_plan(bars, plan, rules, "reference"))
+    chosen = [plans[i % 3] for i in range(n)]
+    chosen = [plan for plan in chosen if plan.form == plans[0].form]
+    sets = simulator.sets([np.stack([p.given_flags[k] for p in chosen]) for k in range(4 if short else 2)])
+    levels = [np.stack([p.levels[k] for p in chosen]) for k in range(4)]
+    warmups = np.array([p.warmup for p in chosen])
+    out = np.empty((len(chosen), len(METRICS))), np.empty((len(chosen), rules.n_blocks, 3))
+    simulator.run(sets, levels, warmups, False, simulator.room(), out)
+    for i, plan in enumerate(chosen):
+        alone = run_plan(bars, plan, rules, "kernel")
+        np.testing.assert_array_equal(out[0][i], list(alone.metrics.values()))
+        np.testing.assert_array_equal(out[1][i], alone.blocks)

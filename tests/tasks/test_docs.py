@@ -17,8 +17,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = re.compile(r"```python\n(.*?)```\n```text\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["objectives.md", "tasks.md"])
-def test_the_examples_run(name: str) -> None:
+@pytest.mark.parametrize("name", ["objectives.md", "tasks.md", "trial-cache.md", "pruning.md"])
+def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # for the files that they write
     names: dict[str, object] = {}
     examples = EXAMPLE.findall((DOCS / name).read_text())
     assert examples

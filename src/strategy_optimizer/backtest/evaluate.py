@@ -39,6 +39,8 @@ from strategy_optimizer.market import Bars
 FloatArray = NDArray[np.float64]
 # Signals that wait for the simulator, in bytes a thread: small enough to stay in the processor's caches.
 SIGNAL_BYTES = 2**18
+# Over very many bars more, but not without bound: candidates that are to walk through the bars together.
+MOST_SIGNAL_BYTES = 2**23
 # Dicts of candidates that exist at a time: thousands would set off Python's garbage collector.
 DICTS_AT_ONCE = 256
 
@@ -148,7 +150,8 @@ class PopulationEvaluator:
     def _run_compiled(self, maker: CompiledSignals, points: FloatArray, table: MetricsTable) -> None:
         """Let each thread take chunk after chunk of the points, turn it into signals and simulate these."""
         maker.compile()
-        size = _chunk_size(len(points), self.threads, max(1, SIGNAL_BYTES // maker.bytes_each))
+        together = min(self.simulator.together, MOST_SIGNAL_BYTES // maker.bytes_each)
+        size = _chunk_size(len(points), self.threads, max(1, together, SIGNAL_BYTES // maker.bytes_each))
         chunks = iter(range(0, len(points), size))
 
         def work() -> None:

@@ -13,7 +13,6 @@ from strategy_optimizer.errors import BacktestError, nearest_name
 
 FloatArray = NDArray[np.float64]
 EXIT_REASONS = ("open", "signal", "stop_loss", "trailing_stop", "take_profit", "bankruptcy")
-_COLUMN = {name: i for i, name in enumerate(METRICS)}
 
 
 @dataclass(frozen=True)
@@ -63,33 +62,36 @@ class MetricsTable:
     Attributes
     ----------
     values : array, shape (candidates, metrics)
-        Columns in the order of `METRICS`; a failed candidate's row is NaN.
+        Columns in the order of `names`; a failed candidate's row is NaN.
     blocks : array, shape (candidates, B, 3)
         Count, sum and sum of squares of the returns in B equal parts of the window.
     errors : dict
         Row of each failed candidate and why it failed.
+    names : tuple of str
+        The metrics: `METRICS`, or those of another engine.
     """
 
     values: FloatArray
     blocks: FloatArray
     errors: dict[int, str] = field(default_factory=dict)
+    names: tuple[str, ...] = METRICS
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, key: int | str) -> dict[str, float] | FloatArray:
         if isinstance(key, str):
-            return self.values[:, metric_column(key)]
-        return dict(zip(METRICS, self.values[key].tolist(), strict=True))
+            return self.values[:, metric_column(key, self.names)]
+        return dict(zip(self.names, self.values[key].tolist(), strict=True))
 
     def __iter__(self) -> Iterator[dict[str, float]]:
-        return (dict(zip(METRICS, row, strict=True)) for row in self.values.tolist())
+        return (dict(zip(self.names, row, strict=True)) for row in self.values.tolist())
 
 
-def metric_column(name: str) -> int:
+def metric_column(name: str, names: tuple[str, ...] = METRICS) -> int:
     """Return the column of a metric, or raise a `BacktestError` with the nearest name."""
-    if name not in _COLUMN:
+    if name not in names:
         raise BacktestError(
-            f"there is no metric '{name}'{nearest_name(name, METRICS)} (known: {', '.join(METRICS)})"
+            f"there is no metric '{name}'{nearest_name(name, names)} (known: {', '.join(names)})"
         )
-    return _COLUMN[name]
+    return names.index(name)

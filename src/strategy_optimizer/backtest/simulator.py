@@ -36,15 +36,20 @@ class Simulator:
     def room(self) -> Any:
         """Return the arrays that one run writes to and the next one may use again."""
         start, stop = self.rules.window_of(self.bars)
-        n, n_blocks = stop - start + 1 + SPARE, self.rules.n_blocks
-        path = self.kernel.Path(
-            np.empty(n),
-            np.empty(n, np.int32),
-            np.empty(n_blocks + 1, np.int64),
-            np.empty(n_blocks + 1, np.int64),
-        )
-        wishes = np.empty((4, -(-self.bars.n_bars // 64) + 2), np.uint64)
-        return self.kernel.Room(np.empty(self.kernel.TALLY), path, wishes)
+        n, n_edges, together = stop - start + 1 + SPARE, self.rules.n_blocks + 1, self.together
+        tally = np.empty((together, self.kernel.TALLY))
+        path = np.empty(n), np.empty(n, np.int32), np.empty(n_edges, np.int64)
+        starts = np.empty((together, n_edges), np.int64)
+        if not self.one_symbol:
+            return self.kernel.PortfolioRoom(tally[0], self.kernel.Path(*path, starts[0]))
+        wishes = np.empty((together, 4, -(-self.bars.n_bars // 64) + 2), np.uint64)
+        return self.kernel.Room(tally, *path, starts, wishes)
+
+    @property
+    def together(self) -> int:
+        """Candidates that walk through the bars together: one where the bars fit into the caches."""
+        long = self.one_symbol and self.bars.n_bars > 2 * self.kernel.STRETCH
+        return int(self.kernel.TOGETHER) if long else 1
 
     def sets(self, flags: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint64]:
         """Return signals (n, symbols, bars) as sets of bars (n, symbols, signals, words), 64 bars a word."""
@@ -95,9 +100,9 @@ class Simulator:
 
 def _symbol_prices(kernel: Any, rows: BarRows) -> Any:
     open_, high, low, close = rows.open[0], rows.high[0], rows.low[0], rows.close[0]
-    # Rounding may leave the open a hair outside; most often it is not, and no copy is needed.
-    lowest = low if (low <= open_).all() else np.minimum(low, open_)
-    highest = high if (high >= open_).all() else np.maximum(high, open_)
+    with np.errstate(over="ignore"):  # a price that single precision cannot hold is looked at more closely
+        lowest = np.minimum(low, open_, dtype=np.float32, casting="same_kind")
+        highest = np.maximum(high, open_, dtype=np.float32, casting="same_kind")
     return kernel.Prices(open_, high, low, close, lowest, highest)
 
 

@@ -515,6 +515,28 @@ def show_ledger(
 
 
 @app.command(
+    "cache",
+    short_help="Show which finished trials are kept, or forget them.",
+    epilog="\b\nExamples:\n  strategy-optimizer cache\n  strategy-optimizer cache --clear",
+)
+def show_cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all trials; later searches compute theirs again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show the trial cache: how many finished trials it has, and how much room they take.
+
+    A trial is found again by everything that its numbers depend on: the strategy's code, the parameters, the data,
+    costs and rules, and the versions of what computed them. Only trials that took some milliseconds are kept; those
+    used longest ago make room for new ones.
+    """
+    from strategy_optimizer.cli.cache import run_cache
+
+    return run_cache(clear, as_json)
+
+
+@app.command(
     short_help="See it work: momentum on twenty years of NASDAQ.",
     epilog="\b\nExample:\n  strategy-optimizer demo",
 )

@@ -67,6 +67,7 @@ class CountsModel(Model):
     completed: int
     failed: int
     infeasible: int
+    pruned: int = 0
     resumed: int = 0
     failures: dict[str, int] = Field(default_factory=dict)
     violations: dict[str, int] = Field(default_factory=dict)

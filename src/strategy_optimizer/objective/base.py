@@ -20,7 +20,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 NO_TRADES = "no_trades"
-COLUMN = {name: i for i, name in enumerate(METRICS)}
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,26 @@ class Objective(ABC):
         Those that must be finite in a trial that did not fail.
     constraints : iterable of str
         Outcome constraints such as ``"trades >= 30"``.
+    names : tuple of str
+        All metrics that the engine gives, in the order of its tables.
     """
 
     directions: tuple[str, ...]  # of the scores, as an optimizer is told
 
-    def __init__(self, metrics: tuple[str, ...], constraints: Iterable[str | OutcomeConstraint]) -> None:
+    def __init__(
+        self,
+        metrics: tuple[str, ...],
+        constraints: Iterable[str | OutcomeConstraint],
+        names: tuple[str, ...] = METRICS,
+    ) -> None:
         self.metrics = metrics
-        self.constraints = parse_constraints(constraints)
+        self.names = names
+        self.constraints = parse_constraints(constraints, names)
+        self._column = {name: i for i, name in enumerate(names)}
 
     @abstractmethod
     def _scores(self, values: FloatArray) -> FloatArray:
-        """Return scores, (n,) or (n, m), of metrics, (n, len(METRICS)); not finite where a trial failed."""
+        """Return scores, (n,) or (n, m), of metrics, (n, len(names)); not finite where a trial failed."""
 
     @abstractmethod
     def composite(self, metrics: Mapping[str, float]) -> float:
@@ -88,10 +96,10 @@ class Objective(ABC):
         missing = next((name for name in self.metrics if name not in metrics), None)
         if missing is not None:
             raise ObjectiveError(f"the metrics have no '{missing}', which the objective needs: {self}")
-        values = np.full((1, len(METRICS)), np.nan)
+        values = np.full((1, len(self.names)), np.nan)
         for name in self.metrics:
             value = metrics[name]
-            values[0, COLUMN[name]] = math.nan if value is None else value
+            values[0, self._column[name]] = math.nan if value is None else value
         scores = self._scores(values)
         failed = metrics.get("trades") == 0 or not np.isfinite(scores).all()
         return np.full(scores.shape[1:], np.nan) if failed else np.asarray(scores[0])
@@ -110,7 +118,7 @@ class Objective(ABC):
         score = self._scores(values)
         finite = np.isfinite(score)
         failed = ~(finite if finite.ndim == 1 else finite.all(axis=1))
-        idle = values[:, COLUMN["trades"]] == 0.0
+        idle = self._idle(values)
         failed |= idle
         margins = self._margins(values)
         reasons = self._violations(margins, failed)
@@ -119,10 +127,16 @@ class Objective(ABC):
             reasons |= self._failures(values, failed, idle, table.errors)
         return Scores(score, margins, reasons)
 
+    def _idle(self, values: FloatArray) -> BoolArray:
+        """Return which candidates made no trade, (n,); nobody knows where the engine does not count them."""
+        if "trades" not in self._column:
+            return np.zeros(len(values), np.bool_)
+        return np.asarray(values[:, self._column["trades"]] == 0.0)
+
     def _margins(self, values: FloatArray) -> FloatArray:
         margins = np.empty((len(values), len(self.constraints)))
         for i, constraint in enumerate(self.constraints):
-            margins[:, i] = constraint.margin(values[:, COLUMN[constraint.metric]])
+            margins[:, i] = constraint.margin(values[:, self._column[constraint.metric]])
         return margins
 
     def _violations(self, margins: FloatArray, failed: BoolArray) -> dict[int, str]:
@@ -143,8 +157,9 @@ class Objective(ABC):
         """Return why each failed trial failed: its error, no trade, or the first metric not finite."""
         reasons = dict.fromkeys(np.flatnonzero(failed).tolist(), "the score is not finite")
         for name in reversed(self.metrics):
-            broken = failed & ~np.isfinite(values[:, COLUMN[name]])
-            missing = broken & np.isnan(values[:, COLUMN[name]])
+            column = values[:, self._column[name]]
+            broken = failed & ~np.isfinite(column)
+            missing = broken & np.isnan(column)
             reasons |= dict.fromkeys(np.flatnonzero(broken).tolist(), f"{name} is infinite")
             reasons |= dict.fromkeys(np.flatnonzero(missing).tolist(), f"{name} is not a number")
         reasons |= dict.fromkeys(np.flatnonzero(idle).tolist(), NO_TRADES)

@@ -5,7 +5,7 @@ A score is *larger is better*. Metrics where smaller is better are turned round 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +57,9 @@ def describe(metric: str) -> str:
     return f"{f'{offset:g} - ' if offset else '-'}{metric}" if sign < 0 else metric
 
 
-def check_metric(name: object) -> str:
+def check_metric(name: object, names: Sequence[str] = METRICS) -> str:
     """Return the name of a known metric, or raise an `ObjectiveError` with the nearest one."""
-    if not isinstance(name, str) or name not in METRICS:
-        hint = nearest_name(str(name), METRICS)
-        raise ObjectiveError(f"there is no metric {name!r}{hint} (known: {', '.join(METRICS)})")
+    if not isinstance(name, str) or name not in names:
+        hint = nearest_name(str(name), names)
+        raise ObjectiveError(f"there is no metric {name!r}{hint} (known: {', '.join(names)})")
     return name

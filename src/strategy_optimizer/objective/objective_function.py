@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import ObjectiveError
-from strategy_optimizer.objective.base import COLUMN, FloatArray, Objective
+from strategy_optimizer.objective.base import FloatArray, Objective
 from strategy_optimizer.objective.directions import check_metric, contribution, describe
 from strategy_optimizer.objective.outcome import OutcomeConstraint
 
@@ -38,6 +39,8 @@ class ObjectiveFunction(Objective):
     constraints : iterable of str
         Outcome constraints such as ``"trades >= 30"``. A candidate that violates one never wins over one that
         satisfies all.
+    names : tuple of str
+        All metrics that the engine gives; those of our own by default.
 
     Examples
     --------
@@ -58,15 +61,19 @@ class ObjectiveFunction(Objective):
         backtest: Backtest | None = None,
         *,
         constraints: Iterable[str | OutcomeConstraint] = (),
+        names: tuple[str, ...] = METRICS,
     ) -> None:
-        self.weights = _checked_weights(weights)
+        self.weights = _checked_weights(weights, names)
         self.backtest = backtest
-        self._terms = [(COLUMN[name], name, weight) for name, weight in self.weights.items() if weight > 0]
-        super().__init__(tuple(name for _, name, _ in self._terms), constraints)
+        self._terms = [
+            (names.index(name), name, weight) for name, weight in self.weights.items() if weight > 0
+        ]
+        super().__init__(tuple(name for _, name, _ in self._terms), constraints, names)
 
     def with_constraints(self, more: Iterable[str | OutcomeConstraint]) -> ObjectiveFunction:
         """Return the objective with further outcome constraints."""
-        return ObjectiveFunction(self.weights, self.backtest, constraints=[*self.constraints, *more])
+        constraints = [*self.constraints, *more]
+        return ObjectiveFunction(self.weights, self.backtest, constraints=constraints, names=self.names)
 
     # -- one candidate ---------------------------------------------------------------------------------------
 
@@ -130,14 +137,14 @@ class ObjectiveFunction(Objective):
         return hash((tuple(self.weights.items()), self.constraints))
 
 
-def _checked_weights(weights: Mapping[str, float] | str | None) -> dict[str, float]:
+def _checked_weights(weights: Mapping[str, float] | str | None, names: tuple[str, ...]) -> dict[str, float]:
     if weights is None:
-        return dict(DEFAULT_WEIGHTS)
+        weights = DEFAULT_WEIGHTS
     if isinstance(weights, str):
-        return {check_metric(weights): 1.0}
+        return {check_metric(weights, names): 1.0}
     if not isinstance(weights, Mapping):
         raise ObjectiveError(f"the weights are {weights!r}; expected a metric's name, or weights by metric")
-    checked = {check_metric(name): _weight(name, value) for name, value in weights.items()}
+    checked = {check_metric(name, names): _weight(name, value) for name, value in weights.items()}
     if not any(checked.values()):
         raise ObjectiveError(
             "the objective has no weight above 0; give at least one, such as {'sharpe_ratio': 1.0}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import ObjectiveError
 from strategy_optimizer.objective.directions import check_metric
 
 FloatArray = NDArray[np.float64]
-_FORM = re.compile(r"\s*(\w+)\s*(>=|<=|==|!=|=|>|<)\s*(\S+)\s*", re.ASCII)
+_FORM = re.compile(r"\s*([a-zA-Z_]\w*)\s*(>=|<=|==|!=|=|>|<)\s*(\S+)\s*", re.ASCII)
 _EXPECTED = "expected a metric, >= or <=, and a number, such as 'trades >= 30' or 'max_drawdown <= 0.25'"
 
 
@@ -25,7 +26,7 @@ class OutcomeConstraint:
     Parameters
     ----------
     metric : str
-        One of `METRICS`.
+        One that the engine gives: of our own engine one of `METRICS`.
     relation : {">=", "<="}
     bound : float
         In the metric's own units: fractions, not percent; drawdown positive.
@@ -41,7 +42,6 @@ class OutcomeConstraint:
     bound: float
 
     def __post_init__(self) -> None:
-        check_metric(self.metric)
         if self.relation not in (">=", "<="):
             raise ObjectiveError(f"the relation {self.relation!r} is not known; {_EXPECTED}")
         object.__setattr__(self, "bound", float(self.bound))
@@ -50,14 +50,14 @@ class OutcomeConstraint:
 
     @classmethod
     def parse(cls, text: str) -> OutcomeConstraint:
-        """Return the constraint that `text` states, or raise an `ObjectiveError`."""
+        """Return the constraint that `text` states, or raise an `ObjectiveError`; the objective checks the name."""
         match = _FORM.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ObjectiveError(f"the outcome constraint {text!r} cannot be read; {_EXPECTED}")
         metric, relation, number = match.groups()
         if relation not in (">=", "<="):
             raise ObjectiveError(f"the outcome constraint {text!r} uses '{relation}'; {_EXPECTED}")
-        return cls(check_metric(metric), relation, _number(number, text))
+        return cls(metric, relation, _number(number, text))
 
     def margin(self, values: FloatArray) -> FloatArray:
         """Return how far the metric's values are inside, in units of the bound; feasible where >= 0.
@@ -74,13 +74,18 @@ class OutcomeConstraint:
         return f"{self.metric} {self.relation} {bound!r}"
 
 
-def parse_constraints(texts: Iterable[str | OutcomeConstraint]) -> tuple[OutcomeConstraint, ...]:
-    """Return outcome constraints; a single text instead of a list is refused."""
+def parse_constraints(
+    texts: Iterable[str | OutcomeConstraint], names: Sequence[str] = METRICS
+) -> tuple[OutcomeConstraint, ...]:
+    """Return outcome constraints on metrics of these names; a single text instead of a list is refused."""
     if isinstance(texts, str):
         raise ObjectiveError(
             f"the outcome constraints are the text {texts!r}; expected a list, such as [{texts!r}]"
         )
-    return tuple(t if isinstance(t, OutcomeConstraint) else OutcomeConstraint.parse(t) for t in texts)
+    parsed = tuple(t if isinstance(t, OutcomeConstraint) else OutcomeConstraint.parse(t) for t in texts)
+    for constraint in parsed:
+        check_metric(constraint.metric, names)
+    return parsed
 
 
 def _number(text: str, constraint: str) -> float:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import ObjectiveError, nearest_name
-from strategy_optimizer.objective.base import COLUMN, FloatArray, Objective
+from strategy_optimizer.objective.base import FloatArray, Objective
 from strategy_optimizer.objective.directions import check_metric, natural_direction
 from strategy_optimizer.objective.outcome import OutcomeConstraint
 from strategy_optimizer.optimizer.checks import signs_of
@@ -32,6 +33,8 @@ class ParetoObjective(Objective):
         most of the others.
     constraints : iterable of str
         Outcome constraints such as ``"trades >= 30"``. A candidate that violates one is never on the front.
+    names : tuple of str
+        All metrics that the engine gives; those of our own by default.
 
     Examples
     --------
@@ -53,12 +56,13 @@ class ParetoObjective(Objective):
         *,
         reference: Mapping[str, float] | None = None,
         constraints: Iterable[str | OutcomeConstraint] = (),
+        names: tuple[str, ...] = METRICS,
     ) -> None:
-        directed = _directed(metrics)
-        super().__init__(tuple(directed), constraints)
+        directed = _directed(metrics, names)
+        super().__init__(tuple(directed), constraints, names)
         self.directions = tuple(directed.values())
         self.reference = None if reference is None else _checked_reference(reference, self.metrics)
-        self._columns = [COLUMN[name] for name in self.metrics]
+        self._columns = [self._column[name] for name in self.metrics]
         self._signs = signs_of(self.directions)
 
     def with_constraints(self, more: Iterable[str | OutcomeConstraint]) -> ParetoObjective:
@@ -72,7 +76,7 @@ class ParetoObjective(Objective):
     def _with(
         self, reference: Mapping[str, float] | None, constraints: Iterable[str | OutcomeConstraint]
     ) -> ParetoObjective:
-        return ParetoObjective(self._texts(), reference=reference, constraints=constraints)
+        return ParetoObjective(self._texts(), reference=reference, constraints=constraints, names=self.names)
 
     # -- scores ----------------------------------------------------------------------------------------------
 
@@ -91,7 +95,7 @@ class ParetoObjective(Objective):
         return values[:, self._columns]
 
     def gains(self, values: FloatArray) -> FloatArray:
-        """Return the scores, larger is better, (n, m), of metrics, (n, len(METRICS))."""
+        """Return the scores, larger is better, (n, m), of metrics, (n, len(names))."""
         return self._scores(values) * self._signs
 
     def raw(self, gains: FloatArray) -> FloatArray:
@@ -140,13 +144,13 @@ class ParetoObjective(Objective):
         return hash((tuple(self._texts()), self.constraints))
 
 
-def _directed(metrics: Iterable[str]) -> dict[str, str]:
+def _directed(metrics: Iterable[str], names: tuple[str, ...]) -> dict[str, str]:
     """Return the direction of each metric, in their order."""
     if isinstance(metrics, str):
         raise ObjectiveError(f"the metrics are the text {metrics!r}; expected a list, such as [{metrics!r}]")
     directed: dict[str, str] = {}
     for text in metrics:
-        name, direction = _name_and_direction(text)
+        name, direction = _name_and_direction(text, names)
         if name in directed:
             raise ObjectiveError(f"the objective names {name} twice; give each metric once")
         directed[name] = direction
@@ -159,11 +163,11 @@ def _directed(metrics: Iterable[str]) -> dict[str, str]:
     return directed
 
 
-def _name_and_direction(text: Any) -> tuple[str, str]:
+def _name_and_direction(text: Any, names: tuple[str, ...]) -> tuple[str, str]:
     if not isinstance(text, str):
         raise ObjectiveError(f"the objective has {text!r} among its metrics; expected a metric's name")
     name, colon, direction = (part.strip() for part in text.partition(":"))
-    natural = natural_direction(check_metric(name))
+    natural = natural_direction(check_metric(name, names))
     if not colon:
         return name, natural
     if direction not in DIRECTIONS:

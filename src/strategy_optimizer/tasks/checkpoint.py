@@ -19,7 +19,7 @@ from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.lock import FileLock
 from strategy_optimizer.tasks.trial_file import TrialFile
 
-FORMAT = 1
+FORMAT = 2
 INTERVAL = 0.5
 """Seconds between two saves."""
 STATE, TEMPORARY, TRIALS, LOCK = "state.json", "state.tmp", "trials.bin", "lock"

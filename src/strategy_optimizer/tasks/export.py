@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import TaskError, nearest_name
 from strategy_optimizer.records import TRIAL_STATES
 from strategy_optimizer.space import Categorical, Discrete, Parameter
@@ -95,7 +94,7 @@ def trial_frame(history: TrialHistory) -> pl.DataFrame:
     points, metrics = history.points, history.metrics
     for i, (name, parameter) in enumerate(history.space.parameters.items()):
         columns[_free(name, columns)] = _parameter_column(parameter, points[:, i])
-    for i, name in enumerate(METRICS):
+    for i, name in enumerate(history.metric_names):
         columns[_free(name, columns)] = np.ascontiguousarray(metrics[:, i])
     frame = pl.DataFrame(columns)
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("reason").replace("", None))

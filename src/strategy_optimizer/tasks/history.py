@@ -1,7 +1,7 @@
 """Every trial of a task in columns: parameters, metrics, block sums, score, state, seconds, reason.
 
 Trials lie in pages of fixed size, so that growing never copies what is there. With five parameters a
-trial takes 454 bytes: 100,000 of them 45 MB, most of it the block sums that validation needs.
+trial takes 462 bytes: 100,000 of them 46 MB, most of it the block sums that validation needs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.front import RunningFront
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int32]
 PAGE_ROWS = 4096
-COMPLETED, FAILED = 0, 1
+COMPLETED, FAILED, PRUNED = range(3)
 _REASON_LENGTH = 500
 
 
@@ -36,7 +37,7 @@ class TrialColumns:
     ----------
     points : array, shape (n, d)
         Natural units, categories by index, NaN where inactive.
-    metrics : array, shape (n, len(METRICS))
+    metrics : array, shape (n, metrics)
     sums : array, shape (n, B, 2)
         Sum and sum of squares of the returns in each block; their counts are the same for every trial.
     scores, seconds : array, shape (n,)
@@ -47,6 +48,11 @@ class TrialColumns:
         Whether the trial completed and the outcome constraints hold.
     reasons : array of int32, shape (n,)
         Index into the history's table of texts; 0 is none.
+    asked : array of int32, shape (n,)
+        Place in the order of asking, from 0.
+    known : array of int32, shape (n,)
+        Trials that the optimizer had been told when it was asked for this one. Both together are the log of the
+        search: `replay` asks for the same candidates again.
     """
 
     points: FloatArray
@@ -57,18 +63,22 @@ class TrialColumns:
     states: NDArray[np.int8]
     feasible: NDArray[np.bool_]
     reasons: NDArray[np.int32]
+    asked: NDArray[np.int32]
+    known: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, n: int, n_dims: int, n_blocks: int) -> TrialColumns:
+    def empty(cls, n: int, n_dims: int, n_blocks: int, n_metrics: int) -> TrialColumns:
         """Return uninitialised columns; memory is taken when rows are written."""
         return cls(
             np.empty((n, n_dims)),
-            np.empty((n, len(METRICS))),
+            np.empty((n, n_metrics)),
             np.empty((n, n_blocks, 2)),
             np.empty(n),
             np.empty(n),
             np.empty(n, np.int8),
             np.empty(n, np.bool_),
+            np.empty(n, np.int32),
+            np.empty(n, np.int32),
             np.empty(n, np.int32),
         )
 
@@ -83,7 +93,8 @@ class TrialHistory:
     n_blocks : int
         Parts of the window for the block sums.
     objective : Objective, optional
-        With several objectives the history keeps their Pareto front, `front`.
+        With several objectives the history keeps their Pareto front, `front`. It also names the metrics; without
+        one they are our own engine's.
 
     Notes
     -----
@@ -92,9 +103,11 @@ class TrialHistory:
 
     def __init__(self, space: ParameterSpace, n_blocks: int = 16, objective: Objective | None = None) -> None:
         self.space = space
+        self.metric_names = METRICS if objective is None else objective.names
         self.n_blocks = n_blocks
         self.block_counts = np.zeros(n_blocks)
         self.n_failed = 0
+        self.n_pruned = 0
         self.n_infeasible = 0
         self.front = RunningFront(objective) if isinstance(objective, ParetoObjective) else None
         self.best_score = -np.inf
@@ -110,7 +123,17 @@ class TrialHistory:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def append(self, points: FloatArray, table: MetricsTable, scores: Scores, seconds: float) -> None:
+    def append(
+        self,
+        points: FloatArray,
+        table: MetricsTable,
+        scores: Scores,
+        seconds: float | FloatArray,
+        *,
+        asked: IntArray | None = None,
+        known: int | IntArray = 0,
+        pruned: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Add evaluated trials.
 
         Parameters
@@ -118,12 +141,21 @@ class TrialHistory:
         points : array, shape (n, d)
         table : MetricsTable
         scores : Scores
-        seconds : float
+        seconds : float or array, shape (n,)
             Of each of them.
+        asked : array of int, shape (n,), optional
+            Their places in the order of asking; by default they come in that order.
+        known : int or array, shape (n,)
+            How many trials the optimizer had been told when it was asked for them.
+        pruned : array of bool, shape (n,), optional
+            Which of them were stopped early; those never win.
         """
         n = len(points)
         failed = scores.failed
-        feasible = np.asarray((scores.constraints >= 0.0).all(axis=1) & ~failed)
+        states = failed.astype(np.int8) * FAILED
+        if pruned is not None:
+            states[pruned] = PRUNED
+        feasible = np.asarray((scores.constraints >= 0.0).all(axis=1) & (states == COMPLETED))
         reasons = np.zeros(n, np.int32)
         for row, text in scores.reasons.items():
             reasons[row] = self.code_of(text)
@@ -134,10 +166,12 @@ class TrialHistory:
                 table.values,
                 table.blocks[:, :, 1:],
                 scores.score if scores.score.ndim == 1 else np.full(n, np.nan),
-                np.full(n, seconds),
-                failed.astype(np.int8),
+                np.broadcast_to(seconds, n).astype(np.float64),
+                states,
                 feasible,
                 reasons,
+                np.arange(self._n, self._n + n, dtype=np.int32) if asked is None else asked.astype(np.int32),
+                np.broadcast_to(known, n).astype(np.int32),
             )
         )
 
@@ -153,19 +187,23 @@ class TrialHistory:
             done += taken
             self._n += taken
 
+    def columns(self, n: int) -> TrialColumns:
+        """Return uninitialised columns for n trials."""
+        return TrialColumns.empty(n, self.space.n_dims, self.n_blocks, len(self.metric_names))
+
     def _page(self) -> tuple[TrialColumns, int]:
         """Return the page with room, and its first free row."""
         offset = self._n % PAGE_ROWS
         if offset == 0:
-            self._pages.append(TrialColumns.empty(PAGE_ROWS, self.space.n_dims, self.n_blocks))
+            self._pages.append(self.columns(PAGE_ROWS))
         return self._pages[-1], offset
 
     def _note_best(self, columns: TrialColumns) -> None:
         """Count failures and keep the best feasible trial, the first of equals; or the front."""
-        n_failed = int(np.count_nonzero(columns.states == FAILED))
         n_winning = int(np.count_nonzero(columns.feasible))
-        self.n_failed += n_failed
-        self.n_infeasible += len(columns.states) - n_failed - n_winning
+        self.n_failed += int(np.count_nonzero(columns.states == FAILED))
+        self.n_pruned += int(np.count_nonzero(columns.states == PRUNED))
+        self.n_infeasible += int(np.count_nonzero(columns.states == COMPLETED)) - n_winning
         if self.front is not None:
             self.front.add(columns.metrics, columns.feasible, self._n)
         elif n_winning:
@@ -212,7 +250,7 @@ class TrialHistory:
 
     @property
     def metrics(self) -> FloatArray:
-        """Metrics in the order of `METRICS`, (n, metrics); NaN where the trial failed."""
+        """Metrics in the order of `metric_names`, (n, metrics); NaN where the trial failed."""
         return self.column("metrics")
 
     @property
@@ -253,7 +291,7 @@ class TrialHistory:
         stop = self._n if stop is None else stop
         parts = [getattr(page, name)[rows] for page, rows in self._spans(start, stop)]
         if not parts:
-            parts = [getattr(TrialColumns.empty(0, self.space.n_dims, self.n_blocks), name)]
+            parts = [getattr(self.columns(0), name)]
         joined: NDArray[Any] = np.concatenate(parts)
         return joined
 
@@ -280,7 +318,7 @@ class TrialHistory:
         return Trial(
             number=at + 1,
             parameters=self.space.to_dicts(page.points[row : row + 1])[0],
-            metrics=dict(zip(METRICS, page.metrics[row].tolist(), strict=True)),
+            metrics=dict(zip(self.metric_names, page.metrics[row].tolist(), strict=True)),
             score=float(page.scores[row]),
             state=TRIAL_STATES[int(page.states[row])],
             feasible=bool(page.feasible[row]),

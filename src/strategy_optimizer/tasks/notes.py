@@ -27,7 +27,7 @@ def write_notes(
     best_parameters: Mapping[str, Any],
     best: Performance,
     defaults: Performance,
-    buy_and_hold: Performance,
+    buy_and_hold: Performance | None,
     counts: Counts,
     stop_reason: StopReason,
     rivals: FrontRivals | None = None,
@@ -37,11 +37,11 @@ def write_notes(
     """Return notes on a result, the gravest first; empty when there is nothing to add.
 
     With several objectives `rivals` compares the front with the defaults; `progress` says what more search is expected
-    to bring, and `why_converged` why it ended by itself.
+    to bring, and `why_converged` why it ended by itself. Other engines than ours know no buy-and-hold.
     """
     return (
         *(_against_defaults(best, defaults) if rivals is None else _front_against_defaults(rivals)),
-        *_against_market(best, buy_and_hold),
+        *(_against_market(best, buy_and_hold) if buy_and_hold else []),
         *_few_trades(best),
         *_at_bounds(space, best_parameters),
         *_search(counts, stop_reason),
@@ -108,7 +108,7 @@ def _beats(points: FloatArray, other: FloatArray) -> NDArray[np.bool_]:
 
 
 def _against_defaults(best: Performance, defaults: Performance) -> Iterator[str]:
-    if math.isnan(defaults.in_sample["total_return"]):
+    if math.isnan(defaults.in_sample.get("total_return", defaults.in_sample[_SCORE])):
         yield "the strategy fails on its default parameters: there are none to compare the winner with"
     if best.held_out is not None and defaults.held_out is not None:
         mine, theirs = best.held_out[_SCORE], defaults.held_out[_SCORE]
@@ -138,8 +138,9 @@ def _against_market(best: Performance, buy_and_hold: Performance) -> Iterator[st
 
 def _few_trades(best: Performance) -> Iterator[str]:
     for where, metrics in (("in sample", best.in_sample), ("held out", best.held_out)):
-        if metrics is not None and 0 < metrics["trades"] < FEW_TRADES:
-            yield f"{where}, the winner made {metrics['trades']:.0f} trades: too few to tell skill from luck"
+        trades = math.nan if metrics is None else metrics.get("trades", math.nan)
+        if 0 < trades < FEW_TRADES:
+            yield f"{where}, the winner made {trades:.0f} trades: too few to tell skill from luck"
 
 
 def _at_bounds(space: ParameterSpace, parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -34,7 +34,7 @@ DEFAULT_COSTS = Costs(commission=0.0005, slippage=0.0002)
 
 def make_task(
     strategy: str | AnyStrategy,
-    data: Any,
+    data: Any = None,
     optimizer: str = "auto",
     *,
     space: ParameterSpace | Mapping[str, Any] | str | Path | None = None,
@@ -125,7 +125,8 @@ def make_task(
     """
     chosen = _strategy(strategy)
     goal = parse_objective(objective, outcome_constraints, reference)
-    budget = Budget(_evaluations(evaluations, seconds, optimizer_settings), seconds, target, patience)
+    planned = planned_evaluations(evaluations, seconds, optimizer_settings, DEFAULT_EVALUATIONS)
+    budget = Budget(planned, seconds, target, patience)
     searched = search_space(chosen, space, constraints)
     n_start = n_taken_over(budget.evaluations or PLANNED_WITHOUT_LIMIT)
     settings = TaskSettings(
@@ -168,7 +169,7 @@ def search_space(
         return own.with_constraints(*more) if more else own
     if isinstance(space, ParameterSpace):
         return own.override(dict(space.parameters), [*_added(own, space), *more])
-    data = _space_document(Path(space)) if isinstance(space, (str, Path)) else space
+    data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
     return own.override(data, more)
 
 
@@ -177,7 +178,8 @@ def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
     return [constraint for constraint in space.constraints if constraint not in own.constraints]
 
 
-def _space_document(path: Path) -> Mapping[str, Any]:
+def space_document(path: Path) -> Mapping[str, Any]:
+    """Return what a JSON file of parameters holds."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -193,10 +195,13 @@ def _strategy(strategy: str | AnyStrategy) -> StrategyClass:
     return get_strategy(strategy) if isinstance(strategy, str) else strategy_class(strategy)
 
 
-def _evaluations(given: int | None, seconds: float | None, settings: Mapping[str, Any]) -> int | None:
+def planned_evaluations(
+    given: int | None, seconds: float | None, settings: Mapping[str, Any], default: int
+) -> int | None:
+    """Return the trials to make: as given, population times generations, none where time limits, or the default."""
     if given is not None:
         return given
     size, generations = settings.get("population_size"), settings.get("generations")
     if isinstance(size, int) and isinstance(generations, int):
         return size * generations
-    return None if seconds is not None else DEFAULT_EVALUATIONS
+    return None if seconds is not None else default

@@ -89,6 +89,7 @@ class Counts:
     resumed: int
     failures: Mapping[str, int] = field(default_factory=dict)
     violations: Mapping[str, int] = field(default_factory=dict)
+    pruned: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ class Validated(Protocol):
         """Return JSON values."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """The outcome of one task.
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """The outcome of one search, whatever engine ran its trials.
 
     Attributes
     ----------
@@ -138,17 +139,15 @@ class Result:
         NaN with several objectives.
     best_trial : int
         Its number, from 1.
-    best, defaults, buy_and_hold : Performance
-        The winner, the strategy's default parameters (NaN where it fails on them), and always being long with
-        the same costs (several symbols in equal parts).
+    best, defaults : Performance
+        The winner, and the default parameters (NaN where the strategy fails on them).
     default_parameters : dict
     convergence : Convergence
     counts : Counts
     stop_reason : str
     seconds, trials_per_second : float
         Of the search, earlier sessions included; the rate is of this session.
-    data : DataInfo
-    objective, space, costs, rules, optimizer, versions : dict
+    objective, space, optimizer, versions : dict
     seed : int
     reproduced : bool
         Always true: a winner that cannot be reproduced is an error.
@@ -175,17 +174,13 @@ class Result:
     best: Performance
     default_parameters: dict[str, Any]
     defaults: Performance
-    buy_and_hold: Performance
     convergence: Convergence
     counts: Counts
     stop_reason: StopReason
     seconds: float
     trials_per_second: float
-    data: DataInfo
     objective: dict[str, Any]
     space: dict[str, Any]
-    costs: dict[str, float]
-    rules: dict[str, Any]
     optimizer: dict[str, Any]
     seed: int
     versions: dict[str, str]
@@ -255,6 +250,37 @@ class Result:
         from strategy_optimizer.tasks.export import export_trials  # Polars, only when used
 
         export_trials(self.history, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(SearchResult):
+    """The outcome of a search on our own engine.
+
+    Attributes
+    ----------
+    buy_and_hold : Performance
+        Always being long with the same costs (several symbols in equal parts).
+    data : DataInfo
+    costs, rules : dict
+    """
+
+    buy_and_hold: Performance
+    data: DataInfo
+    costs: dict[str, float]
+    rules: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineResult(SearchResult):
+    """The outcome of a search on another engine.
+
+    Attributes
+    ----------
+    execution : dict
+        Where the trials ran: executor, workers, limits, order, cached trials, and what happened to the workers.
+    """
+
+    execution: dict[str, Any]
 
 
 def _history_entry(history: TrialHistory, i: int) -> dict[str, Any]:

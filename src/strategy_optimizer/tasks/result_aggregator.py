@@ -78,13 +78,13 @@ def aggregate(search: FinishedSearch) -> Result:
     ReproductionError
         The reference simulator does not confirm the winner.
     """
-    trial = _winner(search)
+    trial = winner(search.history, search.stop_reason)
     proof = _proof(search, trial)
     best = performance_of(search, search.bound_strategy, trial.parameters)
     default_parameters = search.strategy.space().defaults()
     defaults = _default_performance(search, default_parameters)
     market = Performance(*_both(search, lambda rules: buy_and_hold(search.bars, rules).metrics))
-    counts = _counts(search)
+    counts = counts_of(search.history, search.n_resumed)
     front = _front(search)
     notes = write_notes(
         search.space,
@@ -95,10 +95,10 @@ def aggregate(search: FinishedSearch) -> Result:
         counts,
         search.stop_reason,
         _rivals(search, front, defaults),
-        _progress(search),
+        progress_of(search.optimizer),
         search.why_converged,
     )
-    notes = (*_taken_over(search), *notes)
+    notes = (*taken_over(search.history, search.n_start_points), *notes)
     return Result(
         task_id=search.task_id,
         strategy_name=search.strategy.label(),
@@ -117,10 +117,10 @@ def aggregate(search: FinishedSearch) -> Result:
         trials_per_second=search.trials_per_second,
         data=_data_info(search),
         objective=search.objective.to_json() | {"text": str(search.objective)},
-        space=_space_json(search.space),
+        space=space_json(search.space),
         costs=asdict(search.rules.costs),
         rules=rules_json(search.rules),
-        optimizer=_optimizer_json(search.optimizer),
+        optimizer=optimizer_json(search.optimizer),
         seed=search.optimizer.seed,
         versions=_versions(),
         reproduced=True,
@@ -137,12 +137,12 @@ def rules_json(rules: Rules) -> dict[str, Any]:
     return {name: getattr(rules, name) for name in names}
 
 
-def _winner(search: FinishedSearch) -> Trial:
-    history = search.history
+def winner(history: TrialHistory, stop_reason: StopReason) -> Trial:
+    """Return the trial that wins, or raise a `TaskError` that says why there is none."""
     if history.best is not None:
         return history[history.best]
     if not len(history):
-        raise TaskError(f"the search ended before a trial was finished: {STOP_REASONS[search.stop_reason]}")
+        raise TaskError(f"the search ended before a trial was finished: {STOP_REASONS[stop_reason]}")
     if history.n_failed == len(history):
         raise TaskError(f"all {len(history):,} trials failed: {tally_text(history.failures())}")
     raise TaskError(
@@ -276,15 +276,16 @@ def buy_and_hold(bars: Bars, rules: Rules) -> BacktestResult:
 # -- facts -----------------------------------------------------------------------------------------------
 
 
-def _counts(search: FinishedSearch) -> Counts:
-    history = search.history
+def counts_of(history: TrialHistory, n_resumed: int) -> Counts:
+    """Return how many trials there were, and why some could not win."""
     n = len(history)
     return Counts(
         trials=n,
-        completed=n - history.n_failed,
+        completed=n - history.n_failed - history.n_pruned,
         failed=history.n_failed,
+        pruned=history.n_pruned,
         infeasible=history.n_infeasible,
-        resumed=search.n_resumed,
+        resumed=n_resumed,
         failures=dict(list(history.failures().items())[:20]),
         violations=dict(history.violations()),
     )
@@ -315,7 +316,7 @@ def _dates(bars: Bars, window: Window) -> tuple[str, str]:
     return first, last
 
 
-def _space_json(space: ParameterSpace) -> dict[str, Any]:
+def space_json(space: ParameterSpace) -> dict[str, Any]:
     """Return the space; a constraint in Python is named, not written out."""
     try:
         return space.to_json()
@@ -325,9 +326,8 @@ def _space_json(space: ParameterSpace) -> dict[str, Any]:
         return {"parameter_space": entries, "constraints": text}
 
 
-def _taken_over(search: FinishedSearch) -> Iterator[str]:
-    """Say what the points of an earlier search were worth; they are the first trials."""
-    n, history = search.n_start_points, search.history
+def taken_over(history: TrialHistory, n: int) -> Iterator[str]:
+    """Say what the first n trials, points of an earlier search, were worth."""
     if n == 0 or history.front is not None or history.best is None:
         return
     best = float(np.where(history.feasible, np.nan_to_num(history.scores, nan=-np.inf), -np.inf)[:n].max())
@@ -335,13 +335,14 @@ def _taken_over(search: FinishedSearch) -> Iterator[str]:
     yield f"{n} points of an earlier search were tried first: {worth}, the winner {history.best_score:.4g}"
 
 
-def _progress(search: FinishedSearch) -> SearchProgress | FrontProgress | None:
+def progress_of(optimizer: Optimizer) -> SearchProgress | FrontProgress | None:
     """Return how the best score grew, with several objectives how the front did."""
-    scores = search.optimizer.log.winning_scores
+    scores = optimizer.log.winning_scores
     return search_progress(scores) if scores.ndim == 1 else front_progress(scores)
 
 
-def _optimizer_json(optimizer: Optimizer) -> dict[str, Any]:
+def optimizer_json(optimizer: Optimizer) -> dict[str, Any]:
+    """Return what chose the candidates, and what it says of the search."""
     return {
         "name": optimizer.name,
         "reason": optimizer.reason,

@@ -1,4 +1,4 @@
-"""The loop: ask the optimizer for a batch, evaluate it, score it, tell the scores, note everything.
+"""The loop over populations: ask the optimizer for a batch, evaluate it, score it, tell the scores.
 
 Which candidates are tried depends on the optimizer alone. A batch is as large as the optimizer wants; it
 is evaluated in groups that take about a fifth of a second, between which the loop saves, reports progress
@@ -9,28 +9,23 @@ from a batch that is told in any grouping.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest.result import MetricsTable
-from strategy_optimizer.errors import CheckpointError, OptimizerStateError, TaskError
 from strategy_optimizer.objective import Objective
-from strategy_optimizer.optimizer import Optimizer, restore_optimizer
+from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.optimizer.state import decode_array, encode_array
-from strategy_optimizer.records import CheckpointSaved, Finished, Progress, Sink, Started, StopReason
+from strategy_optimizer.records import Sink, StopReason
 from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.evaluator import Evaluator
-from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.interrupt import InterruptGuard
+from strategy_optimizer.tasks.loop import MAX_BATCH, Loop
 
 FloatArray = NDArray[np.float64]
-MAX_BATCH = 4096
-PROGRESS_INTERVAL = 0.1
 
 
 @dataclass
@@ -46,32 +41,14 @@ class Pace:
         self.size = max(1, min(wanted, 8 * max(n, self.size)))
 
 
-class SearchLoop:
-    """Runs one search to its end, or to where it is stopped.
+class SearchLoop(Loop):
+    """Runs a search whose trials an engine in this process evaluates by the hundred.
 
     Parameters
     ----------
-    optimizer : Optimizer
-        A fresh one; a saved one takes its place when `checkpoint` holds a search.
     evaluator : Evaluator
-    objective : Objective
-    budget : Budget
-    checkpoint : Checkpoint, optional
-        Opened by the caller, who also closes it.
-    sink : callable, optional
-        Receives `Started`, `Progress` (at most ten a second), `CheckpointSaved` and `Finished`.
-    n_blocks : int
-        Parts of the window in the evaluator's block sums.
-
-    Attributes
-    ----------
-    history : TrialHistory
-    stop_reason : str or None
-        None while running.
-    why_converged : str or None
-        With ``patience="auto"``, the optimizer's own words.
-    n_resumed : int
-        Trials that came from the checkpoint.
+    optimizer, objective, budget, checkpoint, sink, n_blocks
+        As for `Loop`.
     """
 
     def __init__(
@@ -85,63 +62,11 @@ class SearchLoop:
         sink: Sink | None = None,
         n_blocks: int = 16,
     ) -> None:
-        _check_directions(optimizer, objective)
-        self.optimizer = optimizer
+        super().__init__(optimizer, objective, budget, checkpoint=checkpoint, sink=sink, n_blocks=n_blocks)
         self.evaluator = evaluator
-        self.objective = objective
-        self.budget = budget
-        self.history = TrialHistory(optimizer.space, n_blocks, objective)
-        self.stop_reason: StopReason | None = None
-        self.why_converged: str | None = None  # in a sentence, where the optimizer said so
-        self.n_resumed = 0
-        self._checkpoint = checkpoint
-        self._sink = sink
         self._in_flight: FloatArray = np.empty((0, optimizer.space.n_dims))  # asked, not told yet
-        self._before = 0.0  # seconds of earlier sessions
-        self._started = self._last_progress = time.perf_counter()
-        self._stopped: float | None = None
+        self._known = 0  # trials told when these were asked for
         self._pace = Pace()
-        self._cancelled = False
-        self._guard = InterruptGuard()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds spent searching, earlier sessions included."""
-        return self._before + self.session_seconds
-
-    @property
-    def session_seconds(self) -> float:
-        """Seconds spent searching since `run` was called."""
-        return (self._stopped or time.perf_counter()) - self._started
-
-    def cancel(self) -> None:
-        """End the search after the group of trials in flight; may be called from any thread."""
-        self._cancelled = True
-
-    def run(self) -> StopReason:
-        """Search until something ends it, and return what it was.
-
-        Raises
-        ------
-        CheckpointError
-            When the checkpoint cannot be read or written. What was saved before stays whole.
-        """
-        self._restore()
-        self._started = time.perf_counter()
-        self._say(self._start_event)
-        with self._guard:
-            reason: StopReason | None = None
-            while reason is None:
-                reason = self._reason_to_stop() or self._step()
-            self._stopped = time.perf_counter()
-            self.stop_reason = reason
-            self._save()
-        self.history.authors = self.optimizer.authors
-        self._report(force=True)
-        self._say(lambda: Finished(reason, len(self.history), self._best_score(), self.elapsed))
-        return reason
-
-    # -- one group of trials ---------------------------------------------------------------------------------
 
     def _step(self) -> StopReason | None:
         """Evaluate the next group and take its scores in; return why the search ends, if it does."""
@@ -160,7 +85,8 @@ class SearchLoop:
         except KeyboardInterrupt:
             return "interrupted"
         elapsed = time.perf_counter() - begin
-        self._take_in(points, table, elapsed / len(points))
+        self._take_in(points, table, elapsed / len(points), known=self._known)
+        self._in_flight = self._in_flight[len(points) :]
         self._pace.learn(len(points), elapsed)
         if self._checkpoint is not None and self._checkpoint.due():
             self._save()
@@ -176,152 +102,13 @@ class SearchLoop:
             return "target"
         if self._converged():
             return "converged"
+        self._known = len(self.history)
         self._in_flight = self.optimizer.ask_array(min(self.optimizer.batch_size, MAX_BATCH))
         return None if len(self._in_flight) else "exhausted"
 
-    def _take_in(self, points: FloatArray, table: MetricsTable, seconds: float) -> None:
-        """Score evaluated trials, tell the optimizer, note them."""
-        if len(table) != len(points):
-            raise TaskError(f"the evaluator returned {len(table)} rows for {len(points)} candidates")
-        scores = self.objective.score_table(table)
-        margins = scores.constraints if self.objective.constraints else None
-        self.optimizer.tell_array(points, scores.score, constraints=margins, seconds=seconds)
-        self.history.append(points, table, scores, seconds)
-        self._in_flight = self._in_flight[len(points) :]
+    def _flight(self) -> dict[str, Any]:
+        return {"points": encode_array(self._in_flight), "known": self._known}
 
-    def _reason_to_stop(self) -> StopReason | None:
-        """Return what ends the search between two groups."""
-        if self._cancelled:
-            return "cancelled"
-        if self._guard.requested:
-            return "interrupted"
-        seconds = self.budget.seconds
-        if seconds is not None and self.elapsed >= seconds and self._trials_left() > 0:
-            return "deadline"
-        return None
-
-    def _trials_left(self) -> int:
-        planned = self.budget.evaluations
-        return MAX_BATCH if planned is None else planned - len(self.history)
-
-    def _target_reached(self) -> bool:
-        target = self.budget.target
-        return target is not None and self.history.best_score >= target
-
-    def _converged(self) -> bool:
-        patience = self.budget.patience
-        if patience != "auto":
-            return patience is not None and self.history.stagnation >= patience
-        self.why_converged = self.optimizer.converged
-        return self.why_converged is not None
-
-    # -- checkpoint ------------------------------------------------------------------------------------------
-
-    def _save(self) -> None:
-        if self._checkpoint is None:
-            return
-        self._checkpoint.save(self.history, self._state)
-        path, size, n = str(self._checkpoint.folder), self._checkpoint.size, len(self.history)
-        self._say(lambda: CheckpointSaved(path, n, size))
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "optimizer": self.optimizer.state(history=False),
-            "in_flight": encode_array(self._in_flight),
-            "elapsed": self.elapsed,
-            "stop_reason": self.stop_reason,
-        }
-
-    def _restore(self) -> None:
-        """Continue the search that the checkpoint holds, or save the beginning of a new one."""
-        if self._checkpoint is None:
-            return
-        state = self._checkpoint.load(self.history)
-        if state is None:
-            self._save()
-            return
-        self.n_resumed = len(self.history)
-        try:
-            told = (self.history.points, *self._told_scores(), self.history.seconds)
-            self.optimizer = restore_optimizer(self.optimizer.space, state["optimizer"], told)
-            self._in_flight = decode_array(state["in_flight"])
-            self._before = float(state["elapsed"])
-        except (OptimizerStateError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"the search in {self._checkpoint.folder} cannot be continued: {error}"
-            ) from error
-
-    def _told_scores(self) -> tuple[FloatArray, FloatArray | None]:
-        """Return what the optimizer was told of the trials in the history: scores and margins, None without."""
-        objective, history = self.objective, self.history
-        if not objective.constraints and history.front is None:
-            return history.scores, None
-        metrics = history.metrics
-        scores = objective.score_table(MetricsTable(metrics, np.empty((len(metrics), 0, 3))))
-        return scores.score, scores.constraints if objective.constraints else None
-
-    # -- events ----------------------------------------------------------------------------------------------
-
-    def _say(self, make_event: Callable[[], Any]) -> None:
-        if self._sink is not None:
-            self._sink(make_event())
-
-    def _report(self, *, force: bool = False) -> None:
-        now = time.perf_counter()
-        if self._sink is not None and (force or now - self._last_progress >= PROGRESS_INTERVAL):
-            self._last_progress = now
-            self._sink(self._progress())
-
-    def _start_event(self) -> Started:
-        optimizer, budget = self.optimizer, self.budget
-        return Started(
-            optimizer.name, optimizer.reason, budget.evaluations, budget.seconds, len(self.history)
-        )
-
-    def _progress(self) -> Progress:
-        history, budget = self.history, self.budget
-        session, elapsed = self.session_seconds, self.elapsed
-        rate = (len(history) - self.n_resumed) / session if session > 0 else 0.0
-        shares, left = [], []
-        if budget.evaluations is not None:
-            shares.append(len(history) / budget.evaluations)
-            left += [max(0, budget.evaluations - len(history)) / rate] if rate else []
-        if budget.seconds is not None:
-            shares.append(elapsed / budget.seconds)
-            left.append(max(0.0, budget.seconds - elapsed))
-        return Progress(
-            trials=len(history),
-            failed=history.n_failed,
-            infeasible=history.n_infeasible,
-            evaluations=budget.evaluations,
-            best_score=self._best_score(),
-            best_parameters=None if history.best is None else history[history.best].parameters,
-            front=None if history.front is None else len(history.front),
-            best_metrics=self._best_metrics(),
-            elapsed=elapsed,
-            trials_per_second=rate,
-            seconds_left=min(left, default=None),
-            fraction=min(1.0, max(shares)) if shares else None,
-        )
-
-    def _best_score(self) -> float | None:
-        history = self.history
-        return None if history.best is None or history.front is not None else history.best_score
-
-    def _best_metrics(self) -> dict[str, float] | None:
-        """Return the objectives of the point chosen on the front; None without a front."""
-        history = self.history
-        if history.best is None or history.front is None:
-            return None
-        metrics = history[history.best].metrics
-        return {name: metrics[name] for name in self.objective.metrics}
-
-
-def _check_directions(optimizer: Optimizer, objective: Objective) -> None:
-    """Refuse an optimizer that was made for other scores than those of the objective."""
-    if tuple(optimizer.directions) != objective.directions:
-        raise TaskError(
-            f"the optimizer has the directions {', '.join(optimizer.directions)}, but the objective "
-            f"({objective}) gives {', '.join(objective.directions)}; make it with "
-            f"create_optimizer(..., directions={list(objective.directions)})"
-        )
+    def _take_off(self, flight: Mapping[str, Any]) -> None:
+        self._in_flight = decode_array(flight["points"])
+        self._known = int(flight["known"])

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import CheckpointError
 from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
 
@@ -158,6 +157,7 @@ def _payload(first: int, rows: TrialColumns, history: TrialHistory) -> bytes:
         "rows": len(rows.scores),
         "dims": history.space.n_dims,
         "blocks": history.n_blocks,
+        "metrics": len(history.metric_names),
         "counts": history.block_counts.tolist(),
         "reasons": [history.reason_text(code) for code in codes.tolist()],
     }
@@ -169,14 +169,13 @@ def _payload(first: int, rows: TrialColumns, history: TrialHistory) -> bytes:
 def _columns(payload: bytes) -> tuple[dict[str, Any], TrialColumns]:
     (length,) = _LENGTH.unpack_from(payload)
     head = json.loads(payload[_LENGTH.size : _LENGTH.size + length])
-    columns = TrialColumns.empty(head["rows"], head["dims"], head["blocks"])
+    columns = TrialColumns.empty(head["rows"], head["dims"], head["blocks"], head["metrics"])
     at = _LENGTH.size + length
     for name, column in vars(columns).items():
         little = _little(column)
         values = np.frombuffer(payload, little.dtype, column.size, at).reshape(column.shape)
         setattr(columns, name, values.astype(column.dtype))
         at += little.nbytes
-    assert columns.metrics.shape[1] == len(METRICS)
     return head, columns
 
 

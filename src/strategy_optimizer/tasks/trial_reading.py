@@ -132,7 +132,7 @@ def history_of(space: ParameterSpace, objective: Objective, trials: Iterable[Tri
         points = space.from_dicts([trial.parameters for trial in rows])
     except SpaceError as error:
         raise TaskError(f"the trials are not of this space: {error}") from error
-    metrics = [[trial.metrics.get(name, math.nan) for name in METRICS] for trial in rows]
+    metrics = [[trial.metrics.get(name, math.nan) for name in history.metric_names] for trial in rows]
     history.extend(
         TrialColumns(
             points,
@@ -143,6 +143,8 @@ def history_of(space: ParameterSpace, objective: Objective, trials: Iterable[Tri
             np.array([TRIAL_STATES.index(trial.state) for trial in rows], np.int8),
             np.array([trial.feasible for trial in rows]),
             np.array([history.code_of(trial.reason) for trial in rows], np.int32),
+            np.arange(len(rows), dtype=np.int32),
+            np.zeros(len(rows), np.int32),
         )
     )
     history.authors = [trial.author for trial in rows] if any(trial.author for trial in rows) else []

@@ -13,18 +13,21 @@ at each slice and argument, and took two thirds of the time of a backtest.
 """
 
 from .lanes import pack_signals
-from .one_symbol import Prices, Room, run_symbol
+from .one_symbol import STRETCH, TOGETHER, Prices, run_symbol
 from .orders import TALLY, TRADE_COLUMNS, Account, Orders
-from .portfolio import PortfolioPrices, run_portfolio
-from .statistics import Path
+from .portfolio import PortfolioPrices, PortfolioRoom, run_portfolio
+from .statistics import Path, Room
 
 __all__ = [
+    "STRETCH",
     "TALLY",
+    "TOGETHER",
     "TRADE_COLUMNS",
     "Account",
     "Orders",
     "Path",
     "PortfolioPrices",
+    "PortfolioRoom",
     "Prices",
     "Room",
     "pack_signals",

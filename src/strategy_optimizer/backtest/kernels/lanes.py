@@ -33,10 +33,17 @@ def _place(context, builder, array_type, array, index, vector):
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
+def _vector(array_type):
+    """Return the type of a register of an array's numbers: four doubles, or eight of single precision."""
+    single = array_type.dtype == types.float32
+    return ir.VectorType(ir.FloatType() if single else ir.DoubleType(), 2 * _WIDTH if single else _WIDTH)
+
+
 def _registers(context, builder, array_type, array, index):
-    """Return the places of the vectors that hold `LANES` doubles of an array from an index on."""
-    first = _place(context, builder, array_type, array, index, _DOUBLES)
-    return [builder.gep(first, [ir.Constant(_INT32, i)]) for i in range(LANES // _WIDTH)]
+    """Return the places of the vectors that hold `LANES` numbers of an array from an index on."""
+    vector = _vector(array_type)
+    first = _place(context, builder, array_type, array, index, vector)
+    return [builder.gep(first, [ir.Constant(_INT32, i)]) for i in range(LANES // vector.count)]
 
 
 def _splat(builder, value, count):
@@ -66,20 +73,30 @@ def flags_at(typing_context, flags, t):
 
 @intrinsic
 def outside(typing_context, lowest, highest, t, lower, upper):
-    """Return the set of bars from t on with ``lowest <= lower`` or ``highest >= upper``; a NaN is never outside."""
+    """Return the set of bars from t on with ``lowest <= lower`` or ``highest >= upper``; a NaN is never outside.
+
+    Against arrays of single precision the levels are rounded as those were. Rounding keeps the order, so no bar is
+    missed; one within a rounding of a level may be in the set without being outside.
+    """
 
     def codegen(context, builder, signature, arguments):
         low_type, high_type = signature.args[:2]
         low, high, t = arguments[:3]
-        lower, upper = (_splat(builder, level, _WIDTH) for level in arguments[3:])
+        vector = _vector(low_type)
+        width = vector.count
+        levels = arguments[3:]
+        if vector.element != ir.DoubleType():
+            levels = [builder.fptrunc(level, vector.element) for level in levels]
+        lower, upper = (_splat(builder, level, width) for level in levels)
         lows = _registers(context, builder, low_type, low, t)
         highs = _registers(context, builder, high_type, high, t)
+        align = 8 * _WIDTH // width
         bars = ir.Constant(_INT64, 0)
         for i, (low_place, high_place) in enumerate(zip(lows, highs, strict=True)):
-            below = builder.fcmp_ordered("<=", builder.load(low_place, align=8), lower)
-            above = builder.fcmp_ordered(">=", builder.load(high_place, align=8), upper)
-            found = builder.bitcast(builder.or_(below, above), ir.IntType(_WIDTH))
-            shifted = builder.shl(builder.zext(found, _INT64), ir.Constant(_INT64, i * _WIDTH))
+            below = builder.fcmp_ordered("<=", builder.load(low_place, align=align), lower)
+            above = builder.fcmp_ordered(">=", builder.load(high_place, align=align), upper)
+            found = builder.bitcast(builder.or_(below, above), ir.IntType(width))
+            shifted = builder.shl(builder.zext(found, _INT64), ir.Constant(_INT64, i * width))
             bars = builder.or_(bars, shifted)
         return bars
 

@@ -5,6 +5,9 @@ time: vector instructions write their equity and find the first bar at which a l
 something or the account is lost. What is left for single bars are the events themselves.
 
 Positions that change from bar to bar, by a trailing stop or a charge for borrowed shares, are followed bar by bar.
+
+Over more bars than the caches hold, several candidates walk through one stretch of the bars after the other, so that
+prices come from the memory once for all of them. A run pauses only where it holds no position.
 """
 
 from collections import namedtuple
@@ -27,15 +30,26 @@ from .lanes import (
     write_equity,
 )
 from .orders import (
+    BEGUN,
+    CASH,
     COSTS,
+    ELEMENTS,
+    ENDED,
     ENTRY,
     EXIT,
     FLAT,
     HELD,
+    KEPT_BAR,
+    KEPT_EQUITY,
+    NEXT_BAR,
     NOTHING,
+    OPEN_BLOCK,
+    REVERSE_TO,
     SHORT_ENTRY,
     SHORT_EXIT,
     SIGNAL,
+    WAITING,
+    WAITS_FROM,
     Orders,
     book_ruin,
     close_position,
@@ -46,12 +60,21 @@ from .orders import (
     protective_exit,
     protective_reason,
 )
-from .statistics import measure_path, write_edges
+from .statistics import (
+    MOST_ELEMENTS,
+    begin_measuring,
+    end_measuring,
+    keep_last,
+    measure_elements,
+    path_of,
+    write_edges,
+)
 
-# `lowest` and `highest` are low and high, widened where the open lies outside them.
+# `lowest` and `highest` are low and high, widened where the open lies outside them, in single precision: bars that
+# cannot touch a level are found with half the bytes.
 Prices = namedtuple("Prices", ("open", "high", "low", "close", "lowest", "highest"))
-# Room for one run. `wishes` are sets of bars: see `write_wishes`.
-Room = namedtuple("Room", ("tally", "path", "wishes"))
+# Bars of a stretch: their prices fill half of a second-level cache. Candidates that walk together.
+STRETCH, TOGETHER = 2**14, 16
 # Rows of `wishes`: open a long position; close one; the same for short ones.
 ENTER_LONG, LEAVE_LONG, ENTER_SHORT, LEAVE_SHORT = range(4)
 # Why a position is not simply held on.
@@ -66,22 +89,26 @@ def write_wishes(wishes, signals, first, end):
     bar after all, so that a search for the next one needs no other end.
     """
     n_words = signals.shape[1]
-    has_short = signals.shape[0] > SHORT_EXIT
-    for w in range(n_words):
-        leave_long = signals[EXIT, w]
-        go_long = signals[ENTRY, w] & ~leave_long
-        go_short = leave_short = np.uint64(0)
-        if has_short:
-            leave_short = signals[SHORT_EXIT, w]
+    if signals.shape[0] > SHORT_EXIT:
+        for w in range(n_words):
+            leave_long, leave_short = signals[EXIT, w], signals[SHORT_EXIT, w]
+            go_long = signals[ENTRY, w] & ~leave_long
             go_short = signals[SHORT_ENTRY, w] & ~leave_short
             both = go_long & go_short
-            go_long ^= both
-            go_short ^= both
+            wishes[ENTER_LONG, w] = go_long ^ both
+            wishes[LEAVE_LONG, w] = leave_long | (go_short ^ both)
+            wishes[ENTER_SHORT, w] = go_short ^ both
+            wishes[LEAVE_SHORT, w] = leave_short | (go_long ^ both)
+    else:
+        for w in range(n_words):
+            wishes[ENTER_LONG, w] = signals[ENTRY, w] & ~signals[EXIT, w]
+            wishes[LEAVE_LONG, w] = signals[EXIT, w]
+            wishes[ENTER_SHORT, w] = wishes[LEAVE_SHORT, w] = 0
+    for w in range(n_words):
         allowed = bars_between(w << 6, first, end)
-        wishes[ENTER_LONG, w] = go_long & allowed
-        wishes[LEAVE_LONG, w] = (leave_long | go_short) & allowed
-        wishes[ENTER_SHORT, w] = go_short & allowed
-        wishes[LEAVE_SHORT, w] = (leave_short | go_long) & allowed
+        if allowed != ALL:
+            for k in range(4):
+                wishes[k, w] &= allowed
     for w in range(n_words, n_words + 2):
         wishes[:, w] = 0
         wishes[ENTER_LONG, w] = ALL
@@ -134,7 +161,8 @@ def follow_groups(prices, leaves, position, t, j, cash, stop, path, blind):
 
     Returns ``(bar, its element, what)``; what is `HELD_TO_END` at the first bar that is left: where no full group
     fits any more, or in whose group the account is lost.
-    `blind` is the set of bars of the first group at which neither levels nor signals count.
+    `blind` is the set of bars of the first group at which neither levels nor signals count. At a bar within a
+    rounding of a level it may say `AT_LEVEL` although the level is not touched.
     """
     end = min(stop, prices.close.size - LANES + 1)
     q = position.q
@@ -204,22 +232,51 @@ def begin_blocks(path, block, first_element, fill_bar, last_bar):
 
 
 @njit(error_model="numpy", _nrt=False)
-def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blocks, trades, curve):
-    """Simulate one symbol; fill `metrics` (17,), `blocks` (B, 3) and the records that are not empty."""
-    tally, path, wishes = room
+def begin_symbol(signals, warmup, account, edges, tally, wishes, blocks):
+    """Prepare a run: it stands at its first decision, with all its cash."""
+    begin_measuring(account, edges, tally, blocks)
+    t = max(account.start, warmup)
+    delay = 0 if account.fill_at_close else 1
+    write_wishes(wishes, signals, t, account.stop - delay)  # a later decision is never filled
+    tally[NEXT_BAR] = t
+    tally[CASH] = tally[KEPT_EQUITY] = account.cash
+    tally[KEPT_BAR] = account.start - 1
+    tally[ELEMENTS] = 1
+    tally[OPEN_BLOCK] = -1
+
+
+@njit(error_model="numpy", _nrt=False)
+def pause_symbol(path, n, block, open_block, tally, blocks, curve):
+    """Measure the path but for its last two elements, and note these."""
+    if n > 2:
+        open_block = measure_elements(path, n - 1, block, open_block, tally, blocks, curve)
+        n = keep_last(path, n, block, open_block)
+    for j in range(n):
+        tally[KEPT_EQUITY + j] = path.equity[j]
+        tally[KEPT_BAR + j] = path.bar[j]
+    tally[ELEMENTS], tally[BEGUN], tally[OPEN_BLOCK] = n, block, open_block
+
+
+@njit(error_model="numpy", _nrt=False)
+def advance_symbol(
+    prices, signals, orders, account, tally, path, wishes, until, metrics, blocks, trades, curve
+):
+    """Go on with a run until it decides nothing before the bar `until`, or ends; then fill `metrics` (17,).
+
+    It adds to `blocks` (B, 3) and to the records that are not empty.
+    """
     stop, at_close = account.stop, account.fill_at_close
     delay = 0 if at_close else 1
     fills = prices.close if at_close else prices.open
-    last_decision = stop - delay  # exclusive: a later decision is never filled
-    t = max(account.start, warmup)
-    write_wishes(wishes, signals, t, last_decision)
-    tally[:] = 0.0
-    path.equity[0] = cash = account.cash
-    path.bar[0] = account.start - 1
-    n, block = 1, 0  # elements of the path; the next block to begin
+    last_decision = stop - delay  # exclusive
+    t, cash = int(tally[NEXT_BAR]), tally[CASH]
+    # Elements of the path; the next block to begin; the block of the first element that is not measured yet.
+    n, block, open_block = int(tally[ELEMENTS]), int(tally[BEGUN]), int(tally[OPEN_BLOCK])
+    for j in range(n):
+        path.equity[j], path.bar[j] = tally[KEPT_EQUITY + j], int(tally[KEPT_BAR + j])
     position = FLAT
-    reverse_to = 0.0
-    waiting, waits_from = 0.0, 0  # the side that waits for a fresh signal
+    reverse_to = tally[REVERSE_TO]
+    waiting, waits_from = tally[WAITING], int(tally[WAITS_FROM])  # the side that waits for a fresh signal
     while True:
         if reverse_to != 0.0:
             side = reverse_to
@@ -235,6 +292,11 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
                 waiting = waiting if waits else 0.0
             if t >= last_decision:
                 break
+            if t >= until:
+                tally[NEXT_BAR], tally[CASH] = t, cash
+                tally[REVERSE_TO], tally[WAITING], tally[WAITS_FROM] = 0.0, waiting, waits_from
+                pause_symbol(path, n, block, open_block, tally, blocks, curve)
+                return
             side = 1.0 if has_bar(wishes[ENTER_LONG], t) else -1.0
         fill_bar = t + delay
         # Where this bar is in the path already, as that of an exit, the new position takes its place.
@@ -248,19 +310,37 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
             continue
         cash -= position.q * position.entry + position.carried
 
-        t, j, what = fill_bar, first, HELD_TO_END
-        leaves = wishes[LEAVE_LONG if side > 0.0 else LEAVE_SHORT]
-        if position.trail != position.trail and (side > 0.0 or account.borrow_per_bar == 0.0):
-            t, j, what = follow_groups(prices, leaves, position, t, j, cash, stop, path, np.uint64(at_close))
-        if what == HELD_TO_END and t < stop:
+        t, j = fill_bar, first
+        long = side > 0.0
+        leaves = wishes[LEAVE_LONG if long else LEAVE_SHORT]
+        while True:  # once, but for bars within a rounding of a level that is not touched
+            what = HELD_TO_END
             blind = at_close and t == fill_bar
-            t, j, what, position, cash = follow_bars(
-                prices, leaves, position, t, j, cash, account, tally, path, blind
+            if position.trail != position.trail and (long or account.borrow_per_bar == 0.0):
+                t, j, what = follow_groups(prices, leaves, position, t, j, cash, stop, path, np.uint64(blind))
+                blind = at_close and t == fill_bar
+            if what == HELD_TO_END and t < stop:
+                t, j, what, position, cash = follow_bars(
+                    prices, leaves, position, t, j, cash, account, tally, path, blind
+                )
+            if t >= stop:
+                what, t, j = HELD_TO_END, stop, j - (t - stop)
+            elif what == AT_RUIN and at_close and t > fill_bar and has_bar(leaves, t):
+                what = AT_SIGNAL  # closed before its equity is looked at
+            if what in (HELD_TO_END, AT_RUIN):
+                price, found, trailing = 0.0, NOTHING, False
+                break
+            level, trailing = nearer_stop(long, position.stop, position.extreme, position.trail)
+            price, found = protective_exit(
+                long, at(prices.open, t), at(prices.high, t), at(prices.low, t), level, position.target
             )
-        if t >= stop:
-            what, t, j = HELD_TO_END, stop, j - (t - stop)
-        elif what == AT_RUIN and at_close and t > fill_bar and has_bar(leaves, t):
-            what = AT_SIGNAL  # closed before its equity is looked at
+            if (what == AT_SIGNAL) | (found != NOTHING):
+                break
+            if has_bar(leaves, t):
+                what = AT_SIGNAL
+                break
+            t += 1
+            j += 1
 
         asked = int(what == AT_SIGNAL)
         exit_bar = t + delay * asked
@@ -274,14 +354,10 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
                 book_ruin(tally, trades, 0, position, t, prices.close[t])
                 position = FLAT
             break
-        # Both prices are computed and one is taken: which it is cannot be guessed.
-        long = side > 0.0
-        level, trailing = nearer_stop(long, position.stop, position.extreme, position.trail)
-        price, found = protective_exit(
-            long, at(prices.open, t), at(prices.high, t), at(prices.low, t), level, position.target
-        )
+        # Both prices are looked up and one is taken: which it is cannot be guessed.
         reason = SIGNAL if asked else protective_reason(found, trailing)
-        price = at(fills, exit_bar) if asked else price
+        price_asked = at(fills, exit_bar)
+        price = price_asked if asked else price
         last = at(path.equity, n - 1)
         cash += close_position(tally, account, trades, 0, position, exit_bar, price, reason, last)
         position = FLAT
@@ -290,9 +366,12 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
         block = begin_blocks(path, block, first, fill_bar, exit_bar)
         if cash <= 0.0:  # the account is lost
             break
+        if n > MOST_ELEMENTS:  # the last one may yet become that of the next position
+            open_block = measure_elements(path, n - 1, block, open_block, tally, blocks, curve)
+            n = keep_last(path, n, block, open_block)
         if account.fresh_signal and not asked:
             waiting, waits_from = side, t
-        if asked and has_bar(wishes[ENTER_SHORT if long else ENTER_LONG], t):
+        if (asked != 0) & has_bar(wishes[ENTER_SHORT if long else ENTER_LONG], t):
             reverse_to = -side
         else:
             t += asked
@@ -300,7 +379,8 @@ def simulate_symbol(prices, signals, warmup, orders, account, room, metrics, blo
     if trades.shape[0] > 0 and position.q != 0.0:
         list_open_trade(trades, 0, position, prices.close[stop - 1])
     path.starts[block:] = n
-    measure_path(path, n, account, tally, metrics, blocks, curve)
+    end_measuring(path, n, open_block, account, tally, metrics, blocks, curve)
+    tally[ENDED] = 1.0
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -309,11 +389,27 @@ def run_symbol(
 ):
     """Simulate the signals (candidates, 2 or 4, words) of many candidates on one symbol.
 
-    Trades (as many rows as a run opens) and equity (bars,) are recorded where these arrays are not empty.
+    As many walk together as `room` has rows. Trades (as many rows as a run opens) and equity (bars,) are recorded
+    where these arrays are not empty.
     """
-    write_edges(room.path.edges, account)
-    for i in range(metrics.shape[0]):
-        orders = Orders(size[i], stop[i], target[i], trail[i], masks)
-        simulate_symbol(
-            prices, signals[i], warmups[i], orders, account, room, metrics[i], blocks[i], trades, curve
-        )
+    write_edges(room.edges, account)
+    together = room.tally.shape[0]
+    stretch = STRETCH if together > 1 else account.stop
+    for first in range(0, metrics.shape[0], together):
+        end = min(first + together, metrics.shape[0])
+        for i in range(first, end):
+            row = i - first
+            begin_symbol(
+                signals[i], warmups[i], account, room.edges, room.tally[row], room.wishes[row], blocks[i]
+            )
+        until = account.start
+        while until < account.stop:
+            until = min(until + stretch, account.stop)
+            for i in range(first, end):
+                row = i - first
+                if room.tally[row, ENDED] == 0.0:
+                    orders = Orders(size[i], stop[i], target[i], trail[i], masks)
+                    advance_symbol(
+                        prices, signals[i], orders, account, room.tally[row], path_of(room, row),
+                        room.wishes[row], until, metrics[i], blocks[i], trades, curve,
+                    )  # fmt: skip

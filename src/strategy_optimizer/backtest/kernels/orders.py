@@ -10,8 +10,12 @@ from .lanes import at
 # Rows of the signals: sets of bars, 64 a word; without short signals there are only the first two.
 ENTRY, EXIT, SHORT_ENTRY, SHORT_EXIT = range(4)
 # What a run counts and sums.
-OPENED, CLOSED, WINS, PROFIT, LOSS, TRADE_RETURNS, TRADED, COSTS, HELD, DRAWDOWN, DRAWDOWN_BARS = range(11)
-TALLY = 11
+OPENED, CLOSED, WINS, PROFIT, LOSS, TRADE_RETURNS, TRADED, COSTS, HELD = range(9)
+DRAWDOWN, DRAWDOWN_BARS, PEAK, UNDER_SINCE, CUBES, FOURTHS, DOWNSIDE = range(9, 16)
+# And where it stands when it pauses: see `one_symbol`. Whole numbers below 2**53 are exact.
+NEXT_BAR, CASH, ELEMENTS, BEGUN, OPEN_BLOCK, REVERSE_TO, WAITING, WAITS_FROM, ENDED = range(16, 25)
+KEPT_EQUITY, KEPT_BAR = 25, 27  # two each
+TALLY = 29
 # Columns of a recorded trade.
 SYMBOL, SIDE, ENTRY_BAR, EXIT_BAR, ENTRY_PRICE, EXIT_PRICE, SHARES, PNL, REASON = range(9)
 TRADE_COLUMNS = 9

@@ -26,8 +26,10 @@ from .orders import (
     protective_exit,
     protective_reason,
 )
-from .statistics import measure_path, write_edges
+from .statistics import begin_measuring, end_measuring, write_edges
 
+# Made in Python: references to a path that is made here would be counted on one side only.
+PortfolioRoom = namedtuple("PortfolioRoom", ("tally", "path"))
 PortfolioPrices = namedtuple("PortfolioPrices", ("open", "high", "low", "close"))
 # What is to be done with a position at the next fill.
 CLOSE, OPEN_LONG, OPEN_SHORT = 1, 2, 4
@@ -140,7 +142,7 @@ def simulate_portfolio(bars, signals, warmup, orders, account, room, metrics, bl
     start, stop, at_close = account.start, account.stop, account.fill_at_close
     first_decision = max(start, warmup)
     has_short = signals.shape[1] > SHORT_EXIT
-    tally[:] = 0.0
+    begin_measuring(account, path.edges, tally, blocks)
     cash = last = account.cash
     path.equity[0], path.bar[0] = cash, start - 1
     n = 1
@@ -181,7 +183,7 @@ def simulate_portfolio(bars, signals, warmup, orders, account, room, metrics, bl
                 list_open_trade(trades, s, positions[s], bars.close[s, stop - 1])
     for k in range(path.starts.size):
         path.starts[k] = min(path.edges[k] - start + 1, n)
-    measure_path(path, n, account, tally, metrics, blocks, curve)
+    end_measuring(path, n, -1, account, tally, metrics, blocks, curve)
 
 
 @njit(nogil=True, error_model="numpy")

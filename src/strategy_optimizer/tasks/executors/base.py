@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from strategy_optimizer.errors import ExecutorError
+from strategy_optimizer.records import Usage as Usage
 
 GIGABYTE = 2**30
 
@@ -72,6 +73,8 @@ class Outcome:
         Wall time inside the function; until its end was noticed when it was killed.
     worker : str
         Who ran it.
+    details : str
+        For its author: the traceback, or the last output of a process that died; empty when the function returned.
     """
 
     number: int
@@ -80,37 +83,12 @@ class Outcome:
     message: str = ""
     seconds: float = 0.0
     worker: str = ""
+    details: str = ""
 
     @property
     def reason(self) -> str:
         """Why it failed, as the history says it: ``"time_limit: ran longer than 5 s"``; empty when it did not."""
         return f"{self.failure}: {self.message}" if self.failure else ""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What an executor uses now, and what happened to its workers so far.
-
-    Attributes
-    ----------
-    workers, busy : int
-        Workers that are there, and those that run a trial.
-    memory : int
-        Resident bytes of all workers and of what they started.
-    cpu_seconds : float
-        Processor time of the workers so far.
-    restarted : int
-        Workers that were replaced: killed for a limit, died, or recycled because they had grown.
-    retried : int
-        Runs that were lost with a worker and begun again.
-    """
-
-    workers: int
-    busy: int
-    memory: int = 0
-    cpu_seconds: float = 0.0
-    restarted: int = 0
-    retried: int = 0
 
 
 class Executor(ABC):
@@ -122,9 +100,12 @@ class Executor(ABC):
     ----------
     capacity : int
         Runs that are worth having in flight: as many as workers, or a few more where sending takes time.
+    runs_here : bool
+        Whether the function runs in the thread that waits, where Ctrl-C may end it.
     """
 
     capacity: int
+    runs_here: bool = False
 
     @abstractmethod
     def submit(self, number: int, argument: Any) -> None:

@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors.base import Executor, Outcome, Usage
+from strategy_optimizer.tasks.executors.child.words import error_text
+from strategy_optimizer.tasks.executors.child.worker import call, details_of
 
 
 class SerialExecutor(Executor):
@@ -21,14 +24,18 @@ class SerialExecutor(Executor):
     """
 
     capacity = 1
+    runs_here = True
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self._function = function
         self._waiting: deque[tuple[int, Any]] = deque()
+        self._is_closed = False
         self._began = time.process_time()
 
     def submit(self, number: int, argument: Any) -> None:
         """Note the run for the next `wait`."""
+        if self._is_closed:
+            raise ExecutorError("the executor is closed; make another one")
         self._waiting.append((number, argument))
 
     def wait(self, timeout: float | None = None) -> list[Outcome]:
@@ -38,11 +45,11 @@ class SerialExecutor(Executor):
         number, argument = self._waiting.popleft()
         begin = time.perf_counter()
         try:
-            value = self._function(argument)
-        except Exception as error:
+            value = call(self._function, argument)
+        except (Exception, SystemExit) as error:  # Ctrl-C is the caller's
             seconds = time.perf_counter() - begin
-            message = f"{type(error).__name__}: {error}"
-            return [Outcome(number, None, "raised", message, seconds, self._name)]
+            details = details_of(error)
+            return [Outcome(number, None, "raised", error_text(error), seconds, self._name, details)]
         return [Outcome(number, value, seconds=time.perf_counter() - begin, worker=self._name)]
 
     @property
@@ -56,6 +63,7 @@ class SerialExecutor(Executor):
 
     def close(self) -> None:
         """Forget what waits."""
+        self._is_closed = True
         self._waiting.clear()
 
     @property

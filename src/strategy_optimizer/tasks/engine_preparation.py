@@ -1,0 +1,195 @@
+"""Makes a search on another engine from what people have at hand: a function, an engine, names, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from inspect import isclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from strategy_optimizer.engines import CallableEngine, Engine
+from strategy_optimizer.errors import EngineError, SpaceError
+from strategy_optimizer.objective import Objective, ObjectiveLike, OutcomeConstraint, parse_objective
+from strategy_optimizer.records import Sink
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.engine_task import (
+    DEFAULT_ENGINE_EVALUATIONS,
+    PLANNED_WITHOUT_LIMIT,
+    EngineSettings,
+    EngineTask,
+    ExecutorName,
+)
+from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD
+from strategy_optimizer.tasks.executors import Limits
+from strategy_optimizer.tasks.preparation import planned_evaluations, space_document
+from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
+
+
+def make_engine_task(
+    engine: Engine | Callable[[dict[str, Any]], Any],
+    optimizer: str = "auto",
+    *,
+    space: ParameterSpace | Mapping[str, Any] | str | Path | None = None,
+    constraints: Iterable[Any] = (),
+    objective: ObjectiveLike | None = None,
+    outcome_constraints: Iterable[str | OutcomeConstraint] = (),
+    reference: Mapping[str, float] | str | None = None,
+    evaluations: int | None = None,
+    seconds: float | None = None,
+    target: float | None = None,
+    patience: int | Literal["auto"] | None = None,
+    seed: int = 0,
+    holdout: float = 0.25,
+    executor: ExecutorName = "processes",
+    workers: int | None = None,
+    ray_address: str | None = None,
+    limits: Limits | None = None,
+    memory: int | None = None,
+    lookahead: int | None = DEFAULT_LOOKAHEAD,
+    cache: bool = True,
+    warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: Sink | None = None,
+    **optimizer_settings: Any,
+) -> EngineTask:
+    """Prepare a search for the best parameters of what an engine, or any function, runs.
+
+    Parameters
+    ----------
+    engine : Engine or callable
+        One of `strategy_optimizer.engines`, or a function (also ``async``) that takes a dict of parameters and
+        returns a dict of metrics, or one number.
+    optimizer : str
+        As for `create_optimizer`. ``"auto"`` thinks the more about each trial, the longer it takes.
+    space : ParameterSpace, mapping or path of a JSON file, optional
+        What to search. By default what the engine declares.
+    constraints : iterable of str or callable
+        More constraints between parameters, such as ``"fast < slow"``.
+    objective : str, list of str, mapping, path or ObjectiveFunction, optional
+        As for `parse_objective`, over the metrics that the engine gives. By default ``sharpe_ratio``, or the only
+        metric there is.
+    outcome_constraints, reference
+        As for `optimize` with a strategy.
+    evaluations : int, optional
+        Trials; 200 when neither this nor `seconds` is given.
+    seconds, target, patience
+        As for `Budget`.
+    seed : int
+        With a lookahead the same seed gives the same candidates, whatever the number of workers.
+    holdout : float
+        Share of the data that the search never sees, where the engine can divide them.
+    executor : {"processes", "serial", "ray"}
+        Where trials run: worker processes, which survive whatever a trial does; this process, one after the other;
+        a Ray cluster.
+    workers : int, optional
+        Trials at once; by default all cores.
+    ray_address : str, optional
+        The cluster to join; without it Ray is started here.
+    limits : Limits, optional
+        What one trial may use; by default 4 GB of memory and any time.
+    memory : int, optional
+        Bytes for all workers together: near it fewer trials run at once.
+    lookahead : int or None
+        How many trials may be in flight without knowing of each other (default 8). None runs free: whatever has
+        ended is known at once, which keeps more than eight workers busy, and the order of ending enters the search.
+    cache : bool
+        Whether trials of earlier searches are taken from the cache on disk where nothing that they depend on has
+        changed.
+    warm_start : path, or iterable of mappings, optional
+        As for `optimize` with a strategy.
+    checkpoint : str or Path, optional
+        Folder that the search is saved in, so that a killed one can be resumed.
+    resume : bool
+        Continue the search in `checkpoint`.
+    progress : callable, optional
+        Receives the events of `strategy_optimizer.records`.
+    **optimizer_settings
+        The optimizer's own, such as ``population_size=100``.
+
+    Raises
+    ------
+    StrategyOptimizerError
+        One of its kinds, naming what cannot be used.
+    """
+    chosen = engine if isinstance(engine, Engine) else CallableEngine(engine)
+    searched = engine_space(chosen, space, constraints)
+    given = planned_evaluations(evaluations, seconds, optimizer_settings, DEFAULT_ENGINE_EVALUATIONS)
+    budget = Budget(given, seconds, target, patience)
+    n_start = n_taken_over(budget.evaluations or PLANNED_WITHOUT_LIMIT)
+    settings = EngineSettings(
+        optimizer=optimizer,
+        optimizer_settings={
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in optimizer_settings.items()
+        },
+        budget=budget,
+        seed=seed,
+        holdout=holdout,
+        executor=executor,
+        workers=workers,
+        ray_address=ray_address,
+        limits=limits or Limits(),
+        memory=memory,
+        lookahead=lookahead,
+        cache=cache,
+        checkpoint=checkpoint,
+        resume=resume,
+        start_points=() if warm_start is None else earlier_points(warm_start, searched, n_start),
+    )
+    goal = partial(_objective, objective, list(outcome_constraints), reference)
+    return EngineTask(chosen, searched, goal, settings, sink=progress)
+
+
+def is_engine_like(strategy: object) -> bool:
+    """Return whether it is an engine or a function, and no strategy of our own."""
+    return isinstance(strategy, Engine) or (callable(strategy) and not isclass(strategy))
+
+
+def engine_space(
+    engine: Engine,
+    space: ParameterSpace | Mapping[str, Any] | str | Path | None,
+    constraints: Iterable[Any] = (),
+) -> ParameterSpace:
+    """Return what to search: the space that is given, else the one that the engine declares."""
+    more = [constraints] if isinstance(constraints, str) else list(constraints)
+    searched = _given_space(engine, space)
+    return searched.with_constraints(*more) if more else searched
+
+
+def _given_space(
+    engine: Engine, space: ParameterSpace | Mapping[str, Any] | str | Path | None
+) -> ParameterSpace:
+    if isinstance(space, ParameterSpace):
+        return space
+    if space is not None:
+        data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
+        return ParameterSpace.from_json(data)
+    declared = engine.space()
+    if declared is None:
+        raise SpaceError(
+            f"{engine.label} declares no parameters; give space=, such as "
+            "{'days': {'type': 'discrete', 'bounds': [5, 100]}}"
+        )
+    return declared
+
+
+def _objective(
+    wanted: ObjectiveLike | None,
+    constraints: list[str | OutcomeConstraint],
+    reference: Mapping[str, float] | str | None,
+    names: tuple[str, ...],
+) -> Objective:
+    """Return the objective over the metrics that the engine gives."""
+    if isinstance(wanted, Objective):
+        raise EngineError(
+            f"the objective is {wanted!r}, made for our own metrics; give its name, weights or JSON form, which is "
+            f"read with the engine's metrics ({', '.join(names)})"
+        )
+    if wanted is None:
+        wanted = "sharpe_ratio" if "sharpe_ratio" in names or len(names) > 1 else names[0]
+    return parse_objective(wanted, constraints, reference, names)

@@ -1,0 +1,188 @@
+"""Puts the result of a search on another engine together: the winner run again, and the defaults beside it."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strategy_optimizer.engines import Engine
+from strategy_optimizer.errors import ReproductionError
+from strategy_optimizer.objective import Objective
+from strategy_optimizer.optimizer import Optimizer
+from strategy_optimizer.records import StopReason, Trial
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.convergence import analyse_convergence
+from strategy_optimizer.tasks.engine_trial import EngineTrial
+from strategy_optimizer.tasks.executors import Executor, Limits, Outcome, ProcessExecutor, SerialExecutor
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.notes import write_notes
+from strategy_optimizer.tasks.reproduction import TOLERANCE, compare
+from strategy_optimizer.tasks.result import FRONT_POINTS, EngineResult, FrontPoint, Performance
+from strategy_optimizer.tasks.result_aggregator import (
+    counts_of,
+    optimizer_json,
+    progress_of,
+    space_json,
+    taken_over,
+    winner,
+)
+from strategy_optimizer.version import __version__
+
+
+@dataclass(frozen=True)
+class EngineSearch:
+    """All that the result of a search on an engine is made from."""
+
+    task_id: str
+    engine: Engine
+    held_out: Engine | None
+    digest: str
+    space: ParameterSpace
+    objective: Objective
+    optimizer: Optimizer
+    history: TrialHistory
+    stop_reason: StopReason
+    why_converged: str | None
+    seconds: float
+    trials_per_second: float
+    n_resumed: int
+    n_start_points: int
+    limits: Limits
+    in_process: bool
+    first_parameters: Mapping[str, Any]
+    n_blocks: int
+    execution: dict[str, Any]
+
+    def executor(self, engine: Engine) -> Executor:
+        """Return a fresh executor for some runs: one worker, unless the search kept to this process."""
+        trial = EngineTrial(engine, self.n_blocks)
+        return SerialExecutor(trial) if self.in_process else ProcessExecutor(trial, 1, limits=self.limits)
+
+
+def aggregate_engine(search: EngineSearch) -> EngineResult:
+    """Return the result of a search.
+
+    Raises
+    ------
+    TaskError
+        No trial could win.
+    ReproductionError
+        The winner's numbers are others when it is run again.
+    """
+    history = search.history
+    trial = winner(history, search.stop_reason)
+    front = [] if history.front is None else history.front.selection(FRONT_POINTS).tolist()
+    first = dict(search.first_parameters)
+    again, default_run = _run(search, search.engine, [trial.parameters, first])
+    proof = _check_again(search, trial, again)
+    points = [history[row] for row in front]
+    held_out: list[dict[str, float] | None] = [None] * (2 + len(points))
+    if search.held_out is not None:
+        chosen = [trial.parameters, first, *(point.parameters for point in points)]
+        held_out = [_scored(search, run) for run in _run(search, search.held_out, chosen)]
+    best = Performance(trial.metrics | {"composite_score": trial.score}, held_out[0])
+    defaults = Performance(_scored(search, default_run), held_out[1])
+    counts = counts_of(history, search.n_resumed)
+    notes = write_notes(
+        search.space,
+        trial.parameters,
+        best,
+        defaults,
+        None,
+        counts,
+        search.stop_reason,
+        None,
+        progress_of(search.optimizer),
+        search.why_converged,
+    )
+    return EngineResult(
+        task_id=search.task_id,
+        strategy_name=search.engine.label,
+        strategy_digest=search.digest,
+        best_parameters=trial.parameters,
+        best_score=trial.score,
+        best_trial=trial.number,
+        best=best,
+        default_parameters=first,
+        defaults=defaults,
+        convergence=analyse_convergence(history, defaults.in_sample["composite_score"]),
+        counts=counts,
+        stop_reason=search.stop_reason,
+        seconds=search.seconds,
+        trials_per_second=search.trials_per_second,
+        objective=search.objective.to_json() | {"text": str(search.objective)},
+        space=space_json(search.space),
+        optimizer=optimizer_json(search.optimizer),
+        seed=search.optimizer.seed,
+        versions=_versions(search.engine),
+        reproduced=True,
+        reproduced_by=proof,
+        notes=(*taken_over(history, search.n_start_points), *notes, *_without_returns(history)),
+        history=history,
+        pareto_front=tuple(
+            FrontPoint(
+                trial=point.number,
+                parameters=point.parameters,
+                objectives={name: point.metrics[name] for name in search.objective.metrics},
+                performance=Performance(point.metrics | {"composite_score": math.nan}, apart),
+            )
+            for point, apart in zip(points, held_out[2:], strict=True)
+        ),
+        execution=search.execution,
+    )
+
+
+def _run(search: EngineSearch, engine: Engine, candidates: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    """Run candidates in a fresh process, in their order."""
+    outcomes: dict[int, Outcome] = {}
+    with search.executor(engine) as executor:
+        for number, parameters in enumerate(candidates):
+            executor.submit(number, parameters)
+        while executor.in_flight:
+            outcomes |= {outcome.number: outcome for outcome in executor.wait()}
+    return [outcomes[number] for number in range(len(candidates))]
+
+
+def _scored(search: EngineSearch, outcome: Outcome) -> dict[str, float]:
+    """Return the metrics of a run with their score; NaN where it failed."""
+    names = search.objective.names
+    values = [math.nan] * len(names) if outcome.failure else outcome.value.row(names).tolist()
+    metrics = dict(zip(names, values, strict=True))
+    return metrics | {"composite_score": search.objective.composite(metrics)}
+
+
+def _check_again(search: EngineSearch, trial: Trial, outcome: Outcome) -> str:
+    """Compare the winner with its second run; return what was proved."""
+    if outcome.failure is not None:
+        raise ReproductionError(
+            f"trial {trial.number} ({trial.parameters}), which was chosen, failed when it was run again: "
+            f"{outcome.reason}"
+        )
+    found = _scored(search, outcome)
+    expected = trial.metrics | {"composite_score": trial.score}
+    differences = compare(expected, found)
+    if differences:
+        raise ReproductionError(
+            f"trial {trial.number} ({trial.parameters}), which was chosen, gives other numbers when "
+            f"{search.engine.label} runs it again: {'; '.join(differences)}. Do not use these parameters. Random "
+            "numbers without a seed, a clock, or something kept from earlier runs behave like this"
+        )
+    where = "in this process" if search.in_process else "in a fresh process"
+    return f"{search.engine.label} {where}: all {len(trial.metrics)} metrics agree to {TOLERANCE:g}"
+
+
+def _without_returns(history: TrialHistory) -> list[str]:
+    if history.block_counts.any():
+        return []
+    return ["the engine gives no returns: nothing can be said of luck (return them, to have it counted)"]
+
+
+def _versions(engine: Engine) -> dict[str, str]:
+    return {
+        "strategy_optimizer": __version__,
+        "python": platform.python_version(),
+        **engine.versions(),
+    }

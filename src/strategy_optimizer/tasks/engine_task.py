@@ -1,0 +1,325 @@
+"""One search whose trials another engine runs: in worker processes, on Ray, or in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from strategy_optimizer.engines import Engine
+from strategy_optimizer.errors import ObjectiveError, TaskError
+from strategy_optimizer.objective import Objective, ParetoObjective
+from strategy_optimizer.optimizer import Optimizer, create_optimizer
+from strategy_optimizer.records import Sink, StopReason
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks.budget import Budget, check_count
+from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
+from strategy_optimizer.tasks.engine_trial import EngineTrial, TrialValue
+from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLoop
+from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor, SerialExecutor
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.result import EngineResult
+from strategy_optimizer.tasks.trial_cache import TaskCache, TrialCache, TrialKeys
+from strategy_optimizer.version import __version__
+
+ExecutorName: TypeAlias = Literal["processes", "serial", "ray"]
+DEFAULT_ENGINE_EVALUATIONS = 200
+"""Trials of an engine when nothing is said: a tenth of our own engine's, which is ten thousand times as fast."""
+PLANNED_WITHOUT_LIMIT = 1_000
+N_BLOCKS = 16
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What a search on another engine does besides its engine, space and objective.
+
+    Parameters
+    ----------
+    optimizer, optimizer_settings, budget, seed
+        As in `TaskSettings`.
+    holdout : float
+        Share of the data that the search does not see, where the engine can divide them.
+    executor : {"processes", "serial", "ray"}
+        Worker processes with limits; this process, one trial after the other; a Ray cluster.
+    workers : int, optional
+        Trials at once; by default all cores.
+    ray_address : str, optional
+        A cluster to join; without it Ray is started here.
+    limits : Limits
+        Of one trial.
+    memory : int, optional
+        Bytes for all workers together.
+    lookahead : int or None
+        Trials in flight that do not know each other, see `ExecutorLoop`; None runs free.
+    cache : bool
+        Whether trials of earlier tasks that are known already are not run again.
+    checkpoint, resume, start_points
+        As in `TaskSettings`.
+    """
+
+    optimizer: str = "auto"
+    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget = field(default_factory=lambda: Budget(evaluations=DEFAULT_ENGINE_EVALUATIONS))
+    seed: int = 0
+    holdout: float = 0.25
+    executor: ExecutorName = "processes"
+    workers: int | None = None
+    ray_address: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    memory: int | None = None
+    lookahead: int | None = DEFAULT_LOOKAHEAD
+    cache: bool = True
+    checkpoint: str | Path | None = None
+    resume: bool = False
+    start_points: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_count("workers", self.workers)
+        check_count("lookahead", self.lookahead)
+        if self.executor not in get_args(ExecutorName):
+            known = ", ".join(map(repr, get_args(ExecutorName)))
+            raise TaskError(f"the executor is {self.executor!r}; expected one of {known}")
+        if self.ray_address is not None and self.executor != "ray":
+            raise TaskError(f"ray_address is {self.ray_address!r}, but the executor is {self.executor!r}")
+        if self.resume and self.checkpoint is None:
+            raise TaskError("resume needs the checkpoint's folder")
+
+
+class EngineTask:
+    """A search for the best parameters of what an engine runs.
+
+    Parameters
+    ----------
+    engine : Engine
+    space : ParameterSpace
+    objective : callable
+        Takes the names of the metrics that the engine gives, and returns the `Objective`: the names are known only
+        when it has run once.
+    settings : EngineSettings
+    sink : callable, optional
+        Receives the events of `strategy_optimizer.records`.
+
+    Raises
+    ------
+    EngineError
+        The engine is not there, or not of a version that is supported.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        space: ParameterSpace,
+        objective: Callable[[tuple[str, ...]], Objective],
+        settings: EngineSettings | None = None,
+        *,
+        sink: Sink | None = None,
+    ) -> None:
+        self.settings = settings or EngineSettings()
+        engine.check()
+        self.engine, self.held_out = engine.divide(self.settings.holdout)
+        self.space = space
+        self.sink = sink
+        self.result: EngineResult | None = None
+        self.digest = self.engine.digest()
+        self._make_objective = objective
+        self._loop: ExecutorLoop | None = None
+        self._cancelled = False
+
+    @property
+    def history(self) -> TrialHistory:
+        """Every trial so far."""
+        return TrialHistory(self.space, N_BLOCKS) if self._loop is None else self._loop.history
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """What ended the search; None before."""
+        return self._loop.stop_reason if self._loop else None
+
+    def cancel(self) -> None:
+        """End the search soon, keeping what is done; may be called from any thread."""
+        self._cancelled = True
+        if self._loop is not None:
+            self._loop.cancel()
+
+    def run(self) -> EngineResult:
+        """Search, run the winner again in a fresh process, and return the result.
+
+        Raises
+        ------
+        TaskError
+            The engine fails on the parameters tried first, or no trial could win.
+        ExecutorError
+            The engine cannot be sent to a worker, or no worker can run.
+        ReproductionError
+            The winner's numbers are others when it is run again.
+        """
+        if self._loop is not None:
+            raise TaskError("the task has run already; make another, or resume its checkpoint")
+        settings = self.settings
+        keys = TrialKeys.of_engine(self.engine, self.space)
+        cache = TaskCache(TrialCache() if settings.cache else None)
+        try:
+            with self._executor(self.engine) as executor:
+                objective = self._make_objective(self._metric_names(executor, cache, keys))
+                optimizer = self._make_optimizer(objective)
+                checkpoint = self._open_checkpoint(objective)
+                try:
+                    loop = self._loop = ExecutorLoop(
+                        optimizer,
+                        executor,
+                        objective,
+                        settings.budget,
+                        lookahead=settings.lookahead,
+                        cache=cache,
+                        keys=keys,
+                        checkpoint=checkpoint,
+                        sink=self.sink,
+                        n_blocks=N_BLOCKS,
+                    )
+                    if self._cancelled:
+                        loop.cancel()
+                    loop.run()
+                finally:
+                    if checkpoint is not None:
+                        checkpoint.close()
+                execution = self._execution(executor, cache)
+        finally:
+            cache.close()
+        self.result = aggregate_engine(self._finished(loop, objective, execution))
+        return self.result
+
+    # -- before the search ---------------------------------------------------------------------------------
+
+    def _executor(self, engine: Engine) -> Executor:
+        settings = self.settings
+        trial = EngineTrial(engine, N_BLOCKS)
+        if settings.executor == "serial":
+            return SerialExecutor(trial)
+        if settings.executor == "processes":
+            return ProcessExecutor(trial, settings.workers, limits=settings.limits, memory=settings.memory)
+        from strategy_optimizer.tasks.executors.ray_executor import RayExecutor  # Ray takes a second
+
+        return RayExecutor(
+            trial, address=settings.ray_address, workers=settings.workers, limits=settings.limits
+        )
+
+    def first_parameters(self) -> dict[str, Any]:
+        """Return the defaults of the space, or a random point where its constraints forbid them."""
+        defaults = self.space.defaults()
+        if self.space.is_feasible(self.space.from_dicts([defaults]))[0]:
+            return defaults
+        return self.space.sample_random(self.settings.seed)
+
+    def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:
+        """Run the defaults once: what fails there fails in every trial, and the metrics get to be known."""
+        parameters = self.first_parameters()
+        key = keys.key(parameters)
+        known = cache.get(key)
+        if known is not None:
+            return tuple(known.metrics)
+        executor.submit(0, parameters)
+        outcomes = executor.wait()
+        while not outcomes:
+            outcomes = executor.wait()
+        (outcome,) = outcomes
+        if outcome.failure is not None:
+            raise TaskError(
+                f"{self.engine.label} fails on the parameters tried first, {parameters}: {outcome.reason}"
+            )
+        value: TrialValue = outcome.value
+        cache.put(key, value.cached(outcome.seconds))
+        if not value.metrics:
+            raise ObjectiveError(f"{self.engine.label} gives no metrics; expected at least one number")
+        return tuple(value.metrics)
+
+    def _make_optimizer(self, objective: Objective) -> Optimizer:
+        settings = self.settings
+        several = isinstance(objective, ParetoObjective)
+        if several and settings.budget.target is not None:
+            raise TaskError(
+                f"target is {settings.budget.target:g}, one score, but the objective has several ({objective}); "
+                "use patience, or a reference point, which chooses on the front"
+            )
+        optimizer = create_optimizer(
+            settings.optimizer,
+            self.space,
+            budget=settings.budget.evaluations or PLANNED_WITHOUT_LIMIT,
+            seed=settings.seed,
+            directions=objective.directions if several else None,
+            **settings.optimizer_settings,
+        )
+        if settings.start_points:
+            optimizer.suggest(self.space.from_dicts(list(settings.start_points)))
+        return optimizer
+
+    # -- after it --------------------------------------------------------------------------------------------
+
+    def _execution(self, executor: Executor, cache: TaskCache) -> dict[str, Any]:
+        """Return where the trials ran and what happened to the workers."""
+        settings, usage = self.settings, executor.usage()
+        return {
+            "executor": settings.executor,
+            "workers": usage.workers,
+            "order": "free-running" if settings.lookahead is None else f"lookahead {settings.lookahead}",
+            "limits": asdict(settings.limits),
+            "restarted_workers": usage.restarted,
+            "retried_runs": usage.retried,
+            "cpu_seconds": usage.cpu_seconds,
+            "cached_trials": cache.count.hits,
+            "cache_hit_rate": cache.hit_rate,
+        }
+
+    def _finished(self, loop: ExecutorLoop, objective: Objective, execution: dict[str, Any]) -> EngineSearch:
+        return EngineSearch(
+            task_id=self.task_id(objective),
+            engine=self.engine,
+            held_out=self.held_out,
+            digest=self.digest,
+            space=self.space,
+            objective=objective,
+            optimizer=loop.optimizer,
+            history=loop.history,
+            stop_reason=loop.stop_reason or "budget",
+            why_converged=loop.why_converged,
+            seconds=loop.elapsed,
+            trials_per_second=(len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
+            n_resumed=loop.n_resumed,
+            n_start_points=len(self.settings.start_points),
+            limits=self.settings.limits,
+            in_process=self.settings.executor == "serial",
+            first_parameters=self.first_parameters(),
+            n_blocks=N_BLOCKS,
+            execution=execution,
+        )
+
+    # -- identity --------------------------------------------------------------------------------------------
+
+    def identity(self, objective: Objective) -> dict[str, Any]:
+        """Return what makes this search this one: a checkpoint of another identity is not continued."""
+        settings = self.settings
+        names = {name: part for name, part in objective.to_json().items() if name != "reference"}
+        return {
+            "version": __version__,
+            "engine": self.digest,
+            "space": self.space.digest,
+            "objective": names,
+            "seed": settings.seed,
+            "optimizer": {"name": settings.optimizer, **settings.optimizer_settings},
+            "lookahead": settings.lookahead,
+            "start_points": [dict(point) for point in settings.start_points],
+        }
+
+    def task_id(self, objective: Objective) -> str:
+        """Return the engine's label and a digest of the identity and the budget."""
+        document = json.dumps([self.identity(objective), asdict(self.settings.budget)], sort_keys=True)
+        return f"{self.engine.label}-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
+
+    def _open_checkpoint(self, objective: Objective) -> Checkpoint | None:
+        settings = self.settings
+        if settings.checkpoint is None:
+            return None
+        return Checkpoint(settings.checkpoint, self.identity(objective), resume=settings.resume)

@@ -1,0 +1,82 @@
+"""One trial of an engine: what workers run, and what they send back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategy_optimizer.engines import Engine
+from strategy_optimizer.tasks.trial_cache import CachedTrial
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrialValue:
+    """What a worker sends back of one run.
+
+    Attributes
+    ----------
+    metrics : dict
+    sums : array or None, shape (B, 3)
+        Count, sum and sum of squares of the returns in B equal parts; None where the engine gives no returns. They
+        are thousands of times smaller than the returns.
+    """
+
+    metrics: Mapping[str, float]
+    sums: FloatArray | None = None
+
+    def row(self, names: tuple[str, ...]) -> FloatArray:
+        """Return the metrics in the order of `names`, NaN for those that are missing."""
+        return np.array([self.metrics.get(name, np.nan) for name in names])
+
+    def blocks(self, n_blocks: int) -> FloatArray:
+        """Return the block sums, (B, 3); zeros where there are none."""
+        return np.zeros((n_blocks, 3)) if self.sums is None else self.sums
+
+    def cached(self, seconds: float) -> CachedTrial:
+        """Return what the cache keeps."""
+        arrays = {} if self.sums is None else {"sums": self.sums}
+        return CachedTrial(self.metrics, seconds, arrays)
+
+    @classmethod
+    def of_cached(cls, trial: CachedTrial) -> TrialValue:
+        """Return what the cache kept."""
+        return cls(dict(trial.metrics), trial.arrays.get("sums"))
+
+
+class EngineTrial:
+    """Runs an engine: the function that executors send to their workers.
+
+    Parameters
+    ----------
+    engine : Engine
+    n_blocks : int
+        Parts of the block sums.
+    """
+
+    def __init__(self, engine: Engine, n_blocks: int) -> None:
+        self.engine = engine
+        self.n_blocks = n_blocks
+
+    def __call__(self, parameters: Mapping[str, Any]) -> TrialValue:
+        """Return the metrics and block sums of the parameters; raises what the engine raises."""
+        run = self.engine.run(parameters)
+        sums = None if run.returns is None else block_sums(np.asarray(run.returns, np.float64), self.n_blocks)
+        return TrialValue(dict(run.metrics), sums)
+
+
+def block_sums(returns: FloatArray, n_blocks: int) -> FloatArray:
+    """Return count, sum and sum of squares, (B, 3), of returns, (n,), in B parts as equal as can be.
+
+    >>> block_sums(np.array([0.1, -0.1, 0.2]), 2).round(4).tolist()
+    [[1.0, 0.1, 0.01], [2.0, 0.1, 0.05]]
+    """
+    edges = np.arange(n_blocks + 1) * len(returns) // n_blocks
+    totals = np.zeros((len(returns) + 1, 2))
+    np.cumsum(np.stack([returns, returns**2], axis=1), axis=0, out=totals[1:])
+    return np.column_stack([np.diff(edges), np.diff(totals[edges], axis=0)])

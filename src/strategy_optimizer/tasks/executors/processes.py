@@ -1,0 +1,575 @@
+"""Runs a function in worker processes that a run can crash, hang or flood without harm to the others.
+
+The pool itself is one loop without threads: it sleeps until a worker or a guard has something to say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import mmap
+import os
+import pickle
+import secrets
+import selectors
+import sys
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from strategy_optimizer.errors import ExecutorError
+from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
+from strategy_optimizer.tasks.executors.child import cgroup, frames, page
+from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
+from strategy_optimizer.tasks.executors.cores import usable_cores
+from strategy_optimizer.tasks.executors.deaths import death_of, died_of_hunger, with_last_words
+from strategy_optimizer.tasks.executors.leftovers import end_marked
+from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
+from strategy_optimizer.tasks.executors.sending import SentFunction, sent_argument
+from strategy_optimizer.tasks.executors.shared_file import nameless_file
+from strategy_optimizer.tasks.executors.worker_process import MARK, Blueprint, Frame, Run, WorkerProcess
+
+RECYCLE_GROWTH = 2**29
+FAST = 0.1
+"""Seconds; of shorter runs each worker has the next one at hand, so that it waits for nobody."""
+STUCK = 0.3
+"""Seconds after which a run at hand is taken back from behind a slow one, when another worker is free."""
+FAILED_STARTS = 10
+"""Workers in a row that ended before they had loaded the function; then no further one is tried."""
+LIMIT_KINDS: tuple[FailureKind, ...] = ("time_limit", "memory_limit", "process_limit", "output_limit")
+
+
+class ProcessExecutor(Executor):
+    """Runs a function in worker processes.
+
+    Parameters
+    ----------
+    function : callable
+        Of one argument, which it gets pickled, as its value is on the way back; a coroutine function is run to its
+        end. A lambda, a closure, a function of a notebook or of ``__main__`` will do. Arrays that it refers to are
+        shared by all workers; those of 64 KB and more are read-only there.
+    workers : int, optional
+        As many as processors that this process may use.
+    limits : Limits
+        What a run may use. One that passes a limit is killed, with everything that it started.
+    attempts : int
+        How often a run is begun whose worker dies without having passed a limit.
+    recycle_growth : int
+        Bytes by which a worker may grow from its first run on; then it is replaced, between two runs.
+    threads_per_worker : int
+        Threads of BLAS, OpenMP, Numba, Polars and their like in each worker.
+    memory : int, optional
+        Bytes for all workers together. Near it fewer runs are begun at once; beyond it the youngest is begun again
+        later. One run alone may use all of it, if `limits` let it.
+
+    Raises
+    ------
+    UnsendableError
+        When something that the function refers to cannot be pickled; names it, before any worker is started.
+    ExecutorError
+        When an argument is not valid, or inside a worker.
+
+    Notes
+    -----
+    It contains accidents, not attackers: a run has the rights of the user who started it.
+
+    Examples
+    --------
+    >>> with ProcessExecutor(lambda parameters: 10 / parameters["x"], workers=2) as executor:
+    ...     for number, x in enumerate([5, 0]):
+    ...         executor.submit(number, {"x": x})
+    ...     outcomes = executor.wait() + executor.wait()
+    >>> for outcome in sorted(outcomes, key=lambda outcome: outcome.number):
+    ...     print(outcome.number, outcome.value, outcome.reason or "fine")
+    0 2.0 fine
+    1 None raised: ZeroDivisionError: division by zero
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        workers: int | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        attempts: int = 3,
+        recycle_growth: int = RECYCLE_GROWTH,
+        threads_per_worker: int = 1,
+        memory: int | None = None,
+    ) -> None:
+        _refuse_nesting()
+        self.workers = usable_cores() if workers is None else workers
+        for name, value in (
+            ("workers", self.workers),
+            ("attempts", attempts),
+            ("recycle_growth", recycle_growth),
+            ("threads_per_worker", threads_per_worker),
+            ("memory", 1 if memory is None else memory),
+        ):
+            _check_count(name, value)
+        self.capacity = self.workers
+        self._attempts = attempts
+        self._limits = limits
+        if memory is not None:
+            self._limits = Limits(
+                limits.seconds, min(memory, limits.memory or memory), limits.processes, limits.output
+            )
+        growth_of_limit = self._limits.memory // 4 if self._limits.memory else recycle_growth
+        self._growth = min(recycle_growth, growth_of_limit)
+        self._room = MemoryRoom(memory)
+        self._pool = _Pool(function, self.workers, self._limits, threads_per_worker)
+        self._runs: dict[int, Run] = {}
+        self._numbers: set[int] = set()
+        self._keys = itertools.count(1)
+        self._queue: deque[Run] = deque()
+        self._done: dict[int, Outcome] = {}
+        self._usual_seconds: float | None = None
+        self._restarted = self._retried = self._failed_starts = 0
+        self._broken = ""
+        self._has_loaded = False
+        self._is_closed = False
+
+    # -- the interface ---------------------------------------------------------------------------------------
+
+    def submit(self, number: int, argument: Any) -> None:
+        """Run the function on `argument` as soon as a worker is free; returns at once.
+
+        Parameters
+        ----------
+        number : int
+            Not negative, and not in flight.
+        argument : object
+            Anything that can be pickled.
+
+        Raises
+        ------
+        UnsendableError
+            When the argument cannot be pickled.
+        ExecutorError
+            When the number is in flight, or the executor closed.
+        """
+        if self._is_closed:
+            raise ExecutorError("the executor is closed; make another one")
+        if number < 0 or number in self._numbers:
+            raise ExecutorError(
+                f"the run {number} is in flight already or negative; give each its own number"
+            )
+        key = next(self._keys)
+        run = Run(key, number, frames.pack(frames.JOB, key, sent_argument(argument)))
+        self._numbers.add(number)
+        self._runs[key] = run
+        self._queue.append(run)
+        self._feed()
+
+    def wait(self, timeout: float | None = None) -> list[Outcome]:
+        """Return the runs that ended since the last call: at least one, or none after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._runs:
+            rest = None if deadline is None else max(0.0, deadline - time.monotonic())
+            # With an outcome at hand, take what has arrived beside it and go.
+            self._turn(0.0 if self._done else self._patience(rest))
+            if self._done:
+                break
+            if self._broken:
+                raise ExecutorError(self._broken)
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+        done, self._done = list(self._done.values()), {}
+        self._numbers.difference_update(outcome.number for outcome in done)
+        return done
+
+    @property
+    def in_flight(self) -> int:
+        """Runs submitted whose outcome was not returned yet."""
+        return len(self._runs) + len(self._done)
+
+    def usage(self) -> Usage:
+        """Return what the workers use, as their guards measured it last: at most half a second ago."""
+        memory, cpu_seconds = self._pool.use()
+        busy = sum(worker.state == "busy" for worker in self._pool.alive)
+        return Usage(len(self._pool.alive), busy, memory, cpu_seconds, self._restarted, self._retried)
+
+    def close(self) -> None:
+        """End the workers and what they run; may be called twice."""
+        self._is_closed = True
+        self._runs.clear()
+        self._numbers.clear()
+        self._queue.clear()
+        self._done.clear()
+        self._pool.close()
+
+    # -- one turn of the loop --------------------------------------------------------------------------------
+
+    def _turn(self, patience: float | None) -> None:
+        self._relieve()
+        self._feed()
+        if self._broken:
+            return
+        for worker, is_control in self._pool.ready(patience):
+            if is_control:
+                self._hear_guard(worker)
+            elif worker.state != "gone":
+                self._hear_worker(worker)
+        self._feed()
+
+    def _patience(self, seconds: float | None) -> float | None:
+        """Return how long to sleep at most."""
+        seconds = self._room.patience(seconds)
+        is_watching = self._pool.idle() is not None and any(worker.next for worker in self._pool.alive)
+        if not is_watching:
+            return seconds
+        return STUCK if seconds is None else min(STUCK, seconds)
+
+    def _feed(self) -> None:
+        """Give waiting runs to idle workers, start workers as long as there are runs for them, and think ahead."""
+        self._take_back_what_is_stuck()
+        while self._queue and self._has_room():
+            worker = self._pool.idle()
+            if worker is None:
+                break
+            worker.begin(self._queue.popleft())
+            self._pool.watch_sending(worker)
+            self._pool.note_hungry(worker)
+        self._start_workers()
+        while self._queue and self._is_fast and (hungry := self._pool.hungry()) is not None:
+            self._supply(hungry)
+
+    def _start_workers(self) -> None:
+        while not self._broken and self._pool.count() < min(self.workers, len(self._runs)):
+            if not self._has_room():
+                break
+            try:
+                self._pool.start()
+            except ExecutorError as error:
+                if not self._pool.alive:
+                    self._broken = str(error)
+                break
+
+    @property
+    def _is_fast(self) -> bool:
+        return self._usual_seconds is not None and self._usual_seconds < FAST
+
+    def _supply(self, worker: WorkerProcess) -> None:
+        """Give a busy worker the run that it will go on with."""
+        worker.follow(self._queue.popleft())
+        self._pool.watch_sending(worker)
+
+    def _take_back_what_is_stuck(self) -> None:
+        if self._queue or self._pool.idle() is None:
+            return
+        late = time.monotonic() - STUCK
+        for worker in self._pool.alive:
+            if worker.next is not None and worker.since < late and (run := worker.take_back()):
+                self._queue.append(run)
+
+    def _has_room(self) -> bool:
+        return self._room.is_unlimited or self._room.has_room(self._pool.alive)
+
+    def _relieve(self) -> None:
+        """Stop the youngest of several runs when all of them together use too much; it is begun again later."""
+        youngest = self._room.too_much(self._pool.alive)
+        if youngest is not None:
+            self._pool.note_ending(youngest)
+            self._restarted += 1
+            youngest.stop()
+
+    # -- what workers say ------------------------------------------------------------------------------------
+
+    def _hear_worker(self, worker: WorkerProcess) -> None:
+        self._pool.watch_sending(worker)
+        said, is_open = worker.receive()
+        for frame in said:
+            self._take(worker, frame)
+        if not is_open:
+            self._pool.forget_jobs(worker)
+
+    def _take(self, worker: WorkerProcess, frame: Frame) -> None:
+        if frame.kind == frames.READY:
+            worker.loaded = self._has_loaded = True
+            self._failed_starts = 0
+            worker.pid = frame.number
+            if worker.state == "starting":
+                self._pool.rest(worker)
+        elif frame.kind == frames.NOT_LOADED:
+            worker.problem = json.loads(bytes(frame.payload))[0]
+        else:
+            self._note_end(worker, frame)
+
+    def _note_end(self, worker: WorkerProcess, frame: Frame) -> None:
+        run = self._runs.get(frame.number)
+        if run is not None and frame.kind != frames.SKIPPED:
+            self._finish(run, self._outcome(run, worker, frame))
+        if worker.run is not None and worker.run.key == frame.number:
+            self._room.learn(worker)
+            worker.advance()
+            self._go_on(worker, frame.memory)
+
+    def _outcome(self, run: Run, worker: WorkerProcess, frame: Frame) -> Outcome:
+        number, seconds = run.number, frame.seconds
+        if frame.kind == frames.VALUE:
+            try:
+                value = pickle.loads(frame.payload)
+            except Exception as error:
+                message = f"its value cannot be read here: {error_text(error)}"
+                return Outcome(number, None, "unreadable", message, seconds, worker.name)
+            return Outcome(number, value, seconds=seconds, worker=worker.name)
+        message, details = json.loads(bytes(frame.payload))
+        kind: FailureKind = "raised"
+        if frame.kind == frames.UNREADABLE:
+            kind, message = "unreadable", f"its value cannot be sent back: {message}"
+        elif frame.kind == frames.OUT_OF_MEMORY and self._limits.memory is not None:
+            kind = "memory_limit"
+            message = f"an allocation beyond the limit of {size_text(self._limits.memory)} failed: {message}"
+        return Outcome(number, None, kind, one_line(message), seconds, worker.name, details)
+
+    def _finish(self, run: Run, outcome: Outcome) -> None:
+        """Keep an outcome for the caller: the first of its run, and no other."""
+        self._done[run.key] = outcome
+        del self._runs[run.key]
+        usual = self._usual_seconds
+        self._usual_seconds = outcome.seconds if usual is None else 0.9 * usual + 0.1 * outcome.seconds
+        self.capacity = 2 * self.workers if self._is_fast else self.workers
+
+    def _go_on(self, worker: WorkerProcess, memory: int) -> None:
+        """Let the worker take the next run, or end it when it has grown too much."""
+        if worker.state != "busy":
+            return
+        if worker.baseline is None:
+            worker.baseline = memory
+        worker.is_tired |= memory - worker.baseline > self._growth or self._is_crowded(worker)
+        if worker.run is not None:
+            self._pool.note_hungry(worker)
+            self._feed()
+        elif worker.is_tired:
+            self._restarted += 1
+            self._pool.note_ending(worker)
+            worker.end()
+            self._pool.watch_sending(worker)
+        else:
+            self._pool.rest(worker)
+            self._feed()
+
+    def _is_crowded(self, worker: WorkerProcess) -> bool:
+        """Say whether runs left so many processes behind that the next one would have too few."""
+        most = self._limits.processes
+        return most is not None and worker.page.use()[3] > max(1, most // 2)
+
+    # -- what guards say -------------------------------------------------------------------------------------
+
+    def _hear_guard(self, worker: WorkerProcess) -> None:
+        report = worker.listen()
+        if report is None:
+            return
+        if worker.jobs.fileno() >= 0:
+            self._hear_worker(worker)  # what it said before it died
+        state, run = worker.state, worker.run
+        self._pool.bury(worker, report)
+        if worker.next is not None:
+            self._queue.appendleft(worker.next)
+        if run is not None and run.key in self._runs:
+            self._restarted += state == "busy"
+            self._lose(run, worker, report)
+        elif not worker.loaded:
+            self._note_failed_start(worker, report)
+        elif state != "ending":
+            self._restarted += 1
+
+    def _lose(self, run: Run, worker: WorkerProcess, report: dict[str, Any]) -> None:
+        """Decide on a run whose worker is gone: it failed, or it is begun again."""
+        verdict = report.get("verdict", "")
+        if verdict in LIMIT_KINDS and report["run"] == run.key:
+            self._finish(run, self._failure(run, worker, report, verdict, report["message"]))
+            return
+        if verdict not in ("stopped", *LIMIT_KINDS):  # those were not its fault
+            run.attempts += 1
+            run.lost.append(death_of(report))
+            is_hungry = self._limits.memory is not None and died_of_hunger(report)
+            if is_hungry or run.attempts >= self._attempts:
+                kind: FailureKind = "memory_limit" if is_hungry else "crashed"
+                self._finish(run, self._failure(run, worker, report, kind, self._crash(run, report)))
+                return
+        self._retried += 1
+        self._queue.appendleft(run)
+
+    def _crash(self, run: Run, report: dict[str, Any]) -> str:
+        ways = list(dict.fromkeys(run.lost))
+        text = f"its process {' and '.join(ways)}"
+        if run.attempts > 1:
+            text += f", in each of {run.attempts} attempts"
+        return with_last_words(text, report)
+
+    def _failure(
+        self, run: Run, worker: WorkerProcess, report: dict[str, Any], kind: FailureKind, message: str
+    ) -> Outcome:
+        seconds = float(report.get("seconds", 0.0))
+        details = report.get("tail", "")
+        return Outcome(run.number, None, kind, one_line(message), seconds, worker.name, details)
+
+    def _note_failed_start(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
+        self._failed_starts += 1
+        self._restarted += 1
+        if worker.problem and not self._has_loaded:
+            self._broken = (
+                f"the function cannot be loaded in a worker process: {worker.problem}. What it needs must be "
+                "importable there: same environment, same path"
+            )
+        elif self._failed_starts >= FAILED_STARTS:
+            reason = worker.problem or report.get("message") or death_of(report)
+            self._broken = with_last_words(
+                f"{FAILED_STARTS} workers in a row did not start; the last one {reason}", report
+            )
+
+
+class _Pool:
+    """The workers that are there, and the files that they share."""
+
+    def __init__(self, function: Callable[[Any], Any], workers: int, limits: Limits, threads: int) -> None:
+        self.alive: list[WorkerProcess] = []
+        self._idle: list[WorkerProcess] = []
+        self._hungry: deque[WorkerProcess] = deque()
+        self._n_ending = 0
+        self._cpu_seconds = 0.0
+        self._serial = 0
+        self._selector = selectors.DefaultSelector()
+        sent = SentFunction(function)
+        # Two for each: one that ends, and the one in its place.
+        slots = 2 * workers
+        self._free = list(range(slots))
+        self._table_file = nameless_file("table")
+        os.ftruncate(self._table_file, slots * page.SIZE)
+        self._table = mmap.mmap(self._table_file, slots * page.SIZE)
+        self._data_size = sent.size
+        self._plan = Blueprint(
+            data=sent.file,
+            table=self._table_file,
+            shared=sent.size,
+            limits=limits,
+            threads=threads,
+            tick=min(0.3, 0.1 * max(1.0, workers / 16)),
+            group=cgroup.folder(),
+            mark=f"{os.getpid()}-{secrets.token_hex(4)}",
+        )
+        # Runs at exit and when nobody holds the pool any more; a forked copy must not end its parent's workers.
+        self.close = weakref.finalize(
+            self, _end, os.getpid(), self.alive, self._selector, [sent.file, self._table_file]
+        )
+
+    def start(self) -> None:
+        """Start one more worker."""
+        self._serial += 1
+        slot = self._free.pop()
+        try:
+            worker = WorkerProcess(self._plan, page.Page(self._table, slot), slot, self._serial)
+        except ExecutorError:
+            self._free.append(slot)
+            raise
+        self.alive.append(worker)
+        self._selector.register(worker.jobs, selectors.EVENT_READ, (worker, False))
+        self._selector.register(worker.control, selectors.EVENT_READ, (worker, True))
+
+    def count(self) -> int:
+        """Return the workers that are there to stay."""
+        return len(self.alive) - self._n_ending
+
+    def note_ending(self, worker: WorkerProcess) -> None:
+        """Note that a worker will be gone soon: another one may take its place."""
+        worker.state = "ending"
+        self._n_ending += 1
+
+    def note_hungry(self, worker: WorkerProcess) -> None:
+        """Note that a busy worker has nothing at hand for afterwards."""
+        self._hungry.append(worker)
+
+    def hungry(self) -> WorkerProcess | None:
+        """Return a busy worker that has nothing at hand, and will not be replaced; the first one noted."""
+        while self._hungry:
+            worker = self._hungry.popleft()
+            if worker.state == "busy" and worker.next is None and not worker.is_tired:
+                return worker
+        return None
+
+    def rest(self, worker: WorkerProcess) -> None:
+        """Note that a worker is idle."""
+        worker.state = "idle"
+        self._idle.append(worker)
+
+    def idle(self) -> WorkerProcess | None:
+        """Return the idle worker that worked last."""
+        while self._idle and self._idle[-1].state != "idle":
+            self._idle.pop()
+        return self._idle[-1] if self._idle else None
+
+    def ready(self, patience: float | None) -> list[tuple[WorkerProcess, bool]]:
+        """Wait until something can be read: which worker's, and whether its guard said it."""
+        return [key.data for key, _ in self._selector.select(patience)]
+
+    def watch_sending(self, worker: WorkerProcess) -> None:
+        """Send what still waits for a worker, and be woken when it can take more."""
+        waits = not worker.flush()
+        if waits != worker.waits_to_send and worker.jobs.fileno() >= 0:
+            worker.waits_to_send = waits
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0)
+            self._selector.modify(worker.jobs, events, (worker, False))
+
+    def forget_jobs(self, worker: WorkerProcess) -> None:
+        """Listen to its guard alone: the worker itself has ended."""
+        if worker.jobs.fileno() >= 0:
+            self._selector.unregister(worker.jobs)
+            worker.jobs.close()
+
+    def bury(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
+        """Forget a worker that is gone, and end what its guard could not."""
+        self._n_ending -= worker.state == "ending"
+        worker.state = "gone"
+        self.forget_jobs(worker)
+        self._selector.unregister(worker.control)
+        worker.hang_up()
+        was_forced = worker.join(2.0)
+        if was_forced or not report or report.get("left"):
+            end_marked([worker.mark], worker.group)
+        self._cpu_seconds += report.get("cpu_seconds", 0.0)
+        self.alive.remove(worker)
+        self._free.append(worker.slot)
+
+    def use(self) -> tuple[int, float]:
+        """Return resident bytes and processor seconds, as the guards know them."""
+        uses = [worker.page.use() for worker in self.alive]
+        shared = self._data_size if self.alive else 0
+        memory = sum(use[0] for use in uses) + shared
+        return memory, self._cpu_seconds + sum(use[2] for use in uses)
+
+
+def _end(owner: int, alive: list[WorkerProcess], selector: selectors.BaseSelector, files: list[int]) -> None:
+    if os.getpid() == owner:
+        for worker in alive:
+            worker.hang_up()
+        forced = [worker for worker in alive if worker.join(3.0)]
+        if forced:
+            end_marked([worker.mark for worker in forced], forced[0].group)
+    alive.clear()
+    selector.close()
+    for file in files:
+        os.close(file)
+
+
+def _refuse_nesting() -> None:
+    if sys.platform == "win32":
+        raise ExecutorError("worker processes need Linux or macOS; use the serial executor, Ray, or WSL")
+    if MARK not in os.environ:
+        return
+    worker = sys.modules.get("_strategy_optimizer_child.worker")
+    if worker is not None and worker.loading:
+        raise ExecutorError(
+            "a search was begun while a worker process imported your module: the module begins it at its top "
+            'level. Put that part below `if __name__ == "__main__":`, or into a function'
+        )
+    raise ExecutorError(
+        "a run in a worker process made worker processes of its own: they would be more than there are "
+        "processors. Use the serial executor inside a run"
+    )
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ExecutorError(f"{name} is {value!r}; expected a whole number from 1 up")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contracts.executor import ExecutorContract, finish, run_all
+from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor
+
+
+class TestProcessExecutor(ExecutorContract):
+    def create(self, function: Callable[[Any], Any]) -> Executor:
+        return ProcessExecutor(function, workers=2)
+
+
+def test_a_run_at_hand_is_taken_back_from_behind_a_slow_one(mark: str, tmp_path: Path) -> None:
+    def function(parameters: tuple[str, float]) -> str:
+        name, seconds = parameters
+        time.sleep(seconds)
+        with (tmp_path / name).open("a") as file:
+            file.write("x")
+        return name
+
+    with ProcessExecutor(function, workers=2) as executor:
+        run_all(executor, [(f"warm {number}", 0.0) for number in range(20)])
+        assert executor.capacity == 4
+        executor.submit(100, ("slow", 8.0))
+        for number in range(4):
+            executor.submit(number, (f"fast {number}", 0.001))
+        order = [outcome.value for outcome in finish_in_order(executor)]
+        # The same number again, for another run, while a skipped copy of the old one may still be on its way.
+        executor.submit(3, ("again", 0.0))
+        assert finish(executor)[3].value == "again"
+    assert order[-1] == "slow"
+    assert sorted(order[:-1]) == [f"fast {number}" for number in range(4)]
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        file.name: "x" for file in tmp_path.iterdir()
+    }
+
+
+def finish_in_order(executor: Executor) -> list[Any]:
+    outcomes = []
+    while executor.in_flight:
+        outcomes += executor.wait(60.0)
+    return outcomes
+
+
+def test_what_is_at_hand_survives_the_run_before_it(mark: str) -> None:
+    def function(parameters: float) -> float:
+        time.sleep(parameters)
+        return parameters
+
+    with ProcessExecutor(function, workers=1, limits=Limits(seconds=1.0)) as executor:
+        run_all(executor, [0.0] * 10)
+        executor.submit(0, 60.0)
+        executor.submit(1, 0.01)
+        found = finish(executor)
+    assert found[0].failure == "time_limit"
+    assert found[1].value == 0.01
+
+
+def test_a_wait_without_time_returns_at_once(mark: str) -> None:
+    with ProcessExecutor(lambda x: time.sleep(60), workers=2) as executor:
+        executor.submit(0, 0)
+        assert [executor.wait(0.0) for _ in range(100)] == [[]] * 100
