@@ -168,6 +168,7 @@ class ResultModel(Model):
     optimizer: dict[str, Any] | None = None
     seed: int | None = None
     versions: dict[str, str] | None = None
+    execution: dict[str, Any] | None = None
     reproduced: bool | None = None
     reproduced_by: str | None = None
     notes: tuple[str, ...] = ()
