@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 
+import psutil
 import pytest
 
 from contracts.executor import run_all
@@ -104,3 +105,16 @@ def test_a_forked_copy_of_the_parent_ends_nothing(mark: str) -> None:
             os._exit(0)
         os.waitpid(child, 0)
         assert run_all(executor, [1])[0].worker == pid
+
+
+def test_a_worker_ends_with_its_guard_whether_or_not_anybody_looks(mark: str) -> None:
+    with ProcessExecutor(lambda x: time.sleep(60 * x), workers=1) as executor:
+        worker = int(run_all(executor, [0])[0].worker.removeprefix("process "))
+        executor.submit(0, 1)
+        assert worker in processes_with(mark)
+        for guard in psutil.Process().children():
+            guard.kill()
+        deadline = time.monotonic() + 30.0
+        while worker in processes_with(mark) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert worker not in processes_with(mark)
