@@ -229,7 +229,7 @@ def test_a_search_killed_with_all_its_workers_goes_on_to_the_same_end(tmp_path):
     while time.monotonic() < deadline and (not state.exists() or '"trials":0' in state.read_text()):
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.communicate(timeout=60)
     resumed, _ = start("killed", "resume").communicate(timeout=300)
     assert whole
     assert resumed == whole
