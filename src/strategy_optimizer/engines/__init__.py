@@ -3,6 +3,7 @@
 from strategy_optimizer.engines.backtesting_py import BacktestingEngine
 from strategy_optimizer.engines.base import Engine, EngineRun
 from strategy_optimizer.engines.callable_engine import CallableEngine
+from strategy_optimizer.engines.folded import FoldedEngine
 from strategy_optimizer.engines.freqtrade import FreqtradeEngine
 from strategy_optimizer.engines.freqtrade_files import write_candles
 from strategy_optimizer.engines.http_engine import HttpEngine
@@ -15,6 +16,7 @@ __all__ = [
     "CallableEngine",
     "Engine",
     "EngineRun",
+    "FoldedEngine",
     "FreqtradeEngine",
     "HttpEngine",
     "NautilusEngine",
