@@ -102,7 +102,7 @@ def test_a_fold_that_fails_ends_its_trial() -> None:
     loop = loop_of("random")
     loop.run()
     failures = dict(loop.history.failures())
-    assert loop.history.n_failed > 3
+    assert loop.history.n_failed >= 3
     assert failures == {"raised: unlucky": loop.history.n_failed}
 
 
