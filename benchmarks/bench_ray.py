@@ -173,6 +173,7 @@ def print_searches() -> None:
         row = (
             f"RayExecutor, {name}",
             flight,
+            together,
             f"{start:.1f}",
             f"{seconds:.1f}",
             f"{suggesting:.1f}",

@@ -27,7 +27,7 @@ from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker
 from strategy_optimizer.tasks.executors.sending import function_parts, sent_argument
 from strategy_optimizer.tasks.executors.worker_process import THREADS
 
-BATCH_SECONDS = 0.025
+BATCH_SECONDS = 0.06
 PATIENCE = 4 * BATCH_SECONDS
 """A batch that takes longer gives back what it has not begun."""
 
