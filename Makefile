@@ -75,7 +75,7 @@ test-freqtrade: $(FREQTRADE)/.installed install  ## run the adapter of freqtrade
 	$(BIN)/python tests/run_tier.py freqtrade --python $(FREQTRADE)/bin/python freqtrade pandas ccxt ta-lib
 
 test-ray: $(RAY)/.installed  ## run trials on real Ray clusters of one to three nodes on this machine
-	$(RAY)/bin/python -m pytest tests/ray
+	$(RAY)/bin/python -m pytest tests/ray_cluster
 
 lint: install  ## format check and lint
 	$(BIN)/ruff format --check .
