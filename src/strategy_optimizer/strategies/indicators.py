@@ -8,13 +8,14 @@ its `n` bars, and the value at bar t from bars up to t only. Call them inside a 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from strategy_optimizer.machine_code import compiled
 
 FloatArray = NDArray[np.float64]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def change(x: FloatArray, n: int) -> FloatArray:
     """Return ``x[t] / x[t - n] - 1``."""
     out = np.full(x.size, np.nan)
@@ -23,7 +24,7 @@ def change(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def lagged(x: FloatArray, n: int) -> FloatArray:
     """Return ``x[t - n]``."""
     out = np.full(x.size, np.nan)
@@ -32,7 +33,7 @@ def lagged(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sma(x: FloatArray, n: int) -> FloatArray:
     """Return the simple moving average of the last `n` values.
 
@@ -51,7 +52,7 @@ def sma(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def ema(x: FloatArray, n: int) -> FloatArray:
     """Return the exponential moving average with weight ``2 / (n + 1)``, started from the mean of the first `n`."""
     out = np.full(x.size, np.nan)
@@ -66,7 +67,7 @@ def ema(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def wma(x: FloatArray, n: int) -> FloatArray:
     """Return the moving average of the last `n` values with weights 1 (oldest) to `n` (newest)."""
     out = np.full(x.size, np.nan)
@@ -79,7 +80,7 @@ def wma(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def moving_average(x: FloatArray, n: int, kind: str) -> FloatArray:
     """Return the average named by `kind`: "sma", "ema" or "wma"."""
     if kind == "ema":
@@ -89,7 +90,7 @@ def moving_average(x: FloatArray, n: int, kind: str) -> FloatArray:
     return sma(x, n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rolling_std(x: FloatArray, n: int) -> FloatArray:
     """Return the standard deviation (population) of the last `n` values."""
     out = np.full(x.size, np.nan)
@@ -102,7 +103,7 @@ def rolling_std(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rolling_max(x: FloatArray, n: int) -> FloatArray:
     """Return the largest of the last `n` values."""
     out = np.full(x.size, np.nan)
@@ -120,13 +121,13 @@ def rolling_max(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rolling_min(x: FloatArray, n: int) -> FloatArray:
     """Return the smallest of the last `n` values."""
     return -rolling_max(-x, n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def rsi(x: FloatArray, n: int) -> FloatArray:
     """Return Wilder's relative strength index, 0 to 100; 50 while nothing has moved.
 
@@ -153,7 +154,7 @@ def rsi(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def atr(high: FloatArray, low: FloatArray, close: FloatArray, n: int) -> FloatArray:
     """Return Wilder's average true range in price units; the first value is a plain mean of `n` true ranges."""
     out = np.full(close.size, np.nan)

@@ -18,15 +18,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from strategy_optimizer.machine_code import compiled
 from strategy_optimizer.optimizer.history import FloatArray
 
 ROOT_3 = math.sqrt(3.0)
 INACTIVE_HEIGHT = 0.75
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _difference(a: float, b: float, is_category: bool) -> float:
     if a == b or (a != a and b != b):
         return 0.0
@@ -39,7 +39,7 @@ def _difference(a: float, b: float, is_category: bool) -> float:
     return (a - b) * (a - b)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def cross_correlation(
     x: FloatArray, z: FloatArray, weights: FloatArray, categorical: np.ndarray, out: FloatArray
 ) -> None:
@@ -54,7 +54,7 @@ def cross_correlation(
             out[a, b] = (1.0 + r) * math.exp(-r)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def correlation(x: FloatArray, weights: FloatArray, categorical: np.ndarray, out: FloatArray) -> None:
     """Write the correlations (n, n) of features x (n, d) among themselves into `out`."""
     n, d = x.shape
@@ -68,7 +68,7 @@ def correlation(x: FloatArray, weights: FloatArray, categorical: np.ndarray, out
             out[a, b] = out[b, a] = (1.0 + r) * math.exp(-r)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def contract_gradient(
     x: FloatArray, weights: FloatArray, categorical: np.ndarray, factor: FloatArray, out: FloatArray
 ) -> None:
