@@ -8,14 +8,13 @@ its `n` bars, and the value at bar t from bars up to t only. Call them inside a 
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-
-from strategy_optimizer.machine_code import compiled
 
 FloatArray = NDArray[np.float64]
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def change(x: FloatArray, n: int) -> FloatArray:
     """Return ``x[t] / x[t - n] - 1``."""
     out = np.full(x.size, np.nan)
@@ -24,7 +23,7 @@ def change(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def lagged(x: FloatArray, n: int) -> FloatArray:
     """Return ``x[t - n]``."""
     out = np.full(x.size, np.nan)
@@ -33,7 +32,7 @@ def lagged(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def sma(x: FloatArray, n: int) -> FloatArray:
     """Return the simple moving average of the last `n` values.
 
@@ -52,7 +51,7 @@ def sma(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def ema(x: FloatArray, n: int) -> FloatArray:
     """Return the exponential moving average with weight ``2 / (n + 1)``, started from the mean of the first `n`."""
     out = np.full(x.size, np.nan)
@@ -67,7 +66,7 @@ def ema(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def wma(x: FloatArray, n: int) -> FloatArray:
     """Return the moving average of the last `n` values with weights 1 (oldest) to `n` (newest)."""
     out = np.full(x.size, np.nan)
@@ -80,7 +79,7 @@ def wma(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def moving_average(x: FloatArray, n: int, kind: str) -> FloatArray:
     """Return the average named by `kind`: "sma", "ema" or "wma"."""
     if kind == "ema":
@@ -90,7 +89,7 @@ def moving_average(x: FloatArray, n: int, kind: str) -> FloatArray:
     return sma(x, n)
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def rolling_std(x: FloatArray, n: int) -> FloatArray:
     """Return the standard deviation (population) of the last `n` values."""
     out = np.full(x.size, np.nan)
@@ -103,7 +102,7 @@ def rolling_std(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def rolling_max(x: FloatArray, n: int) -> FloatArray:
     """Return the largest of the last `n` values."""
     out = np.full(x.size, np.nan)
@@ -121,13 +120,13 @@ def rolling_max(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def rolling_min(x: FloatArray, n: int) -> FloatArray:
     """Return the smallest of the last `n` values."""
     return -rolling_max(-x, n)
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def rsi(x: FloatArray, n: int) -> FloatArray:
     """Return Wilder's relative strength index, 0 to 100; 50 while nothing has moved.
 
@@ -154,7 +153,7 @@ def rsi(x: FloatArray, n: int) -> FloatArray:
     return out
 
 
-@compiled(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def atr(high: FloatArray, low: FloatArray, close: FloatArray, n: int) -> FloatArray:
     """Return Wilder's average true range in price units; the first value is a plain mean of `n` true ranges."""
     out = np.full(close.size, np.nan)
