@@ -66,7 +66,8 @@ def main() -> None:
     repeats = given.repeats
     sources = {"": None} if given.before is None else {"": None, ", before": given.before}
     print("# Second start\n")
-    print("    .venv/bin/python benchmarks/bench_start.py > benchmarks/results/start.md\n")
+    arguments = "".join(f" {argument}" for argument in sys.argv[1:])
+    print(f"    .venv/bin/python benchmarks/bench_start.py{arguments} > benchmarks/results/start.md\n")
     print(f"`strategy-optimizer {' '.join(COMMAND)}`, {repeats} fresh processes after two that compiled.\n")
     print(f"Machine: {machine_line()}; {versions(['numpy', 'numba', 'scipy'])}.\n")
     print("| | wall, best | wall, median | cpu, best | cpu, median |\n|---|---:|---:|---:|---:|")

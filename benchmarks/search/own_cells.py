@@ -33,10 +33,10 @@ SLOW, QUICK = 10.0, 1e-5  # seconds a trial is told to take
 BUDGETS = {SLOW: (50, 200, 1_000), QUICK: (1_000, 10_000)}
 THINKERS = ("bo", "hybrid", "ensemble")
 OTHERS = ("ga", *THINKERS, "random")
-EXPLANATION = """Mean scores over the landscapes that all have finished. *auto - best*: its mean less that of the best other algorithm. *Worst
-landscape*: the same on the landscape where it is furthest behind whichever was best there, means over the seeds; the
-best of five noisy means is above the mean of any of them. Of slow trials `auto` lets the model choose all, as `bo`
-does with another seed: how far these two are apart is the noise of so many seeds.
+EXPLANATION = """Mean scores over the landscapes that all have finished. *auto - best*: its mean less that of the best
+other algorithm. *Worst landscape*: the same on the landscape where it is furthest behind whichever was best there,
+means over the seeds; the best of five noisy means is above the mean of any of them. Of slow trials `auto` lets the
+model choose all, as `bo` does with another seed: how far these two are apart is the noise of so many seeds.
 """
 FEW_SEEDS_FROM = 1_000  # slow trials: so many of them are run with the first seed only
 
