@@ -96,6 +96,7 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(PEERS)/bin/python benchmarks/bench_backtesting_py.py > benchmarks/results/backtesting_py.md
 	$(BIN)/python benchmarks/bench_bars_scaling.py > benchmarks/results/bars_scaling.md
 	$(BIN)/python benchmarks/bench_search.py > benchmarks/results/search.md
+	$(BIN)/python benchmarks/bench_start.py > benchmarks/results/start.md
 	$(BIN)/python benchmarks/bench_loading.py > benchmarks/results/loading.md
 	$(BIN)/python benchmarks/bench_optimizer_overhead.py > benchmarks/results/optimizer_overhead.md
 	$(BIN)/python benchmarks/bench_statistics.py

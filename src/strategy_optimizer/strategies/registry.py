@@ -6,9 +6,10 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from strategy_optimizer.backtest.strategy import CompiledStrategy, Strategy
 from strategy_optimizer.errors import StrategyError, nearest_name
@@ -112,6 +113,13 @@ def load_module(name: str) -> tuple[ModuleType, str, str]:
 _imported: dict[str, tuple[str, ModuleType]] = {}
 
 
+class _SourceLoader(SourceFileLoader):
+    """Reads the source itself: Python takes kept bytecode for that of a file edited within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import_file(path: Path) -> ModuleType:
     """Run a strategy file as a module named after it, with its folder importable for its helpers.
 
@@ -124,7 +132,8 @@ def _import_file(path: Path) -> ModuleType:
     if module is not None and known == content:
         return module
     module_name = f"user_strategy_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    loader = _SourceLoader(module_name, str(path))
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise StrategyError(f"{path} cannot be read as a Python file")
     module = importlib.util.module_from_spec(spec)

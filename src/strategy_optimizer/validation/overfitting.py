@@ -6,6 +6,7 @@ Sharpe ratios are per observation, never annualised. A statistic that there is t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.tasks import FinishedSearch
+from strategy_optimizer.threads import one_thread
 from strategy_optimizer.validation.all_tasks import AllTasks, examine_all_tasks
 from strategy_optimizer.validation.control_sample import examine_control_sample
 from strategy_optimizer.validation.ledger import Earlier
@@ -161,9 +163,13 @@ def examine_overfitting(
     variance = trials_sharpe_variance(trial_sharpes(search))
     n_periods = _n_periods(len(returns))
     again = _resampled(search, n_periods, most_trials, threads)
-    counts = where_known(_counts, again)
-    whole = overfitting_probability(blocks, threads=threads)
-    control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
+    # One thread for linear algebra: where the cores are busy, two wait for each other many times as long.
+    with one_thread(), ThreadPoolExecutor(1) as beside:
+        counting = beside.submit(where_known, _counts, again)
+        resampling = beside.submit(where_known, _maximum_p_value, again)
+        whole = overfitting_probability(blocks, threads=threads)
+        control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
+        counts, maximum_p_value = counting.result(), resampling.result()
     deflated = _deflated(moments, variance, distinct, counts)
     deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
     expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
@@ -185,7 +191,7 @@ def examine_overfitting(
         pbo=where_known(lambda found: found.pbo, whole),
         loss_probability=where_known(lambda found: found.loss_probability, whole),
         control_pbo=control.pbo,
-        maximum_p_value=where_known(_maximum_p_value, again),
+        maximum_p_value=maximum_p_value,
         superior=control.superior,
         better=control.better,
         resampled=0 if isinstance(again, NotEnough) else len(again.rows),
