@@ -120,10 +120,9 @@ def tune_search(folder: str) -> tuple[float, float]:
         TUNE_MAX_PENDING_TRIALS_PG=str(2 * WORKERS),
     )
     import optuna
+    from ray import tune
     from ray.tune.search import ConcurrencyLimiter
     from ray.tune.search.optuna import OptunaSearch
-
-    from ray import tune
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     begin = time.perf_counter()

@@ -6,9 +6,12 @@ from strategy_optimizer.tasks.engine_preparation import engine_space, is_engine_
 from strategy_optimizer.tasks.engine_task import EngineSettings, EngineTask
 from strategy_optimizer.tasks.evaluator import Evaluator
 from strategy_optimizer.tasks.executor_loop import ExecutorLoop, replay
+from strategy_optimizer.tasks.executors import Limits
 from strategy_optimizer.tasks.export import export_trials, trial_frame, writer_of
+from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
+from strategy_optimizer.tasks.parallel_executor import ParallelExecutor
 from strategy_optimizer.tasks.preparation import DEFAULT_COSTS, make_task, search_space
 from strategy_optimizer.tasks.result import (
     Convergence,
@@ -39,8 +42,11 @@ __all__ = [
     "Evaluator",
     "ExecutorLoop",
     "FinishedSearch",
+    "FoldedLoop",
     "FrontPoint",
+    "Limits",
     "OptimizationTask",
+    "ParallelExecutor",
     "Performance",
     "Result",
     "SearchLoop",
