@@ -30,8 +30,9 @@ HEAD = """# A thousand workers
 
 {workers:,} workers on a virtual clock, {trials:,} trials of 60 s in the mean (20 to 180 s), eight mixed parameters,
 free-running, asked one by one. What the loop and the optimizer take in truth passes on the clock as well.
-*Busy while asking*: share of all workers' time in a trial, from the start until the last trial was handed out (after that there is nothing left to
-give); *busy in all* until the last trial ended. *Pending*: most trials in flight when one was asked for.
+*Busy while asking*: share of all workers' time in a trial, from the start until the last trial was handed out (after
+that there is nothing left to give); *busy in all* until the last trial ended. *Pending*: most trials in flight when one
+was asked for.
 
     python benchmarks/bench_many_workers.py --workers {workers} --trials {trials}
 
