@@ -23,12 +23,13 @@ from strategy_optimizer.validation.statistics import (
     trials_sharpe_variance,
 )
 from strategy_optimizer.validation.walkforward.assembly import assemble
-from strategy_optimizer.validation.walkforward.choices import Choice, WindowSearches
+from strategy_optimizer.validation.walkforward.choices import Choice
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recommendation import recommend
 from strategy_optimizer.validation.walkforward.recording import run_recorded
 from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
+from strategy_optimizer.validation.walkforward.searches import WindowSearches
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
 from strategy_optimizer.validation.walkforward.walk import first_task, read_lengths
 

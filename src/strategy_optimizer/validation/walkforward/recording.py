@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from strategy_optimizer.validation.ledger import record, walk_forward_entry
-from strategy_optimizer.validation.walkforward.choices import Choice, WindowSearches
+from strategy_optimizer.validation.walkforward.choices import Choice
+from strategy_optimizer.validation.walkforward.searches import WindowSearches
 
 LEFT_OUT = "the trial ledger was left out: later searches on these data will not count these trials"
 
@@ -20,14 +21,14 @@ def run_recorded(
     choices : dict
         As `WindowSearches.run` returns them.
     notes : tuple of str
-        What went wrong with the ledger.
+        What went wrong with worker processes and the ledger.
     """
     choices: dict[range, Choice] = {}
     try:
         choices = searches.run(trains)
     finally:
         notes = _record(searches, trains, choices)
-    return choices, notes
+    return choices, (*searches.notes, *notes)
 
 
 def _record(

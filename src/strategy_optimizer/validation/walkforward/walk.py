@@ -12,11 +12,12 @@ from strategy_optimizer.errors import DataError, TaskError
 from strategy_optimizer.market import Bars, load_bars
 from strategy_optimizer.tasks import OptimizationTask, make_task
 from strategy_optimizer.validation.walkforward.assembly import assemble
-from strategy_optimizer.validation.walkforward.choices import WindowSearches, window_task
+from strategy_optimizer.validation.walkforward.choices import window_task
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, bars_in, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recording import run_recorded
 from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
+from strategy_optimizer.validation.walkforward.searches import WindowSearches
 
 NOT_TAKEN: Mapping[str, str] = {
     "seconds": "a limit of time would make the choices depend on the machine; limit the trials with evaluations",
@@ -65,7 +66,8 @@ def walk_forward(
     seed : int
         Each window's search draws its own from it and from the place of its training bars.
     workers : int, optional
-        Windows searched at a time, in threads; all cores by default. The result does not depend on it.
+        Windows searched at a time, in this process and in worker processes; all cores by default. The result does not
+        depend on it. Short work, and with 1 all of it, stays in this process.
     progress : callable, optional
         Receives `WindowsProgress`.
     **search
@@ -84,6 +86,8 @@ def walk_forward(
         A length that cannot be read, or windows longer than the data; before anything runs.
     StrategyOptimizerError
         What `optimize` raises when the strategy, data or settings cannot be used.
+    ExecutorError
+        A window whose worker process ends each time it is begun.
     KeyboardInterrupt
         Ctrl-C before one window was done.
 
