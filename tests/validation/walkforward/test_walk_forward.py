@@ -290,8 +290,12 @@ def test_ctrl_c_keeps_the_windows_that_are_done(nasdaq) -> None:
 
 
 def test_ctrl_c_before_the_first_window_is_done(nasdaq) -> None:
+    sent = []
+
     def interrupt(event) -> None:
-        os.kill(os.getpid(), signal.SIGINT)  # from the thread of the search to the one that waits
+        if not sent:
+            sent.append(event)
+            os.kill(os.getpid(), signal.SIGINT)  # from the thread of the search to the one that waits
 
     with pytest.raises(KeyboardInterrupt):
         walk_forward(

@@ -17,7 +17,7 @@ from typing import Self
 from strategy_optimizer.backtest.evaluate import available_cores
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.tasks import OptimizationTask
+from strategy_optimizer.tasks import OptimizationTask, TaskSettings
 from strategy_optimizer.tasks.executors.processes import may_have_workers
 from strategy_optimizer.tasks.interrupt import InterruptGuard
 from strategy_optimizer.validation.ledger import SKETCHED, Trials
@@ -31,6 +31,7 @@ from strategy_optimizer.validation.walkforward.choices import (
 from strategy_optimizer.validation.walkforward.places import ThisProcess, WorkerProcesses
 from strategy_optimizer.validation.walkforward.progress import Tracker
 from strategy_optimizer.validation.walkforward.result import Choosing
+from strategy_optimizer.validation.walkforward.window_store import WindowStore
 
 LOOK = 1.0
 """Seconds after which there is an estimate of how long the rest takes."""
@@ -55,6 +56,8 @@ class WindowSearches:
         Learns of each trial and search.
     choose : {"recommended", "best"}
         Which parameters of a search are traded.
+    store : WindowStore, optional
+        Brings back the windows that are done, and keeps those that become so.
 
     Attributes
     ----------
@@ -71,6 +74,7 @@ class WindowSearches:
         workers: int | None,
         tracker: Tracker,
         choose: Choosing = "recommended",
+        store: WindowStore | None = None,
     ) -> None:
         self.task = task
         self.bars = bars
@@ -79,6 +83,7 @@ class WindowSearches:
         self.notes: tuple[str, ...] = ()
         self._choose: Choosing = check_choosing(choose)
         self._tracker = tracker
+        self._store = store
         self._choices: dict[range, Choice] = {}
         self._errors: dict[range, Exception] = {}
 
@@ -91,23 +96,31 @@ class WindowSearches:
             The reference simulator does not confirm a winner.
         ExecutorError
             A worker process ended again and again in one window.
+        CheckpointError
+            The store cannot be read or written.
         """
         from strategy_optimizer.threads import one_thread
 
         wanted = list(dict.fromkeys(trains))
         plan = self._plan(wanted)
-        # Around all of them: searches that end would give linear algebra its threads back while others still run.
-        with one_thread(), _Places(plan, wanted, self.workers, self._tracker) as places:
-            self._search(places, deque(wanted))
-        self.notes = places.notes
+        self._bring_back(plan.settings)
+        waiting = [train for train in wanted if train not in self._choices]
+        if waiting:
+            # Around all of them: searches that end would give linear algebra its threads back while others still run.
+            with one_thread(), _Places(plan, waiting, self.workers, self._tracker) as places:
+                self._search(places, deque(waiting))
+            self.notes = places.notes
         for train in wanted:
             if train in self._errors:
                 raise self._errors[train]
         return {train: self._choices[train] for train in wanted if train in self._choices}
 
     def _plan(self, wanted: Sequence[range]) -> WindowPlan:
-        first = self.bars.slice(wanted[0].start, wanted[0].stop)
-        settings = replace(self.task.settings, optimizer_settings=optimizer_settings(self.task, first))
+        measured = None if self._store is None else self._store.settings
+        if measured is None:  # else as in the session before
+            first = self.bars.slice(wanted[0].start, wanted[0].stop)
+            measured = optimizer_settings(self.task, first)
+        settings = replace(self.task.settings, optimizer_settings=measured)
         return WindowPlan(
             self.task.strategy,
             self.bars,
@@ -117,6 +130,18 @@ class WindowSearches:
             self._choose,
             sketched=max(1, SKETCHED // len(wanted)),
         )
+
+    def _bring_back(self, settings: TaskSettings) -> None:
+        """Take the windows that an earlier session has searched."""
+        if self._store is None:
+            return
+        self._store.begin(settings.optimizer_settings)
+        for searched in self._store.load():
+            if searched.choice is not None:
+                self._choices[searched.train] = searched.choice
+                self._tracker.kept(searched.train, searched.choice.trials)
+            if searched.trials is not None:
+                self.trials[searched.train] = searched.trials
 
     def _search(self, places: _Places, waiting: deque[range]) -> None:
         """Search until all is done, or until Ctrl-C or an error; then let end what still runs."""
@@ -137,6 +162,8 @@ class WindowSearches:
             if searched.error is not None:
                 self._errors[searched.train] = searched.error
             if searched.choice is not None:
+                if self._store is not None:
+                    self._store.save(searched)
                 self._choices[searched.train] = searched.choice
                 self._tracker.finished(searched.train, searched.choice.trials)
 
