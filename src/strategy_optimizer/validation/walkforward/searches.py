@@ -240,10 +240,10 @@ class _Places:
         try:
             self._there = WorkerProcesses(self._shared, self._trains, self._tracker, self._at_once - 1)
             self._here.go_on_with(self._shared)
-        except ExecutorError as error:
+        except (ExecutorError, OSError) as error:  # OSError: no room for a temporary file
             self._stay_here(error)
 
-    def _stay_here(self, error: ExecutorError | None = None) -> None:
+    def _stay_here(self, error: Exception | None = None) -> None:
         """Search in threads of this process, as many at a time as there are to be."""
         self._is_decided, self._there = True, None
         self._here.go_on_with(self._shared, at_once=self._at_once)
