@@ -349,6 +349,13 @@ def walk_forward(
     fill: Fill = "next_open",
     workers: Workers = None,
     ledger: WithLedger = True,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="DIR", help="Keep each window here as soon as it is done."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted walk-forward from its --checkpoint.")
+    ] = False,
     export: Annotated[list[Path] | None, option_types.export("the windows")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

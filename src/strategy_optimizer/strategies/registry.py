@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
-from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 
 from strategy_optimizer.backtest.strategy import CompiledStrategy, Strategy
 from strategy_optimizer.errors import StrategyError, nearest_name
+from strategy_optimizer.strategies.strategy_file import import_file
 
 StrategyClass = type[Strategy] | type[CompiledStrategy]
 
@@ -107,49 +104,7 @@ def load_module(name: str) -> tuple[ModuleType, str, str]:
     path = Path(source)
     if not path.is_file():
         raise StrategyError(f"the file {path} does not exist")
-    return _import_file(path), member, source
-
-
-_imported: dict[str, tuple[str, ModuleType]] = {}
-
-
-class _SourceLoader(SourceFileLoader):
-    """Reads the source itself: Python takes kept bytecode for that of a file edited within the same second."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Run a strategy file as a module named after it, with its folder importable for its helpers.
-
-    The name has no digest in it, since cached machine code looks its module up by name. A file that has changed is
-    run again.
-    """
-    path = path.resolve()
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    known, module = _imported.get(str(path), ("", None))
-    if module is not None and known == content:
-        return module
-    module_name = f"user_strategy_{path.stem}"
-    loader = _SourceLoader(module_name, str(path))
-    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
-    if spec is None or spec.loader is None:
-        raise StrategyError(f"{path} cannot be read as a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses and Numba look their module up
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        del sys.modules[module_name]
-        raise StrategyError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise StrategyError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    _imported[str(path)] = content, module
-    return module
+    return import_file(path), member, source
 
 
 def _import_module(module_name: str, name: str) -> ModuleType:

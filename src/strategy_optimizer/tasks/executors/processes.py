@@ -553,6 +553,22 @@ def _end(owner: int, alive: list[WorkerProcess], selector: selectors.BaseSelecto
         os.close(file)
 
 
+def may_have_workers() -> bool:
+    """Say whether this process can have worker processes: not on Windows, nor as a worker itself.
+
+    Raises
+    ------
+    ExecutorError
+        In a worker that imports the module that made it: it would begin the same work again.
+    """
+    if sys.platform == "win32":
+        return False
+    worker = sys.modules.get("_strategy_optimizer_child.worker")
+    if worker is not None and worker.loading:
+        _refuse_nesting()
+    return MARK not in os.environ
+
+
 def _refuse_nesting() -> None:
     if sys.platform == "win32":
         raise ExecutorError("worker processes need Linux or macOS; use the serial executor, Ray, or WSL")
