@@ -57,7 +57,7 @@ class EngineSettings:
         Trials in flight that do not know each other, see `ExecutorLoop`; None runs free.
     cache : bool
         Whether trials of earlier tasks that are known already are not run again.
-    checkpoint, resume, start_points
+    checkpoint, resume, start_points, validate, ledger
         As in `TaskSettings`.
     """
 
@@ -76,6 +76,8 @@ class EngineSettings:
     checkpoint: str | Path | None = None
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
+    validate: bool = True
+    ledger: bool = True
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers)
@@ -103,6 +105,12 @@ class EngineTask:
     sink : callable, optional
         Receives the events of `strategy_optimizer.records`.
 
+    Attributes
+    ----------
+    search : EngineSearch or None
+        All that the result was made from; None before.
+    result : EngineResult or None
+
     Raises
     ------
     EngineError
@@ -123,6 +131,7 @@ class EngineTask:
         self.engine, self.held_out = engine.divide(self.settings.holdout)
         self.space = space
         self.sink = sink
+        self.search: EngineSearch | None = None
         self.result: EngineResult | None = None
         self.digest = self.engine.digest()
         self._make_objective = objective
@@ -189,7 +198,8 @@ class EngineTask:
                 execution = self._execution(executor, cache)
         finally:
             cache.close()
-        self.result = aggregate_engine(self._finished(loop, objective, execution))
+        self.search = self._finished(loop, objective, execution)
+        self.result = aggregate_engine(self.search)
         return self.result
 
     # -- before the search ---------------------------------------------------------------------------------
