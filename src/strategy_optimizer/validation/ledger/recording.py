@@ -92,15 +92,17 @@ def engine_entry_of(search: EngineSearch, *, shown: int | None = None) -> Entry:
         first="",
         last="",
         trials=_engine_trials(search),
-        searched=unseen_months(_data_text(search.engine)),
-        held_out=unseen_months(None if search.held_out is None else _data_text(search.held_out)),
+        searched=unseen_months(_data_text(search.engine, search.digest)),
+        held_out=unseen_months(
+            None if search.held_out is None else _data_text(search.held_out, search.held_out.digest())
+        ),
         shown=_engine_keys(search, history.points[[] if judged is None else [judged]]),
     )
 
 
-def _data_text(engine: Engine) -> str:
+def _data_text(engine: Engine, digest: str) -> str:
     data = engine.data_digest()
-    return f"engine {engine.digest()}" if data is None else f"data {data}"
+    return f"engine {digest}" if data is None else f"data {data}"
 
 
 def _engine_trials(search: EngineSearch) -> Trials:
