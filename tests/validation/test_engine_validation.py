@@ -169,7 +169,8 @@ class Counting(Engine):
 
 
 def search(engine: Any, **settings: Any) -> Any:
-    options = {"space": SPACE, "evaluations": 60, "executor": "serial", "cache": False, "seed": 1}
+    options = {"optimizer": "ga", "space": SPACE, "evaluations": 60, "seed": 1}
+    options |= {"executor": "serial", "cache": False}
     return optimize(engine, **options | settings)
 
 
@@ -326,7 +327,7 @@ def test_a_failed_trial_is_no_flat_one() -> None:
 
 
 def test_several_objectives() -> None:
-    result = search(engine_of(), objective=["sharpe_ratio", "trades"], evaluations=100)
+    result = search(engine_of(), optimizer="nsga2", objective=["sharpe_ratio", "trades"], evaluations=100)
     trials = {point.trial for point in result.pareto_front}
     assert result.validation.recommendation.trial in trials
     assert result.verdict.decision in ("deploy", "paper", "reject")
@@ -359,6 +360,22 @@ def test_other_code_counts_where_the_data_are_named() -> None:
     assert same.validation.held_out.looks == 2
     assert other.validation.overfitting.all_tasks is None
     assert not any("does not say which data" in note for note in same.notes)
+
+
+def test_another_share_held_out_makes_no_other_data() -> None:
+    def part(holdout: float) -> Any:
+        return search(
+            CallableEngine(Known("searched"), held_out=Known("later"), data="prices"),
+            holdout=holdout,
+            seed=round(100 * holdout),
+        ).validation
+
+    part(0.25)
+    near = part(0.2)
+    assert (near.overfitting.all_tasks.searches, near.held_out.looks) == (1, 2)
+    whole = part(0.0)
+    assert whole.overfitting.all_tasks.searches == 2
+    assert part(0.25).held_out.looks == 3  # the whole data were searched: its winner was seen there too
 
 
 def test_the_ledger_can_be_left_out_and_counts_without_a_verdict() -> None:

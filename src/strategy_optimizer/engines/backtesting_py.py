@@ -121,7 +121,7 @@ class BacktestingEngine(Engine):
 
     def data_digest(self) -> str | None:
         """Return the digest of the frame."""
-        return content_digest(self._frame.columns, self._frame.index, self._frame.zone)
+        return self._frame.digest()
 
     def space(self) -> ParameterSpace | None:
         """Return the space of a strategy whose parameters are all true or false; None if it has no parameters.

@@ -87,8 +87,8 @@ class Engine(ABC):
     def data_digest(self) -> str | None:
         """Return a text that is the same for the same data only, whatever runs on them; None where that is not known.
 
-        By it the trial ledger knows searches with other code on the same data. An engine that cannot say it is known
-        by its `digest`.
+        By it the trial ledger knows searches with other code on the same data. It asks the engine before that is
+        divided; one that cannot say it is known by its `digest`, code and data together.
         """
         return None
 

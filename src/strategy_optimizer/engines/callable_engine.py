@@ -31,8 +31,8 @@ class CallableEngine(Engine):
     label : str, optional
         For people; the function's name when left out.
     data : str, optional
-        Names the bars that the function tests on, such as a file and its date or hash: searches of other functions
-        with the same text count against each other in the trial ledger.
+        Names the bars that both functions test on, such as a file with its date or hash: in the trial ledger searches
+        with the same text count against each other, whatever the functions are.
 
     Notes
     -----
@@ -109,8 +109,7 @@ class CallableEngine(Engine):
         """Return this engine, and the one of the function for the bars held out, where there is one."""
         if checked_holdout(holdout) == 0.0 or self._held_out is None:
             return self, None
-        data = None if self._data is None else f"{self._data}, held out"
-        return self, CallableEngine(self._held_out, self._space, label=f"{self.label}, held out", data=data)
+        return self, CallableEngine(self._held_out, self._space, label=f"{self.label}, held out")
 
 
 def _function_name(function: Any) -> str:

@@ -93,7 +93,9 @@ class VectorbtEngine(Engine):
 
     def data_digest(self) -> str | None:
         """Return the digest of the data; None where the function brings its own."""
-        return None if self._n_bars is None else content_digest(self._data)
+        if self._n_bars is None:
+            return None
+        return self._data.digest() if isinstance(self._data, FrameArrays) else content_digest(self._data)
 
     def space(self) -> ParameterSpace | None:
         """Return the space that was given with the function."""

@@ -38,11 +38,24 @@ class EngineSearch:
     """All that the result of a search on an engine is made from.
 
     Candidates are run again in fresh processes; what was run so is remembered, because a run may take minutes.
+
+    Attributes
+    ----------
+    engine, held_out : Engine
+        On the data that were searched, and on those held out; None where there are none.
+    holdout : float
+        The share held out that was asked for.
+    data : str or None
+        `Engine.data_digest` of the whole data.
+    digest : str
+        Of `engine`.
     """
 
     task_id: str
     engine: Engine
     held_out: Engine | None
+    holdout: float
+    data: str | None
     digest: str
     space: ParameterSpace
     objective: Objective

@@ -128,6 +128,7 @@ class EngineTask:
     ) -> None:
         self.settings = settings or EngineSettings()
         engine.check()
+        self.whole = engine
         self.engine, self.held_out = engine.divide(self.settings.holdout)
         self.space = space
         self.sink = sink
@@ -288,6 +289,8 @@ class EngineTask:
             task_id=self.task_id(objective),
             engine=self.engine,
             held_out=self.held_out,
+            holdout=self.settings.holdout,
+            data=self.whole.data_digest(),
             digest=self.digest,
             space=self.space,
             objective=objective,

@@ -164,7 +164,7 @@ def run_and_validate(task: OptimizationTask | EngineTask) -> Result | EngineResu
 
 def _known_by_engine(task: OptimizationTask | EngineTask) -> Iterator[str]:
     """Say which searches the ledger counts where an engine cannot say which data it holds."""
-    if isinstance(task, EngineTask) and task.engine.data_digest() is None:
+    if isinstance(task, EngineTask) and task.search is not None and task.search.data is None:
         yield (
             f"{task.engine.label} does not say which data it holds (`Engine.data_digest`): the trial ledger knows its "
             "searches by code and data together, and does not count those of other code on the same data"

@@ -62,17 +62,16 @@ class Months:
         return self.shared_with(other) >= SAME_FROM
 
 
-def unseen_months(digest: str | None) -> Months:
-    """Return the months of data of which nothing is known but a digest: one that is the same for the same data only.
+def unseen_months(digest: str, start: float = 0.0, stop: float = 1.0) -> Months:
+    """Return a part of data of which nothing is known but a digest: hundredths of them in the place of months.
 
-    >>> whole, same, other = map(unseen_months, ("a", "a", "b"))
-    >>> whole.mostly_in(same), whole.mostly_in(other), unseen_months(None).n_bars
-    (True, False, 0)
+    >>> first, later, more = (unseen_months("a", *part) for part in ((0.0, 0.75), (0.75, 1.0), (0.0, 0.8)))
+    >>> first.shared_with(later), first.shared_with(more), first.shared_with(unseen_months("b"))
+    (0.0, 1.0, 0.0)
     """
-    texts = [] if digest is None else [digest]
-    hashes = [int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) for text in texts]
-    ones = np.ones(len(texts), np.int32)
-    return Months(ones - 1, np.array(hashes, np.uint64), ones)
+    numbers = np.arange(round(100 * start), round(100 * stop), dtype=np.int32)
+    hashes = [int(hashlib.sha256(f"{digest} {n}".encode()).hexdigest()[:16], 16) for n in numbers.tolist()]
+    return Months(numbers, np.array(hashes, np.uint64), np.ones(len(numbers), np.int32))
 
 
 def months_of(bars: Bars, window: Window | None) -> Months:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.engines import Engine
 from strategy_optimizer.market import Bars
 from strategy_optimizer.market.moments import moment_text
 from strategy_optimizer.tasks import EngineSearch, FinishedSearch, OptimizationTask
@@ -34,7 +33,7 @@ from strategy_optimizer.validation.ledger.entry import (
     short,
 )
 from strategy_optimizer.validation.ledger.keys import KeyArray, KeySet, parameter_keys, representative_keys
-from strategy_optimizer.validation.ledger.months import months_of, unseen_months
+from strategy_optimizer.validation.ledger.months import Months, months_of, unseen_months
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
 from strategy_optimizer.validation.trial_returns import choose_trials, evaluate_periods, trial_sharpes
 
@@ -75,10 +74,11 @@ def engine_entry_of(search: EngineSearch, *, shown: int | None = None) -> Entry:
 
     Notes
     -----
-    Its bars are not known. The same data are those of the same `Engine.data_digest`, or for an engine that cannot say
-    it those of the same engine; of other shares held out they are other data. No returns are kept.
+    Its bars are not known. The same data are those of the same `Engine.data_digest`, of which so large a share is held
+    out; for an engine that cannot say it, those of the same engine. No returns are kept.
     """
     history = search.history
+    searched, held_out = _engine_months(search)
     judged = history.best if shown is None else shown
     return Entry(
         task_id=search.task_id,
@@ -87,22 +87,28 @@ def engine_entry_of(search: EngineSearch, *, shown: int | None = None) -> Entry:
         interrupted=search.stop_reason in ("interrupted", "cancelled"),
         strategy=short(search.engine.label),
         strategy_digest=search.digest,
-        data="" if search.engine.data_digest() is None else short(str(search.engine.data_digest())),
+        data=short(search.data or ""),
         symbols=(),
         first="",
         last="",
         trials=_engine_trials(search),
-        searched=unseen_months(_data_text(search.engine, search.digest)),
-        held_out=unseen_months(
-            None if search.held_out is None else _data_text(search.held_out, search.held_out.digest())
-        ),
+        searched=searched,
+        held_out=held_out,
         shown=_engine_keys(search, history.points[[] if judged is None else [judged]]),
     )
 
 
-def _data_text(engine: Engine, digest: str) -> str:
-    data = engine.data_digest()
-    return f"engine {digest}" if data is None else f"data {data}"
+def _engine_months(search: EngineSearch) -> tuple[Months, Months]:
+    """Return what stands for the months that were searched and held out."""
+    later = search.held_out
+    if search.data is None:
+        searched = unseen_months(f"engine {search.digest}")
+        return searched, unseen_months("", 0.0, 0.0) if later is None else unseen_months(
+            f"engine {later.digest()}"
+        )
+    split = 1.0 if later is None else 1.0 - search.holdout
+    text = f"data {search.data}"
+    return unseen_months(text, 0.0, split), unseen_months(text, split, 1.0)
 
 
 def _engine_trials(search: EngineSearch) -> Trials:
