@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,6 +281,17 @@ def test_what_is_recommended_was_run_again() -> None:
         search(moody)
 
 
+def test_returns_that_change_from_run_to_run_are_refused() -> None:
+    known, calls = Known("searched"), iter(range(10**6))
+
+    def moody(parameters: dict[str, Any]) -> dict[str, Any]:
+        found = known(parameters)
+        return found | {"returns": found["returns"] + 1e-6 * next(calls)}
+
+    with pytest.raises(ReproductionError, match=r"the returns of part \d+ of 16 add up to"):
+        search(moody)
+
+
 # -- trials that cannot be compared ----------------------------------------------------------------------------
 
 
@@ -388,19 +400,31 @@ def test_the_ledger_can_be_left_out_and_counts_without_a_verdict() -> None:
     assert search(engine_of(), seed=2).validation.held_out.looks == 2
 
 
-def test_a_search_that_is_interrupted_is_recorded_and_not_judged() -> None:
-    function, calls = Known("searched"), iter(range(10**6))
+class Interrupted(Counting):
+    """Presses Ctrl-C at the thirtieth run."""
 
-    def stops(parameters: dict[str, Any]) -> dict[str, Any]:
-        if next(calls) == 30:
+    def run(self, parameters: Any) -> EngineRun:
+        if self.calls["searched"] == 30:
+            self.calls["searched"] += 1
             raise KeyboardInterrupt
-        return function(parameters)
+        return super().run(parameters)
 
-    result = search(stops)
+    def divide(self, holdout: float) -> tuple[Engine, Engine | None]:
+        searched, later = super().divide(holdout)
+        return Interrupted(searched.inner, self.calls), later  # type: ignore[attr-defined]
+
+
+def test_an_interrupted_search_is_recorded_and_judged_when_it_has_been_resumed(tmp_path: Path) -> None:
+    result = search(Interrupted(engine_of(), Counter()), checkpoint=tmp_path / "search")
     assert result.stop_reason == "interrupted"
     assert result.verdict is None
     (entry,) = Ledger().read().entries
     assert entry.interrupted
+    assert entry.trials.made == len(result.history) < 60
+    resumed = search(engine_of(), checkpoint=tmp_path / "search", resume=True)
+    assert resumed.validation.to_dict() == search(engine_of(), ledger=False).validation.to_dict()
+    (entry,) = Ledger().read().entries
+    assert (entry.interrupted, entry.trials.made) == (False, 60)
 
 
 def test_both_kinds_of_tasks_are_run_and_validated() -> None:

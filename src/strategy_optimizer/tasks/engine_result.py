@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from strategy_optimizer.engines import Engine
 from strategy_optimizer.errors import ReproductionError
@@ -208,7 +210,7 @@ def check_again(search: EngineSearch, trial: Trial, outcome: Outcome) -> str:
         )
     found = scored(search, outcome)
     expected = trial.metrics | {"composite_score": trial.score}
-    differences = compare(expected, found)
+    differences = [*compare(expected, found), *_other_returns(search.history, trial.number - 1, outcome)]
     if differences:
         raise ReproductionError(
             f"trial {trial.number} ({trial.parameters}), which was chosen, gives other numbers when "
@@ -217,6 +219,19 @@ def check_again(search: EngineSearch, trial: Trial, outcome: Outcome) -> str:
         )
     where = "in this process" if search.in_process else "in a fresh process"
     return f"{search.engine.label} {where}: all {len(trial.metrics)} metrics agree to {TOLERANCE:g}"
+
+
+def _other_returns(history: TrialHistory, row: int, outcome: Outcome) -> Iterator[str]:
+    """Say where the returns are others than in the search; the verdict rests on both."""
+    sums, again = history.column("sums", row, row + 1)[0], outcome.value.sums
+    # Sums without a value: returns over other bars than the other trials', of which validation speaks.
+    if (
+        again is not None
+        and np.isfinite(sums).all()
+        and not np.allclose(again[:, 1:], sums, rtol=1e-9, atol=1e-12)
+    ):
+        part = int(np.abs(again[:, 1:] - sums).sum(axis=1).argmax())
+        yield f"the returns of part {part + 1} of {len(sums)} add up to {again[part, 1]:.9g}, before to {sums[part, 0]:.9g}"
 
 
 def _without_returns(history: TrialHistory) -> list[str]:
