@@ -231,7 +231,8 @@ def _other_returns(history: TrialHistory, row: int, outcome: Outcome) -> Iterato
         and not np.allclose(again[:, 1:], sums, rtol=1e-9, atol=1e-12)
     ):
         part = int(np.abs(again[:, 1:] - sums).sum(axis=1).argmax())
-        yield f"the returns of part {part + 1} of {len(sums)} add up to {again[part, 1]:.9g}, before to {sums[part, 0]:.9g}"
+        now, before = again[part, 1], sums[part, 0]
+        yield f"the returns of part {part + 1} of {len(sums)} add up to {now:.9g}, before to {before:.9g}"
 
 
 def _without_returns(history: TrialHistory) -> list[str]:
