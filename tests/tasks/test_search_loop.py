@@ -15,6 +15,7 @@ from strategy_optimizer import ObjectiveFunction
 from strategy_optimizer.backtest import METRICS, MetricsTable
 from strategy_optimizer.errors import TaskError
 from strategy_optimizer.records import Finished, Progress, Started
+from strategy_optimizer.tasks import loop as loop_module
 from strategy_optimizer.tasks import search_loop
 from strategy_optimizer.tasks.search_loop import Pace
 

@@ -208,6 +208,16 @@ def optimize_engine(
     reference: Reference = None,
     setting: Setting = None,
     holdout: Holdout = 0.25,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate", help="Say whether the winner can be believed, from all trials."
+        ),
+    ] = True,
+    require_edge: Annotated[
+        bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
+    ] = False,
+    ledger: WithLedger = True,
     executor: Annotated[
         str,
         typer.Option("--executor", metavar="NAME", help="processes, serial (in this process) or ray."),

@@ -14,6 +14,7 @@ from strategy_optimizer.cli.result_view import (
     label_text,
     optimizer_text,
     parameters_table,
+    print_verdict,
     score_text_of,
 )
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
@@ -36,6 +37,8 @@ def print_engine_result(result: EngineResult, call: Sequence[str] = ()) -> None:
         out.print()
         out.print(table)
     out.print()
+    if result.validation is not None:
+        print_verdict(result.validation, out)
     for text in (*result.notes, f"the winner was run again by {result.reproduced_by}"):
         out.print("- " + wrapped(text, out).lstrip())
     if call:

@@ -16,7 +16,7 @@ from typing import Any
 from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_fixed, parse_settings
 from strategy_optimizer.cli.engine_view import print_engine_result
-from strategy_optimizer.cli.exits import DONE, INTERRUPTED
+from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.searching import check_writable
 from strategy_optimizer.cli.terminal import note
@@ -24,6 +24,7 @@ from strategy_optimizer.engines.registry import get_engine
 from strategy_optimizer.errors import StrategyOptimizerError
 from strategy_optimizer.tasks import EngineResult, EngineTask, engine_space, make_engine_task
 from strategy_optimizer.tasks.executors import Limits
+from strategy_optimizer.validation import run_and_validate
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -48,6 +49,9 @@ class EngineOptions:
     reference: str | None
     setting: list[str]
     holdout: float
+    validate: bool
+    require_edge: bool
+    ledger: bool
     executor: str
     workers: int | None
     ray_address: str | None
@@ -66,6 +70,8 @@ class EngineOptions:
 
 def run_engine(options: EngineOptions, call: Sequence[str]) -> int:
     """Run the search that was asked for and return the exit code; `call` is what was typed."""
+    if options.require_edge and not options.validate:
+        raise UsageError("--require-edge needs the verdict, which --no-validate leaves out; give one of them")
     for path in options.export:
         check_writable(path)
     task: EngineTask | None = None
@@ -74,7 +80,7 @@ def run_engine(options: EngineOptions, call: Sequence[str]) -> int:
     with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
         task, folder = prepare(options, progress)
         try:
-            result = task.run()
+            result = run_and_validate(task)
         except KeyboardInterrupt:  # before the search, or while its winner is run again
             _say_how_to_resume(task, folder, call)
             return INTERRUPTED
@@ -93,6 +99,8 @@ def run_engine(options: EngineOptions, call: Sequence[str]) -> int:
     if interrupted:
         _say_how_to_resume(task, folder, call)
         return INTERRUPTED
+    if options.require_edge and (result.verdict is None or result.verdict.decision != "deploy"):
+        return NO_EDGE
     return DONE
 
 
@@ -119,6 +127,8 @@ def prepare(options: EngineOptions, progress: SearchProgress) -> tuple[EngineTas
         patience=options.patience,
         seed=options.seed,
         holdout=options.holdout,
+        validate=options.validate,
+        ledger=options.ledger,
         executor=options.executor,  # type: ignore[arg-type]  # the task checks it
         workers=options.workers,
         ray_address=options.ray_address,

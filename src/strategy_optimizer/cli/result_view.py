@@ -48,7 +48,7 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
         out.print(table)
     out.print()
     if result.validation is not None:
-        _print_verdict(result.validation, out)
+        print_verdict(result.validation, out)
     for text in (*result.notes, f"the winner was run again by another engine, the {result.reproduced_by}"):
         out.print("- " + wrapped(text, out).lstrip())
     if call:
@@ -56,7 +56,7 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
         out.print(f"\nThe same again: strategy-optimizer {again}", soft_wrap=True)
 
 
-def _print_verdict(validation: Any, out: Console) -> None:
+def print_verdict(validation: Any, out: Console) -> None:
     """Print the verdict with its reasons, and a line for each statistic that it does not rest on."""
     verdict, why = validation.verdict, f"recommended: {validation.recommendation.reason}"
     out.print(f"verdict: {verdict.decision}", style="bold")
@@ -68,12 +68,17 @@ def _print_verdict(validation: Any, out: Console) -> None:
 def statistics_texts(validation: Any) -> list[str]:
     """Return sentences on the statistics that stand beside the verdict."""
     found = validation.overfitting
-    control = f", of {found.control_trials} trials spread evenly {_chance(found.control_pbo)}"
+    even = f", of {found.control_trials} trials spread evenly {_chance(found.control_pbo)}"
+    control = even if found.control_trials else ""  # where they would cost too many runs there are none
     texts = [
         f"probability of backtest overfitting over all trials {_chance(found.pbo)}{control}; without any information "
-        "it is about 50%",
-        f"the best of the trials without skill, resampled together, does as well in {_chance(found.maximum_p_value)}",
+        "it is about 50%"
     ]
+    if found.resampled:
+        texts.append(
+            "the best of the trials without skill, resampled together, does as well in "
+            f"{_chance(found.maximum_p_value)}"
+        )
     tests = [f"{RIVALS[name]} {_chance(_p_value(test))}" for name, test in found.superior.items()]
     if tests:
         texts.append(

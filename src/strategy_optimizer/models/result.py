@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from strategy_optimizer.models.base import Model, Number, Value
 from strategy_optimizer.records import StopReason, TrialState
-from strategy_optimizer.tasks.result import Result
+from strategy_optimizer.tasks.result import SearchResult
 
 
 class PerformanceModel(Model):
@@ -168,14 +168,14 @@ class ResultModel(Model):
     optimizer: dict[str, Any] | None = None
     seed: int | None = None
     versions: dict[str, str] | None = None
-    execution: dict[str, Any] | None = None
     reproduced: bool | None = None
     reproduced_by: str | None = None
     notes: tuple[str, ...] = ()
     pareto_front: tuple[FrontPointModel, ...] | None = None
     validation: ValidationModel | None = None
+    execution: dict[str, Any] | None = None
 
     @classmethod
-    def from_result(cls, result: Result, *, trials: bool = True) -> Self:
+    def from_result(cls, result: SearchResult, *, trials: bool = True) -> Self:
         """Return the model of a result; `trials` says whether the history is embedded."""
         return cls.model_validate(result.to_dict(trials=trials))

@@ -17,6 +17,7 @@ _HOMES = {
         "is_engine_like",
         "make_engine_task",
     ),
+    "engine_result": ("EngineSearch",),
     "engine_task": (
         "EngineSettings",
         "EngineTask",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.tasks.budget import Budget
     from strategy_optimizer.tasks.checkpoint import Checkpoint
     from strategy_optimizer.tasks.engine_preparation import engine_space, is_engine_like, make_engine_task
+    from strategy_optimizer.tasks.engine_result import EngineSearch
     from strategy_optimizer.tasks.engine_task import EngineSettings, EngineTask
     from strategy_optimizer.tasks.evaluator import Evaluator
     from strategy_optimizer.tasks.executor_loop import ExecutorLoop, replay
@@ -106,6 +108,7 @@ __all__ = [
     "Counts",
     "DataInfo",
     "EngineResult",
+    "EngineSearch",
     "EngineSettings",
     "EngineTask",
     "Evaluator",

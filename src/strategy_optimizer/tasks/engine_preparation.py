@@ -56,6 +56,8 @@ def make_engine_task(
     warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    validate: bool = True,
+    ledger: bool = True,
     progress: Sink | None = None,
     **optimizer_settings: Any,
 ) -> EngineTask:
@@ -113,6 +115,10 @@ def make_engine_task(
         Folder that the search is saved in, so that a killed one can be resumed.
     resume : bool
         Continue the search in `checkpoint`.
+    validate : bool
+        Whether to judge the result. The verdict needs the returns that the engine gives, and costs few runs of it.
+    ledger : bool
+        Whether to count earlier searches on the same data in the verdict, and to record this one for later ones.
     progress : callable, optional
         Receives the events of `strategy_optimizer.records`.
     **optimizer_settings
@@ -147,6 +153,8 @@ def make_engine_task(
         prune=prune,
         checkpoint=checkpoint,
         resume=resume,
+        validate=validate,
+        ledger=ledger,
         start_points=() if warm_start is None else earlier_points(warm_start, searched, n_start),
     )
     goal = partial(_objective, objective, list(outcome_constraints), reference)

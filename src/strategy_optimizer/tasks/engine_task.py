@@ -61,7 +61,7 @@ class EngineSettings:
         Whether trials of earlier tasks that are known already are not run again.
     prune : bool
         Whether trials of a `FoldedEngine` are stopped when they cannot catch up.
-    checkpoint, resume, start_points
+    checkpoint, resume, start_points, validate, ledger
         As in `TaskSettings`.
     """
 
@@ -81,6 +81,8 @@ class EngineSettings:
     checkpoint: str | Path | None = None
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
+    validate: bool = True
+    ledger: bool = True
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers)
@@ -108,6 +110,12 @@ class EngineTask:
     sink : callable, optional
         Receives the events of `strategy_optimizer.records`.
 
+    Attributes
+    ----------
+    search : EngineSearch or None
+        All that the result was made from; None before.
+    result : EngineResult or None
+
     Raises
     ------
     EngineError
@@ -125,9 +133,11 @@ class EngineTask:
     ) -> None:
         self.settings = settings or EngineSettings()
         engine.check()
+        self.whole = engine
         self.engine, self.held_out = engine.divide(self.settings.holdout)
         self.space = space
         self.sink = sink
+        self.search: EngineSearch | None = None
         self.result: EngineResult | None = None
         self.digest = self.engine.digest()
         self._make_objective = objective
@@ -194,7 +204,8 @@ class EngineTask:
                 execution = self._execution(executor, cache, loop)
         finally:
             cache.close()
-        self.result = aggregate_engine(self._finished(loop, objective, execution))
+        self.search = self._finished(loop, objective, execution)
+        self.result = aggregate_engine(self.search)
         return self.result
 
     # -- before the search ---------------------------------------------------------------------------------
@@ -303,6 +314,8 @@ class EngineTask:
             task_id=self.task_id(objective),
             engine=self.engine,
             held_out=self.held_out,
+            holdout=self.settings.holdout,
+            data=self.whole.data_digest(),
             digest=self.digest,
             space=self.space,
             objective=objective,

@@ -27,7 +27,7 @@ from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.records import Progress, Sink, StopReason
 from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
-from strategy_optimizer.tasks.engine_trial import TrialValue
+from strategy_optimizer.tasks.engine_trial import TrialValue, no_sums
 from strategy_optimizer.tasks.executors import Executor, Outcome
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.loop import PROGRESS_INTERVAL, Loop
@@ -187,10 +187,22 @@ class ExecutorLoop(Loop):
     def _table(self, ended: list[Ended]) -> MetricsTable:
         return MetricsTable(
             np.array([one.values for one in ended]),
-            np.array([one.blocks for one in ended]),
+            self._comparable(np.array([one.blocks for one in ended])),
             {row: one.reason for row, one in enumerate(ended) if one.reason},
             self.objective.names,
         )
+
+    def _comparable(self, blocks: FloatArray) -> FloatArray:
+        """Return block sums, (n, B, 3), without those of another number of returns than the first trial that had any.
+
+        Sums over other bars cannot be compared; validation says how many trials have none.
+        """
+        counts = blocks[:, :, 0]
+        given = counts.any(axis=1)
+        if given.any() and not self.history.block_counts.any():
+            self.history.set_counts(counts[int(np.argmax(given))])
+        blocks[given & (counts != self.history.block_counts).any(axis=1), :, 1:] = np.nan
+        return blocks
 
     # -- running -----------------------------------------------------------------------------------------------
 
@@ -228,7 +240,7 @@ class ExecutorLoop(Loop):
 
     def _failed(self, seconds: float, reason: str) -> Ended:
         values = np.full(len(self.objective.names), np.nan)
-        return Ended(values, np.zeros((self.history.n_blocks, 3)), seconds, reason)
+        return Ended(values, no_sums(self.history.n_blocks), seconds, reason)
 
     def _of_value(self, value: TrialValue, seconds: float) -> Ended:
         return Ended(value.row(self.objective.names), value.blocks(self.history.n_blocks), seconds)
