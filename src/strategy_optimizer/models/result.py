@@ -168,12 +168,12 @@ class ResultModel(Model):
     optimizer: dict[str, Any] | None = None
     seed: int | None = None
     versions: dict[str, str] | None = None
+    execution: dict[str, Any] | None = None
     reproduced: bool | None = None
     reproduced_by: str | None = None
     notes: tuple[str, ...] = ()
     pareto_front: tuple[FrontPointModel, ...] | None = None
     validation: ValidationModel | None = None
-    execution: dict[str, Any] | None = None
 
     @classmethod
     def from_result(cls, result: SearchResult, *, trials: bool = True) -> Self:

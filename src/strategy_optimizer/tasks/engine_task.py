@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from strategy_optimizer.engines import Engine
+from strategy_optimizer.engines import Engine, FoldedEngine
 from strategy_optimizer.errors import ObjectiveError, TaskError
 from strategy_optimizer.objective import Objective, ParetoObjective
 from strategy_optimizer.optimizer import Optimizer, create_optimizer
@@ -18,10 +18,12 @@ from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
 from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
-from strategy_optimizer.tasks.engine_trial import EngineTrial, TrialValue
+from strategy_optimizer.tasks.engine_trial import EngineTrial, FoldTrial, TrialValue
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLoop
 from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor, SerialExecutor
+from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.pruning import FoldPruner
 from strategy_optimizer.tasks.result import EngineResult
 from strategy_optimizer.tasks.trial_cache import TaskCache, TrialCache, TrialKeys
 from strategy_optimizer.version import __version__
@@ -57,6 +59,8 @@ class EngineSettings:
         Trials in flight that do not know each other, see `ExecutorLoop`; None runs free.
     cache : bool
         Whether trials of earlier tasks that are known already are not run again.
+    prune : bool
+        Whether trials of a `FoldedEngine` are stopped when they cannot catch up.
     checkpoint, resume, start_points, validate, ledger
         As in `TaskSettings`.
     """
@@ -73,6 +77,7 @@ class EngineSettings:
     memory: int | None = None
     lookahead: int | None = DEFAULT_LOOKAHEAD
     cache: bool = True
+    prune: bool = True
     checkpoint: str | Path | None = None
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
@@ -178,7 +183,7 @@ class EngineTask:
                 optimizer = self._make_optimizer(objective)
                 checkpoint = self._open_checkpoint(objective)
                 try:
-                    loop = self._loop = ExecutorLoop(
+                    loop = self._loop = self._make_loop(
                         optimizer,
                         executor,
                         objective,
@@ -196,7 +201,7 @@ class EngineTask:
                 finally:
                     if checkpoint is not None:
                         checkpoint.close()
-                execution = self._execution(executor, cache)
+                execution = self._execution(executor, cache, loop)
         finally:
             cache.close()
         self.search = self._finished(loop, objective, execution)
@@ -207,7 +212,9 @@ class EngineTask:
 
     def _executor(self, engine: Engine) -> Executor:
         settings = self.settings
-        trial = EngineTrial(engine, N_BLOCKS)
+        trial: Callable[[Any], TrialValue] = EngineTrial(engine, N_BLOCKS)
+        if isinstance(engine, FoldedEngine) and settings.prune:
+            trial = FoldTrial(engine.folds)
         if settings.executor == "serial":
             return SerialExecutor(trial)
         if settings.executor == "processes":
@@ -228,11 +235,12 @@ class EngineTask:
     def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:
         """Run the defaults once: what fails there fails in every trial, and the metrics get to be known."""
         parameters = self.first_parameters()
+        folded = isinstance(self.engine, FoldedEngine) and self.settings.prune
         key = keys.key(parameters)
-        known = cache.get(key)
+        known = None if folded else cache.get(key)
         if known is not None:
             return tuple(known.metrics)
-        executor.submit(0, parameters)
+        executor.submit(0, (parameters, 0) if folded else parameters)
         outcomes = executor.wait()
         while not outcomes:
             outcomes = executor.wait()
@@ -242,10 +250,22 @@ class EngineTask:
                 f"{self.engine.label} fails on the parameters tried first, {parameters}: {outcome.reason}"
             )
         value: TrialValue = outcome.value
-        cache.put(key, value.cached(outcome.seconds))
+        if not folded:
+            cache.put(key, value.cached(outcome.seconds))
         if not value.metrics:
             raise ObjectiveError(f"{self.engine.label} gives no metrics; expected at least one number")
         return tuple(value.metrics)
+
+    def _make_loop(self, *arguments: Any, **options: Any) -> ExecutorLoop:
+        engine = self.engine
+        if not (isinstance(engine, FoldedEngine) and self.settings.prune):
+            return ExecutorLoop(*arguments, **options)
+        return FoldedLoop(
+            *arguments,
+            pruner=FoldPruner(len(engine.folds)),
+            fold_keys=[TrialKeys.of_engine(fold, self.space) for fold in engine.folds],
+            **options,
+        )
 
     def _make_optimizer(self, objective: Objective) -> Optimizer:
         settings = self.settings
@@ -269,7 +289,7 @@ class EngineTask:
 
     # -- after it --------------------------------------------------------------------------------------------
 
-    def _execution(self, executor: Executor, cache: TaskCache) -> dict[str, Any]:
+    def _execution(self, executor: Executor, cache: TaskCache, loop: ExecutorLoop) -> dict[str, Any]:
         """Return where the trials ran and what happened to the workers."""
         settings, usage = self.settings, executor.usage()
         return {
@@ -282,6 +302,11 @@ class EngineTask:
             "cpu_seconds": usage.cpu_seconds,
             "cached_trials": cache.count.hits,
             "cache_hit_rate": cache.hit_rate,
+            **(
+                {"folds_run": loop.n_folds_run, "folds_saved": loop.n_folds_saved}
+                if isinstance(loop, FoldedLoop)
+                else {}
+            ),
         }
 
     def _finished(self, loop: ExecutorLoop, objective: Objective, execution: dict[str, Any]) -> EngineSearch:
@@ -323,6 +348,7 @@ class EngineTask:
             "seed": settings.seed,
             "optimizer": {"name": settings.optimizer, **settings.optimizer_settings},
             "lookahead": settings.lookahead,
+            "prune": settings.prune,
             "start_points": [dict(point) for point in settings.start_points],
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,23 @@ def no_sums(n_blocks: int) -> FloatArray:
     sums = np.full((n_blocks, 3), np.nan)
     sums[:, 0] = 0.0
     return sums
+
+
+class FoldTrial:
+    """Runs one fold of an engine: the function that executors send to their workers when trials have folds.
+
+    Parameters
+    ----------
+    folds : sequence of Engine
+    """
+
+    def __init__(self, folds: Sequence[Engine]) -> None:
+        self.folds = tuple(folds)
+
+    def __call__(self, argument: tuple[Mapping[str, Any], int]) -> TrialValue:
+        """Return the metrics of ``(parameters, fold)``."""
+        parameters, fold = argument
+        return TrialValue(dict(self.folds[fold].run(parameters).metrics))
 
 
 def block_sums(returns: FloatArray, n_blocks: int) -> FloatArray:

@@ -6,6 +6,7 @@ Sharpe ratios are per observation, never annualised. A statistic that there is t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
 from typing import TypeAlias
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.tasks import FinishedSearch
+from strategy_optimizer.threads import one_thread
 from strategy_optimizer.validation.all_tasks import AllTasks, examine_all_tasks
 from strategy_optimizer.validation.control_sample import ControlSample, examine_control_sample
 from strategy_optimizer.validation.ledger import Earlier
@@ -22,6 +24,7 @@ from strategy_optimizer.validation.statistics import (
     LoSharpe,
     MaximumDistribution,
     NotEnough,
+    OverfittingProbability,
     SharpeMoments,
     SuperiorAbility,
     TrialCounts,
@@ -211,23 +214,36 @@ def examine_overfitting(
     )
     n_periods = _n_periods(len(evidence.winner))
     again = _resampled(search, n_periods, most_trials, threads)
-    further = FurtherRuns(
-        resampled=0 if isinstance(again, NotEnough) else len(again.rows),
-        counts=where_known(_counts, again),
-        maximum_p_value=where_known(_maximum_p_value, again),
-        control=examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads),
-    )
-    return overfitting_of(evidence, further, ledger, threads=threads)
+    # One thread for linear algebra: where the cores are busy, two wait for each other many times as long.
+    with one_thread(), ThreadPoolExecutor(1) as beside:
+        counting = beside.submit(where_known, _counts, again)
+        resampling = beside.submit(where_known, _maximum_p_value, again)
+        whole = overfitting_probability(blocks, threads=threads)
+        control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
+        counts, maximum_p_value = counting.result(), resampling.result()
+    resampled = 0 if isinstance(again, NotEnough) else len(again.rows)
+    return overfitting_of(evidence, whole, FurtherRuns(resampled, counts, maximum_p_value, control), ledger)
 
 
 def overfitting_of(
-    evidence: Evidence, further: FurtherRuns, ledger: Earlier | None = None, *, threads: int | None = None
+    evidence: Evidence,
+    whole: OverfittingProbability | NotEnough,
+    further: FurtherRuns,
+    ledger: Earlier | None = None,
 ) -> Overfitting:
-    """Return the overfitting statistics of what is known of a search; see `examine_overfitting`."""
+    """Return the overfitting statistics of what is known of a search; see `examine_overfitting`.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    whole : OverfittingProbability
+        Of its block sums.
+    further : FurtherRuns
+    ledger : Earlier, optional
+    """
     distinct, counts = evidence.distinct, further.counts
     moments = sharpe_moments(evidence.winner)
     variance = trials_sharpe_variance(evidence.sharpes)
-    whole = overfitting_probability(evidence.blocks, threads=threads)
     deflated = _deflated(moments, variance, distinct, counts)
     deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
     expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))

@@ -30,7 +30,7 @@ from strategy_optimizer.validation.walkforward.recommendation import recommend
 from strategy_optimizer.validation.walkforward.recording import run_recorded
 from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
-from strategy_optimizer.validation.walkforward.walk_forward import first_task, read_lengths
+from strategy_optimizer.validation.walkforward.walk import first_task, read_lengths
 
 
 @dataclass(frozen=True)
