@@ -172,7 +172,7 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
         versions=_versions(search.engine),
         reproduced=True,
         reproduced_by=proof,
-        notes=(*taken_over(history, search.n_start_points), *notes, *_without_returns(history)),
+        notes=(*taken_over(history, search.n_start_points), *notes, *_without_returns(search)),
         history=history,
         pareto_front=tuple(
             FrontPoint(
@@ -235,9 +235,13 @@ def _other_returns(history: TrialHistory, row: int, outcome: Outcome) -> Iterato
         yield f"the returns of part {part + 1} of {len(sums)} add up to {now:.9g}, before to {before:.9g}"
 
 
-def _without_returns(history: TrialHistory) -> list[str]:
-    if history.block_counts.any():
+def _without_returns(search: EngineSearch) -> list[str]:
+    if search.history.block_counts.any():
         return []
+    if "folds_run" in search.execution:
+        return [
+            "no verdict: of trials that run fold by fold no returns are kept (prune=False runs them whole)"
+        ]
     return [
         "no verdict: the engine gives no returns, and without them nothing can be said of luck (return those from bar "
         "to bar, as many for each candidate)"

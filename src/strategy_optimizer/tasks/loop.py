@@ -154,7 +154,7 @@ class Loop(ABC):
             raise TaskError(f"the evaluator returned {len(table)} rows for {len(points)} candidates")
         scores = self.objective.score_table(table)
         pruned = None if estimates is None else ~np.isnan(estimates)
-        if pruned is not None:
+        if pruned is not None and pruned.any():  # with several objectives none is
             scores.score[pruned] = estimates[pruned]  # type: ignore[index]
             scores.reasons.update({row: table.errors[row] for row in np.flatnonzero(pruned).tolist()})
         margins = scores.constraints if self.objective.constraints else None

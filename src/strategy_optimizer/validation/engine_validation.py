@@ -36,7 +36,13 @@ from strategy_optimizer.validation.recommendation.engine import (
     MOST_SHARE,
     affordable_runs,
 )
-from strategy_optimizer.validation.statistics import NotEnough, distinct_count, sharpe_moments, trial_counts
+from strategy_optimizer.validation.statistics import (
+    NotEnough,
+    distinct_count,
+    overfitting_probability,
+    sharpe_moments,
+    trial_counts,
+)
 
 LEAST_SHARE = 0.95  # of the trials must have returns, or nothing can be said of all of them
 
@@ -100,7 +106,8 @@ def examine_engine_overfitting(
         maximum_p_value=NotEnough("trials whose returns are kept", 0, 2),
         control=ControlSample(0, NotEnough("runs for an even sample", 0, 2), {}, {}),
     )
-    return overfitting_of(evidence, further, ledger, threads=threads)
+    whole = overfitting_probability(evidence.blocks, threads=threads)
+    return overfitting_of(evidence, whole, further, ledger)
 
 
 def _held_out(

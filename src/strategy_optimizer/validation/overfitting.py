@@ -24,6 +24,7 @@ from strategy_optimizer.validation.statistics import (
     LoSharpe,
     MaximumDistribution,
     NotEnough,
+    OverfittingProbability,
     SharpeMoments,
     SuperiorAbility,
     TrialCounts,
@@ -217,24 +218,32 @@ def examine_overfitting(
     with one_thread(), ThreadPoolExecutor(1) as beside:
         counting = beside.submit(where_known, _counts, again)
         resampling = beside.submit(where_known, _maximum_p_value, again)
+        whole = overfitting_probability(blocks, threads=threads)
         control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
-        further = FurtherRuns(
-            resampled=0 if isinstance(again, NotEnough) else len(again.rows),
-            counts=counting.result(),
-            maximum_p_value=resampling.result(),
-            control=control,
-        )
-    return overfitting_of(evidence, further, ledger, threads=threads)
+        counts, maximum_p_value = counting.result(), resampling.result()
+    resampled = 0 if isinstance(again, NotEnough) else len(again.rows)
+    return overfitting_of(evidence, whole, FurtherRuns(resampled, counts, maximum_p_value, control), ledger)
 
 
 def overfitting_of(
-    evidence: Evidence, further: FurtherRuns, ledger: Earlier | None = None, *, threads: int | None = None
+    evidence: Evidence,
+    whole: OverfittingProbability | NotEnough,
+    further: FurtherRuns,
+    ledger: Earlier | None = None,
 ) -> Overfitting:
-    """Return the overfitting statistics of what is known of a search; see `examine_overfitting`."""
+    """Return the overfitting statistics of what is known of a search; see `examine_overfitting`.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    whole : OverfittingProbability
+        Of its block sums.
+    further : FurtherRuns
+    ledger : Earlier, optional
+    """
     distinct, counts = evidence.distinct, further.counts
     moments = sharpe_moments(evidence.winner)
     variance = trials_sharpe_variance(evidence.sharpes)
-    whole = overfitting_probability(evidence.blocks, threads=threads)
     deflated = _deflated(moments, variance, distinct, counts)
     deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
     expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
