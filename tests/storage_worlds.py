@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+from sqlalchemy import MetaData, select
 
 from strategy_optimizer import ParameterSpace
-from strategy_optimizer.storage import Lease, NewTask, Store, TrialChunk
+from strategy_optimizer.storage import Lease, NewEvent, NewTask, Store, TrialChunk
 from strategy_optimizer.tasks import TrialHistory
 from strategy_optimizer.tasks.history import COMPLETED, FAILED, TrialColumns
 
@@ -93,3 +95,26 @@ def assert_same_history(one: TrialHistory, other: TrialHistory) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.reasons == other.reasons
     assert (one.best, one.best_score) == (other.best, other.best_score)
+
+
+def populate(store: Store) -> None:
+    store.accounts.add_user("ada", "admin", user_id="ada")
+    store.tasks.create(NewTask("ada", "momentum", DOCUMENT, id="opt_1"), idempotency_key="k")
+    lease = store.queue.lease("worker-1", 60)
+    assert lease is not None
+    save_all(store, lease, make_history(300), 50)
+    store.queue.tell(lease, [NewEvent("progress", {"n": 1})])
+    store.queue.finish(lease, "completed", stop_reason="budget", result={"best": 1})
+    store.accounts.note("ada", "login")
+
+
+def contents(store: Store) -> dict[str, list[Any]]:
+    """Return all rows of all tables that are there, as the database has them."""
+    metadata = MetaData()
+    metadata.reflect(store.database.engine)
+    with store.database.engine.connect() as connection:
+        return {
+            table.name: sorted(connection.execute(select(table)).all(), key=repr)
+            for table in metadata.sorted_tables
+            if table.name != "alembic_version"
+        }

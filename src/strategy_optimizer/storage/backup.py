@@ -31,6 +31,8 @@ def back_up(database: Database, path: Path) -> None:
     """
     if path.exists():
         raise StorageError(f"the backup {path} exists already; choose another name, or remove it")
+    if not path.parent.is_dir():
+        raise StorageError(f"the backup {path} cannot be written: there is no folder {path.parent}")
     partial = path.with_name(path.name + ".partial")
     try:
         partial.unlink(missing_ok=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import text
 
-from strategy_optimizer.storage import backup, maintenance, migration
+from strategy_optimizer.storage import maintenance
 from strategy_optimizer.storage.accounts import Accounts
 from strategy_optimizer.storage.database import PATIENCE, Database
 from strategy_optimizer.storage.datasets import DatasetStore
@@ -19,7 +20,9 @@ from strategy_optimizer.storage.queue import Queue
 from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
 from strategy_optimizer.storage.schedules import ScheduleStore
 from strategy_optimizer.storage.task_store import TaskStore
-from strategy_optimizer.storage.trial_store import TrialStore
+
+if TYPE_CHECKING:
+    from strategy_optimizer.storage.trial_store import TrialStore
 
 
 class Store:
@@ -72,10 +75,16 @@ class Store:
         self.tasks = TaskStore(self.database)
         self.queue = Queue(self.database)
         self.events = EventLog(self.database)
-        self.trials = TrialStore(self.database)
         self.accounts = Accounts(self.database)
         self.datasets = DatasetStore(self.database)
         self.schedules = ScheduleStore(self.database)
+
+    @cached_property
+    def trials(self) -> TrialStore:
+        """The trials; what reads them loads the search with NumPy and Numba."""
+        from strategy_optimizer.storage.trial_store import TrialStore
+
+        return TrialStore(self.database)
 
     def upgrade(self) -> None:
         """Bring the database to this version; several processes may do so at once.
@@ -85,6 +94,8 @@ class Store:
         StorageError
             When a newer version made the database.
         """
+        from strategy_optimizer.storage import migration  # Alembic: only when a process starts
+
         migration.upgrade(self.database)
 
     def ping(self) -> None:
@@ -97,10 +108,14 @@ class Store:
 
     def back_up(self, path: str | Path) -> None:
         """Write everything into one file, of one moment, while others go on working."""
+        from strategy_optimizer.storage import backup
+
         backup.back_up(self.database, Path(path))
 
     def restore(self, path: str | Path) -> None:
         """Fill this database, which must be empty, from a backup of any database."""
+        from strategy_optimizer.storage import backup
+
         backup.restore(Path(path), self.database)
 
     def tidy(self, retention: maintenance.Retention | None = None) -> maintenance.Removed:

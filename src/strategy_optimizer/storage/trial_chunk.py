@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.records import TRIAL_STATES, TrialState
 from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
-from strategy_optimizer.tasks.trial_frame import add_frame, encode_frame, pack_frame, unpack_frame
+from strategy_optimizer.tasks.trial_encoding import add_frame, encode_frame, pack_frame, unpack_frame
 
 CHUNK_ROWS = 4096
 """Trials in a full chunk."""

@@ -1,7 +1,7 @@
 """The append-only file of trials in a checkpoint.
 
 Layout: an 8-byte magic, then records. A record is a header (payload bytes, CRC-32 of the payload; both
-uint32, little-endian) and a payload, see `trial_frame`. Everything up to the offset that the state names is
+uint32, little-endian) and a payload, see `trial_encoding`. Everything up to the offset that the state names is
 whole; what a killed process left behind it is cut off.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from strategy_optimizer.errors import CheckpointError
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.trial_frame import add_frame, encode_frame, unpack_frame
+from strategy_optimizer.tasks.trial_encoding import add_frame, encode_frame, unpack_frame
 
 MAGIC = b"SOTRIAL1"
 _HEADER = struct.Struct("<II")
