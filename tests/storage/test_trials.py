@@ -188,7 +188,7 @@ def test_damage_is_told(store: Store) -> None:
     save_all(store, lease, history, 50)
     store.database.write(
         lambda transaction: transaction.connection.execute(
-            update(trial_chunks).values(payload=b"x\x9c1234")
+            update(trial_chunks).values(payload=b"0123456789abcdef")
         ).close()
     )
     with pytest.raises(StorageError, match="damaged; restore a backup"):

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.records import TRIAL_STATES, TrialState
+from strategy_optimizer.storage.compression import compress_columns, decompress_columns
 from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
-from strategy_optimizer.tasks.trial_encoding import add_frame, encode_frame, pack_frame, unpack_frame
+from strategy_optimizer.tasks.trial_encoding import add_frame, encode_frame, unpack_frame
 
 CHUNK_ROWS = 4096
 """Trials in a full chunk."""
@@ -22,7 +23,6 @@ OUTLINE_ROWS = 16
 """Trials in one bin of an outline."""
 OUTLINE = np.dtype([("low", "<f8"), ("high", "<f8"), ("best", "<f8")])
 """The lowest and highest score of a bin, and the highest that may win; NaN where there is none."""
-_LEVEL = 1  # scores and sums are noise: a higher level takes ten times as long and gains 2 %
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class TrialChunk:
     @classmethod
     def of(cls, history: TrialHistory, start: int, stop: int) -> Self:
         """Return the trials of a history from `start` to `stop`."""
-        return cls.from_payload(zlib.compress(encode_frame(start, history.rows(start, stop), history), 0))
+        return cls(start, *unpack_frame(encode_frame(start, history.rows(start, stop), history)))
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
@@ -58,14 +58,14 @@ class TrialChunk:
             When the bytes are not what was written.
         """
         try:
-            head, columns = unpack_frame(zlib.decompress(payload))
+            head, columns = decompress_columns(payload)
         except (zlib.error, ValueError, KeyError) as error:
             raise StorageError("trials in the database are damaged; restore a backup") from error
-        return cls(head["first"], head, columns)
+        return cls(head["first"], head, TrialColumns(*columns))
 
     def payload(self) -> bytes:
         """Return the trials as compressed bytes."""
-        return zlib.compress(pack_frame(self.head, self.columns), _LEVEL)
+        return compress_columns(self.head, list(vars(self.columns).values()))
 
     def __len__(self) -> int:
         return len(self.columns.scores)

@@ -31,11 +31,6 @@ def encode_frame(first: int, rows: TrialColumns, history: TrialHistory) -> bytes
         "counts": history.block_counts.tolist(),
         "reasons": [history.reason_text(code) for code in codes.tolist()],
     }
-    return pack_frame(head, rows)
-
-
-def pack_frame(head: dict[str, Any], rows: TrialColumns) -> bytes:
-    """Return a head and columns as bytes; the reasons are places in the head's list of texts."""
     text = json.dumps(head, separators=(",", ":")).encode()
     arrays = [_little(column).tobytes() for column in vars(rows).values()]
     return b"".join([_LENGTH.pack(len(text)), text, *arrays])
