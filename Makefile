@@ -105,6 +105,7 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_walk_forward.py > benchmarks/results/walk_forward.md
 	$(BIN)/python benchmarks/bench_robustness.py
 	$(BIN)/python benchmarks/bench_cache.py > benchmarks/results/cache.md
+	$(BIN)/python benchmarks/bench_storage.py > benchmarks/results/storage.md
 	$(BIN)/python benchmarks/bench_pruning.py > benchmarks/results/pruning.md
 	$(BIN)/python benchmarks/bench_optimizer_quality.py > benchmarks/results/optimizer_quality.md
 

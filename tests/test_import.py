@@ -7,7 +7,20 @@ import sys
 
 import strategy_optimizer
 
-HEAVY = ("numpy", "numba", "polars", "pandas", "scipy", "pydantic", "arch", "statsmodels", "typer", "rich")
+HEAVY = (
+    "numpy",
+    "numba",
+    "polars",
+    "pandas",
+    "scipy",
+    "pydantic",
+    "arch",
+    "statsmodels",
+    "typer",
+    "rich",
+    "sqlalchemy",
+    "alembic",
+)
 
 
 def test_nothing_heavy_is_imported():

@@ -118,6 +118,68 @@ class ReproductionError(TaskError):
     """The winner's score could not be reproduced by an independent run."""
 
 
+class TaskNotFoundError(TaskError, KeyError):
+    """There is no such task.
+
+    Attributes
+    ----------
+    task : str
+        The id that was looked for.
+    """
+
+    def __init__(self, message: str | None = None, *, task: str = "") -> None:
+        super().__init__(message or f"there is no task {task!r}")
+        self.task = task
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would print it in quotes
+
+
+class TaskExistsError(TaskError):
+    """The task's id, or its idempotency key, is taken by another task."""
+
+
+class TaskStateError(TaskError):
+    """The task is in a state in which this cannot be done.
+
+    Attributes
+    ----------
+    task, state : str
+    """
+
+    def __init__(self, message: str | None = None, *, task: str = "", state: str = "") -> None:
+        super().__init__(message)
+        self.task = task
+        self.state = state
+
+
+class TrialConflictError(TaskError):
+    """Trials that are stored already differ from those that were sent under the same numbers, or some are missing."""
+
+
+class LeaseLostError(TaskError):
+    """Another worker has the task now, or it has ended: nothing of this write was taken."""
+
+
+class StorageError(StrategyOptimizerError):
+    """The database cannot be used, or refuses; the cause is chained."""
+
+
+class StorageUnavailableError(StorageError):
+    """The database does not answer, or others hold it for too long; the same call may succeed later."""
+
+
+class DuplicateError(StorageError, ValueError):
+    """The name, or the id, is taken already."""
+
+
+class NotStoredError(StorageError, KeyError):
+    """There is no such user, key, dataset or schedule."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would print it in quotes
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string.
 

@@ -1,14 +1,12 @@
 """The append-only file of trials in a checkpoint.
 
-Layout: an 8-byte magic, then frames. A frame is a header (payload bytes, CRC-32 of the payload; both
-uint32, little-endian) and a payload: the length of a JSON head (uint32), the head (first trial, rows,
-sizes, texts of the reasons), then the columns one after the other as raw little-endian arrays. Everything
-up to the offset that the state names is whole; what a killed process left behind it is cut off.
+Layout: an 8-byte magic, then records. A record is a header (payload bytes, CRC-32 of the payload; both
+uint32, little-endian) and a payload, see `trial_encoding`. Everything up to the offset that the state names is
+whole; what a killed process left behind it is cut off.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import zlib
@@ -16,15 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strategy_optimizer.errors import CheckpointError
-from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
+from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.trial_encoding import add_frame, encode_frame, unpack_frame
 
 MAGIC = b"SOTRIAL1"
 _HEADER = struct.Struct("<II")
-_LENGTH = struct.Struct("<I")
 _MAX_ROWS = 65_536  # keeps a frame far below the 4 GiB of its header
 
 
@@ -67,7 +62,7 @@ class TrialFile:
         """
         for first in range(start, stop, _MAX_ROWS):
             rows = history.rows(first, min(first + _MAX_ROWS, stop))
-            payload = _payload(first, rows, history)
+            payload = encode_frame(first, rows, history)
             self._write(_HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         try:
             os.fsync(self._file)
@@ -116,13 +111,10 @@ class TrialFile:
             When the file is shorter, or damaged.
         """
         for payload in self._payloads(size):
-            head, columns = _columns(payload)
+            head, columns = unpack_frame(payload)
             if head["first"] != len(history) or head["dims"] != history.space.n_dims:
                 raise self._damaged(f"trial {len(history) + 1} is missing")
-            codes = np.array([history.code_of(text) for text in head["reasons"]], np.int32)
-            columns.reasons = codes[columns.reasons]
-            history.set_counts(np.array(head["counts"]))
-            history.extend(columns)
+            add_frame(head, columns, history)
 
     def _payloads(self, size: int) -> Iterator[bytes]:
         try:
@@ -147,37 +139,3 @@ class TrialFile:
         return CheckpointError(
             f"the checkpoint's trials {self.path} are damaged: {what}; start in another folder"
         )
-
-
-def _payload(first: int, rows: TrialColumns, history: TrialHistory) -> bytes:
-    codes, inverse = np.unique(rows.reasons, return_inverse=True)
-    rows.reasons = inverse.astype(np.int32)
-    head = {
-        "first": first,
-        "rows": len(rows.scores),
-        "dims": history.space.n_dims,
-        "blocks": history.n_blocks,
-        "metrics": len(history.metric_names),
-        "counts": history.block_counts.tolist(),
-        "reasons": [history.reason_text(code) for code in codes.tolist()],
-    }
-    text = json.dumps(head, separators=(",", ":")).encode()
-    arrays = [_little(column).tobytes() for column in vars(rows).values()]
-    return b"".join([_LENGTH.pack(len(text)), text, *arrays])
-
-
-def _columns(payload: bytes) -> tuple[dict[str, Any], TrialColumns]:
-    (length,) = _LENGTH.unpack_from(payload)
-    head = json.loads(payload[_LENGTH.size : _LENGTH.size + length])
-    columns = TrialColumns.empty(head["rows"], head["dims"], head["blocks"], head["metrics"])
-    at = _LENGTH.size + length
-    for name, column in vars(columns).items():
-        little = _little(column)
-        values = np.frombuffer(payload, little.dtype, column.size, at).reshape(column.shape)
-        setattr(columns, name, values.astype(column.dtype))
-        at += little.nbytes
-    return head, columns
-
-
-def _little(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))

@@ -1,0 +1,103 @@
+"""The store: tasks, their queue, events, trials and results, on SQLite or PostgreSQL. Only this layer speaks SQL.
+
+The names are loaded when they are first used: what needs no trials does not load the search.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strategy_optimizer.lazy import lazy_names
+
+_HOMES = {
+    "maintenance": ("Removed", "Retention"),
+    "records": (
+        "ApiKeyRecord",
+        "AuditRecord",
+        "CheckpointRecord",
+        "Creation",
+        "DatasetRecord",
+        "EventRecord",
+        "Heartbeat",
+        "Lease",
+        "NewEvent",
+        "NewSchedule",
+        "NewTask",
+        "Quota",
+        "ResultRecord",
+        "ScheduleRecord",
+        "SessionRecord",
+        "TaskRecord",
+        "Usage",
+        "UserRecord",
+    ),
+    "states": ("ENDED", "FOLLOWERS", "STATES", "TaskState"),
+    "store": ("Store",),
+    "trial_chunk": ("CHUNK_ROWS", "TrialChunk"),
+    "trial_store": ("ChunkSummary", "ScoreCurve"),
+}
+
+if TYPE_CHECKING:
+    from strategy_optimizer.storage.maintenance import Removed, Retention
+    from strategy_optimizer.storage.records import (
+        ApiKeyRecord,
+        AuditRecord,
+        CheckpointRecord,
+        Creation,
+        DatasetRecord,
+        EventRecord,
+        Heartbeat,
+        Lease,
+        NewEvent,
+        NewSchedule,
+        NewTask,
+        Quota,
+        ResultRecord,
+        ScheduleRecord,
+        SessionRecord,
+        TaskRecord,
+        Usage,
+        UserRecord,
+    )
+    from strategy_optimizer.storage.states import ENDED, FOLLOWERS, STATES, TaskState
+    from strategy_optimizer.storage.store import Store
+    from strategy_optimizer.storage.trial_chunk import CHUNK_ROWS, TrialChunk
+    from strategy_optimizer.storage.trial_store import ChunkSummary, ScoreCurve
+
+__all__ = [
+    "CHUNK_ROWS",
+    "ENDED",
+    "FOLLOWERS",
+    "STATES",
+    "ApiKeyRecord",
+    "AuditRecord",
+    "CheckpointRecord",
+    "ChunkSummary",
+    "Creation",
+    "DatasetRecord",
+    "EventRecord",
+    "Heartbeat",
+    "Lease",
+    "NewEvent",
+    "NewSchedule",
+    "NewTask",
+    "Quota",
+    "Removed",
+    "ResultRecord",
+    "Retention",
+    "ScheduleRecord",
+    "ScoreCurve",
+    "SessionRecord",
+    "Store",
+    "TaskRecord",
+    "TaskState",
+    "TrialChunk",
+    "Usage",
+    "UserRecord",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,266 @@
+"""The queue: which worker has which task, for how long, and what it may still write.
+
+The rule: tasks of a higher priority first; among these the owner who has fewest tasks running; among these the one
+that waits longest. An owner at the quota of running tasks waits. A task whose worker was silent until its lease
+ended counts as waiting; after `MOST_LOSSES` such leases without a new trial it has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select, text
+
+from strategy_optimizer.records import StopReason
+from strategy_optimizer.storage.database import Database, Transaction
+from strategy_optimizer.storage.records import Heartbeat, Lease, NewEvent, TaskRecord
+from strategy_optimizer.storage.states import ENDED, TaskState, check_change
+from strategy_optimizer.storage.tables import quotas, results, tasks
+from strategy_optimizer.storage.task_rows import (
+    COLUMNS,
+    change_task,
+    get_task,
+    leave_running,
+    state_event,
+    tell,
+    to_task,
+    was_written,
+    write_as_worker,
+)
+from strategy_optimizer.storage.task_store import pack_json
+
+MOST_LOSSES = 5
+"""Leases that may run out one after the other, without a new trial between them."""
+_LEASING = 7_141_001  # any number that is no other advisory lock of ours
+
+
+class Queue:
+    """Gives tasks to workers and takes them back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lease(self, worker: str, seconds: float) -> Lease | None:
+        """Return the next task for a worker, or None when none waits.
+
+        Parameters
+        ----------
+        worker : str
+            Its name.
+        seconds : float
+            How long it may be silent.
+        """
+
+        def work(transaction: Transaction) -> Lease | None:
+            connection = transaction.connection
+            if transaction.is_repeated:
+                mine = select(*COLUMNS).where(tasks.c.written_by == transaction.request)
+                row = connection.execute(mine.where(tasks.c.state == "running")).one_or_none()
+                if row is not None:
+                    return _lease_of(to_task(row))
+            if connection.dialect.name == "postgresql":
+                # One at a time: else two workers count the same running tasks, and exceed a quota together.
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEASING})
+            return _take_next(transaction, worker, seconds)
+
+        return self._database.write(work)
+
+    def heartbeat(self, lease: Lease, seconds: float) -> Heartbeat:
+        """Extend a lease to `seconds` from now and return what the worker is asked to do.
+
+        Raises
+        ------
+        LeaseLostError
+            When another worker has the task, or it has ended.
+        """
+
+        def work(transaction: Transaction) -> Heartbeat:
+            now = transaction.now()
+            ends = now + timedelta(seconds=seconds)
+            task = write_as_worker(transaction, lease, lease_ends=ends, heartbeat=now)
+            return Heartbeat(ends, task.cancel_requested, task.pause_requested)
+
+        return self._database.write(work)
+
+    def release(self, lease: Lease) -> TaskRecord:
+        """Give a task back to the queue; it keeps its place there. A lost lease is as good."""
+
+        def work(transaction: Transaction) -> TaskRecord:
+            if was_written(transaction, lease.task.id):
+                return get_task(transaction, lease.task.id)
+            return _end_lease(transaction, lease, "queued")
+
+        return self._database.write(work)
+
+    def finish(
+        self,
+        lease: Lease,
+        state: TaskState,
+        *,
+        stop_reason: StopReason | None = None,
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+        progress: dict[str, Any] | None = None,
+        events: Sequence[NewEvent] = (),
+    ) -> TaskRecord:
+        """End a task, or pause it, and store its result, all at once.
+
+        Parameters
+        ----------
+        lease : Lease
+        state : {"completed", "failed", "cancelled", "paused"}
+        stop_reason : str, optional
+        error : str, optional
+            Why it failed.
+        result, progress : dict, optional
+            As JSON.
+        events : sequence of NewEvent, optional
+            Stored before the event of the new state.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+        check_change(lease.task.id, "running", state)
+
+        def work(transaction: Transaction) -> TaskRecord:
+            if was_written(transaction, lease.task.id):
+                return get_task(transaction, lease.task.id)
+            changes: dict[str, Any] = {"stop_reason": stop_reason, "error": error}
+            if progress is not None:
+                changes["progress"] = progress
+            task = _end_lease(transaction, lease, state, events, **changes)
+            if result is not None:
+                _keep_result(transaction, task.id, result)
+            return task
+
+        return self._database.write(work)
+
+    def tell(self, lease: Lease, events: Sequence[NewEvent]) -> int:
+        """Store events of a running task and return the number of the newest.
+
+        Raises
+        ------
+        LeaseLostError
+        """
+
+        def work(transaction: Transaction) -> int:
+            if was_written(transaction, lease.task.id):
+                return get_task(transaction, lease.task.id).events
+            write_as_worker(transaction, lease)
+            return tell(transaction, lease.task.id, events, transaction.now())
+
+        return self._database.write(work)
+
+    def is_held(self, lease: Lease) -> bool:
+        """Return whether a lease is still the newest of a running task."""
+        try:
+            task = self._database.read(lambda transaction: get_task(transaction, lease.task.id))
+        except KeyError:
+            return False
+        return task.state == "running" and task.token == lease.token
+
+
+def _take_next(transaction: Transaction, worker: str, seconds: float) -> Lease | None:
+    """Lease the next task; those that must not run any more are ended on the way."""
+    while True:
+        now = transaction.now()
+        row = transaction.connection.execute(_next(now)).one_or_none()
+        if row is None:
+            return None
+        task = to_task(row)
+        if task.state == "running" and _settle(transaction, task, now):
+            continue
+        leased = change_task(
+            transaction,
+            task.id,
+            state="running",
+            worker=worker,
+            token=task.token + 1,
+            lease_ends=now + timedelta(seconds=seconds),
+            heartbeat=now,
+            started=task.started or now,
+            attempts=task.attempts + 1,
+            losses=task.losses + (task.state == "running"),
+            written_by=transaction.request,
+        )
+        tell(transaction, task.id, [state_event(leased)], now)
+        return _lease_of(get_task(transaction, task.id))
+
+
+def _next(now: datetime) -> Select[Any]:
+    """Return the statement that finds the next task and locks it; the module says by which rule."""
+    lost = and_(tasks.c.state == "running", tasks.c.lease_ends <= now)
+    running = (
+        select(tasks.c.owner, func.count().label("tasks"))
+        .where(tasks.c.state == "running", tasks.c.lease_ends > now)
+        .group_by(tasks.c.owner)
+        .subquery("running")
+    )
+    at_work = func.coalesce(running.c.tasks, 0)
+    ends_now = and_(lost, or_(tasks.c.cancel_requested, tasks.c.pause_requested))
+    return (
+        select(*COLUMNS)
+        .outerjoin_from(tasks, running, running.c.owner == tasks.c.owner)
+        .outerjoin(quotas, quotas.c.user_id == tasks.c.owner)
+        .where(
+            or_(tasks.c.state == "queued", lost),
+            or_(quotas.c.running_tasks.is_(None), at_work < quotas.c.running_tasks, ends_now),
+        )
+        .order_by(tasks.c.priority.desc(), at_work, tasks.c.queued, tasks.c.id)
+        .limit(1)
+        .with_for_update(of=tasks, skip_locked=True)
+    )
+
+
+def _settle(transaction: Transaction, task: TaskRecord, now: datetime) -> bool:
+    """End or pause a task that lost its worker, when that is due; return whether it was."""
+    changes: dict[str, Any] = {}
+    if task.cancel_requested:
+        state: TaskState = "cancelled"
+        changes["stop_reason"] = "cancelled"
+    elif task.losses + 1 >= MOST_LOSSES:
+        state = "failed"
+        changes["error"] = (
+            f"{task.losses + 1} workers one after the other went silent with this task, the last was {task.worker}"
+        )
+    elif task.pause_requested:
+        state = "paused"
+    else:
+        return False
+    if state in ENDED:
+        changes["finished"] = now
+    moved = change_task(transaction, task.id, **leave_running(state, now, **changes))
+    tell(transaction, task.id, [state_event(moved)], now)
+    return True
+
+
+def _lease_of(task: TaskRecord) -> Lease:
+    assert task.worker is not None
+    assert task.lease_ends is not None
+    return Lease(task, task.worker, task.token, task.lease_ends)
+
+
+def _end_lease(
+    transaction: Transaction,
+    lease: Lease,
+    state: TaskState,
+    events: Sequence[NewEvent] = (),
+    **changes: Any,
+) -> TaskRecord:
+    now = transaction.now()
+    if state in ENDED:
+        changes["finished"] = now
+    moved = write_as_worker(transaction, lease, **leave_running(state, now, **changes))
+    tell(transaction, moved.id, [*events, state_event(moved)], now)
+    return get_task(transaction, moved.id)
+
+
+def _keep_result(transaction: Transaction, task_id: str, result: dict[str, Any]) -> None:
+    values = {"saved": transaction.now(), "document": pack_json(result)}
+    statement = transaction.insert(results).values(task_id=task_id, **values)
+    transaction.connection.execute(
+        statement.on_conflict_do_update(index_elements=[results.c.task_id], set_=values)
+    )

@@ -1,0 +1,281 @@
+"""What goes into the store and comes out of it: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from strategy_optimizer.storage.states import TaskState
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A task as the store has it.
+
+    Attributes
+    ----------
+    id, owner, strategy : str
+    document : dict
+        The task as it was given.
+    parent : str or None
+        The task that it is a copy of.
+    priority : int
+        Larger goes first.
+    state : {"queued", "running", "paused", "completed", "failed", "cancelled"}
+    stop_reason, error : str or None
+        Why it ended; why it failed.
+    progress : dict or None
+        The summary that the worker saved last.
+    created, queued, started, finished, deadline : datetime or None
+        `queued` is when it last joined the queue.
+    cancel_requested, pause_requested : bool
+        What the worker is asked to do.
+    worker : str or None
+        Who has it, or had it last.
+    token : int
+        The number of its newest lease.
+    lease_ends, heartbeat : datetime or None
+    attempts, losses : int
+        Leases so far; those that ran out since the last new trial.
+    trials, events : int
+        How many are stored; `events` is the number of the newest event.
+    """
+
+    id: str
+    owner: str
+    strategy: str
+    document: Mapping[str, Any]
+    parent: str | None
+    priority: int
+    state: TaskState
+    stop_reason: str | None
+    error: str | None
+    progress: Mapping[str, Any] | None
+    created: datetime
+    queued: datetime
+    started: datetime | None
+    finished: datetime | None
+    deadline: datetime | None
+    cancel_requested: bool
+    pause_requested: bool
+    worker: str | None
+    token: int
+    lease_ends: datetime | None
+    heartbeat: datetime | None
+    attempts: int
+    losses: int
+    trials: int
+    events: int
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """A task to be stored; without an `id` it gets one."""
+
+    owner: str
+    strategy: str
+    document: Mapping[str, Any]
+    id: str | None = None
+    parent: str | None = None
+    priority: int = 0
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A task, and whether this call made it; with an idempotency key it may have been there."""
+
+    task: TaskRecord
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right of one worker to write a task, until `ends` or until it is renewed.
+
+    Each lease of a task has a larger `token` than the one before it, and only the newest is obeyed.
+    """
+
+    task: TaskRecord
+    worker: str
+    token: int
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The answer to a heartbeat: until when the lease holds, and what the worker is asked to do."""
+
+    ends: datetime
+    cancel_requested: bool
+    pause_requested: bool
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to be stored."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """An event of a task.
+
+    Attributes
+    ----------
+    number : int
+        Unique over all tasks. PostgreSQL gives it out before the event can be seen: read on by `seq`.
+    seq, first : int
+        Its place among the task's events, from 1. It stands for all from `first` to `seq`: more than one where
+        progress was thinned out. So the `first` of an event is always the `seq` before it plus one.
+    kind : str
+    at : datetime
+    data : dict
+    """
+
+    number: int
+    task_id: str
+    seq: int
+    first: int
+    kind: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """The state of a search after its first `trials` trials."""
+
+    task_id: str
+    trials: int
+    token: int
+    saved: datetime
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """The result of a task."""
+
+    task_id: str
+    saved: datetime
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class UserRecord:
+    """A user; `password_hash` is what a password hasher made, None for users that only have keys."""
+
+    id: str
+    name: str
+    role: str
+    password_hash: str | None
+    disabled: bool
+    created: datetime
+
+
+@dataclass(frozen=True)
+class ApiKeyRecord:
+    """A key: its `prefix` finds it, `digest` is the SHA-256 of the whole; the key itself is nowhere."""
+
+    id: str
+    user_id: str
+    name: str
+    prefix: str
+    digest: bytes
+    scopes: tuple[str, ...]
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+    last_used: datetime | None
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A browser's session by the SHA-256 of its cookie."""
+
+    digest: bytes
+    user_id: str
+    created: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """Who did what to what, from where."""
+
+    number: int
+    id: str
+    at: datetime
+    actor: str | None
+    action: str
+    target: str
+    address: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What a user may use; None is no limit. The queue obeys `running_tasks`; the rest is the caller's to ask."""
+
+    running_tasks: int | None = None
+    trials_a_day: int | None = None
+    memory: int | None = None
+    datasets: int | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a user uses: tasks in the queue and running, trials since midnight UTC, datasets."""
+
+    queued_tasks: int
+    running_tasks: int
+    trials_today: int
+    datasets: int
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A dataset: its content is elsewhere and known by `digest`, `size` is its bytes, `details` says what is in it."""
+
+    id: str
+    owner: str
+    name: str
+    digest: str
+    size: int
+    details: Mapping[str, Any]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class NewSchedule:
+    """A schedule to be stored; `document` is the task that each run makes."""
+
+    owner: str
+    strategy: str
+    dataset: str
+    cron: str
+    document: Mapping[str, Any]
+    next_run: datetime | None
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class ScheduleRecord:
+    """A schedule and its last and next run."""
+
+    id: str
+    owner: str
+    strategy: str
+    dataset: str
+    cron: str
+    document: Mapping[str, Any]
+    enabled: bool
+    created: datetime
+    last_run: datetime | None
+    last_task: str | None
+    next_run: datetime | None

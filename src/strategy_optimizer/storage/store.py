@@ -1,0 +1,147 @@
+"""The store as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import text
+
+from strategy_optimizer.storage import maintenance
+from strategy_optimizer.storage.accounts import Accounts
+from strategy_optimizer.storage.database import PATIENCE, Database
+from strategy_optimizer.storage.datasets import DatasetStore
+from strategy_optimizer.storage.event_log import EventLog
+from strategy_optimizer.storage.queue import Queue
+from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
+from strategy_optimizer.storage.schedules import ScheduleStore
+from strategy_optimizer.storage.task_store import TaskStore
+
+if TYPE_CHECKING:
+    from strategy_optimizer.storage.trial_store import TrialStore
+
+
+class Store:
+    """Everything that is kept: tasks, their queue, events, trials and results; users, datasets, schedules.
+
+    Parameters
+    ----------
+    url : str or Path
+        A path is an SQLite file. ``sqlite:///FILE``, or ``postgresql://USER@HOST/NAME`` (psycopg 3).
+    patience : float
+        Seconds for which a call tries again after faults that pass: a locked file, a deadlock, a server that is
+        away. Then it raises `StorageUnavailableError`.
+    clock : callable, optional
+        Gives the time in place of the database's, for tests.
+
+    Attributes
+    ----------
+    tasks : TaskStore
+    queue : Queue
+    events : EventLog
+    trials : TrialStore
+    accounts : Accounts
+    datasets : DatasetStore
+    schedules : ScheduleStore
+
+    Notes
+    -----
+    May be used from several threads. A process that was forked makes its own.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "store.db") as store:
+    ...     store.upgrade()
+    ...     ada = store.accounts.add_user("ada", "operator")
+    ...     made = store.tasks.create(NewTask(ada.id, "momentum", {"strategy_name": "momentum"}, id="opt_1"))
+    ...     lease = store.queue.lease("worker-1", seconds=12)
+    ...     print(made.task.state, lease.task.id, lease.token, store.queue.lease("worker-2", seconds=12))
+    queued opt_1 1 None
+    """
+
+    def __init__(
+        self,
+        url: str | Path,
+        *,
+        patience: float = PATIENCE,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.database = Database(url, patience=patience, clock=clock)
+        self.tasks = TaskStore(self.database)
+        self.queue = Queue(self.database)
+        self.events = EventLog(self.database)
+        self.accounts = Accounts(self.database)
+        self.datasets = DatasetStore(self.database)
+        self.schedules = ScheduleStore(self.database)
+
+    @cached_property
+    def trials(self) -> TrialStore:
+        """The trials; what reads them loads the search with NumPy and Numba."""
+        from strategy_optimizer.storage.trial_store import TrialStore
+
+        return TrialStore(self.database)
+
+    def upgrade(self) -> None:
+        """Bring the database to this version; several processes may do so at once.
+
+        Raises
+        ------
+        StorageError
+            When a newer version made the database.
+        """
+        from strategy_optimizer.storage import migration  # Alembic: only when a process starts
+
+        migration.upgrade(self.database)
+
+    def ping(self) -> None:
+        """Raise a `StorageUnavailableError` unless the database answers now."""
+        one_try = Database(self.database.url, patience=0.0)
+        try:
+            one_try.read(lambda transaction: transaction.connection.execute(text("SELECT 1")).close())
+        finally:
+            one_try.close()
+
+    def back_up(self, path: str | Path) -> None:
+        """Write everything into one file, of one moment, while others go on working."""
+        from strategy_optimizer.storage import backup
+
+        backup.back_up(self.database, Path(path))
+
+    def restore(self, path: str | Path) -> None:
+        """Fill this database, which must be empty, from a backup of any database."""
+        from strategy_optimizer.storage import backup
+
+        backup.restore(Path(path), self.database)
+
+    def tidy(self, retention: maintenance.Retention | None = None) -> maintenance.Removed:
+        """Remove what need not be kept any longer."""
+        return maintenance.tidy(self.database, retention or maintenance.Retention())
+
+    def vacuum(self) -> None:
+        """Give the room of removed rows back to the disk."""
+        maintenance.vacuum(self.database)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the database takes."""
+        return maintenance.size(self.database)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

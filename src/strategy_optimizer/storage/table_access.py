@@ -1,0 +1,100 @@
+"""Reading and writing single rows of a table as records; the smaller parts of the store share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Table, delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from strategy_optimizer.errors import DuplicateError, NotStoredError, StorageError
+from strategy_optimizer.storage.database import Database, Transaction
+
+R = TypeVar("R")
+
+
+def new_id(kind: str) -> str:
+    """Return an id that nothing else has."""
+    return f"{kind}_{uuid4().hex[:16]}"
+
+
+def record_columns(table: Table, record: type[Any]) -> list[Any]:
+    """Return the columns of a table that a record has."""
+    return [table.c[field.name] for field in fields(record)]
+
+
+class TableAccess:
+    """Records in and out of the tables of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def now(self) -> datetime:
+        """Return the time of the database."""
+        return self._database.read(lambda transaction: transaction.now())
+
+    def insert_once(self, table: Table, values: Mapping[str, Any], what: str) -> None:
+        """Insert a row whose key was made for this call.
+
+        Raises
+        ------
+        DuplicateError
+            When `what` is taken.
+        NotStoredError
+            When a row that it refers to does not exist.
+        """
+
+        def work(transaction: Transaction) -> None:
+            statement = transaction.insert(table).values(**values)
+            if transaction.is_repeated:
+                statement = statement.on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
+            transaction.connection.execute(statement)
+
+        try:
+            self._database.write(work)
+        except StorageError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            if "foreign key" in str(error.__cause__).lower():
+                raise NotStoredError(f"{what} belongs to something that does not exist") from error
+            raise DuplicateError(f"{what} is taken") from error
+
+    def find_row(self, table: Table, record: type[R], condition: ColumnElement[bool]) -> R | None:
+        """Return the record that a condition holds for, None when there is none."""
+        found = self.list_rows(table, record, condition, limit=1)
+        return found[0] if found else None
+
+    def get_row(self, table: Table, record: type[R], condition: ColumnElement[bool], missing: str) -> R:
+        """Return the record that a condition holds for, or raise a `NotStoredError`."""
+        found = self.find_row(table, record, condition)
+        if found is None:
+            raise NotStoredError(missing)
+        return found
+
+    def list_rows(
+        self,
+        table: Table,
+        record: type[R],
+        *conditions: ColumnElement[bool],
+        order: Sequence[Any] = (),
+        limit: int | None = None,
+    ) -> list[R]:
+        """Return the records that all conditions hold for."""
+        statement = select(*record_columns(table, record)).where(*conditions).order_by(*order).limit(limit)
+        return self._database.read(
+            lambda transaction: [record(**row._mapping) for row in transaction.connection.execute(statement)]
+        )
+
+    def change_rows(self, table: Table, condition: ColumnElement[bool], **values: Any) -> int:
+        """Change the rows that a condition holds for and return how many."""
+        statement = update(table).where(condition).values(**values)
+        return self._database.write(lambda transaction: transaction.connection.execute(statement).rowcount)
+
+    def remove_rows(self, table: Table, condition: ColumnElement[bool]) -> int:
+        """Remove the rows that a condition holds for and return how many."""
+        statement = delete(table).where(condition)
+        return self._database.write(lambda transaction: transaction.connection.execute(statement).rowcount)

@@ -1,0 +1,231 @@
+"""The tables. What is written here and what the migrations make is the same; a test compares them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from strategy_optimizer.storage.column_types import Document, LargeInteger, Moment
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# -- people ---------------------------------------------------------------------------------------------------
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("password_hash", Text),
+    Column("disabled", Boolean, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("scopes", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("expires", Moment),
+    Column("revoked", Moment),
+    Column("last_used", Moment),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created", Moment, nullable=False),
+    Column("expires", Moment, nullable=False, index=True),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("running_tasks", Integer),
+    Column("trials_a_day", LargeInteger),
+    Column("memory", LargeInteger),
+    Column("datasets", Integer),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("trials", LargeInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", LargeInteger, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("actor", String(64), index=True),
+    Column("action", String(64), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("details", Document, nullable=False),
+)
+
+# -- tasks ----------------------------------------------------------------------------------------------------
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", ForeignKey("users.id"), nullable=False),
+    Column("strategy", String(200), nullable=False),
+    Column("document", Document, nullable=False),
+    Column("parent", String(64)),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("stop_reason", String(20)),
+    Column("error", Text),
+    Column("progress", Document),
+    Column("created", Moment, nullable=False),
+    Column("queued", Moment, nullable=False),
+    Column("started", Moment),
+    Column("finished", Moment),
+    Column("deadline", Moment),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("pause_requested", Boolean, nullable=False),
+    # The lease: the worker that has the task, until when, and the number that grows with each lease.
+    Column("worker", String(200)),
+    Column("token", LargeInteger, nullable=False),
+    Column("lease_ends", Moment),
+    Column("heartbeat", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    # How many there are; both are counted up in the transaction that adds them.
+    Column("trials", LargeInteger, nullable=False),
+    Column("events", LargeInteger, nullable=False),
+    # The request that made the task, and the worker's last: a write is not made twice after a lost answer.
+    Column("made_by", String(32), nullable=False),
+    Column("written_by", String(32)),
+    CheckConstraint(
+        "state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="state"
+    ),
+    CheckConstraint("(state = 'running') = (lease_ends IS NOT NULL)", name="lease"),
+    Index(None, "state", "priority", "queued"),
+    Index(None, "owner", "created"),
+    Index(None, "created"),
+    Index(None, "finished"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created", Moment, nullable=False, index=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", LargeInteger, primary_key=True, autoincrement=True),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", LargeInteger, nullable=False),
+    Column("first", LargeInteger, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("data", Document, nullable=False),
+    UniqueConstraint("task_id", "seq"),
+    CheckConstraint("first >= 1 AND first <= seq", name="first"),
+)
+
+trial_chunks = Table(
+    "trial_chunks",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("first", LargeInteger, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("pruned", Integer, nullable=False),
+    Column("best_trial", LargeInteger),
+    Column("outline", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    CheckConstraint("first >= 0 AND rows >= 1", name="range"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("trials", LargeInteger, nullable=False),
+    Column("token", LargeInteger, nullable=False),
+    Column("saved", Moment, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("saved", Moment, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
+# -- datasets and schedules -----------------------------------------------------------------------------------
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", ForeignKey("users.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("size", LargeInteger, nullable=False),
+    Column("details", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+    UniqueConstraint("owner", "name"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", ForeignKey("users.id"), nullable=False, index=True),
+    Column("strategy", String(200), nullable=False),
+    Column("dataset", String(200), nullable=False),
+    Column("cron", String(200), nullable=False),
+    Column("document", Document, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("last_run", Moment),
+    Column("last_task", ForeignKey("tasks.id", ondelete="SET NULL"), index=True),
+    Column("next_run", Moment, index=True),
+)

@@ -1,0 +1,127 @@
+"""Forward and backward on databases that hold something, several at once, and the tables are those of the code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, inspect, text
+
+from storage_worlds import assert_same_history, contents, make_history, make_space, populate
+from strategy_optimizer.errors import StorageError
+from strategy_optimizer.storage import NewSchedule, Store, migration
+from strategy_optimizer.storage.tables import events
+from strategy_optimizer.tasks import TrialHistory
+
+REVISIONS = ["0001", "0002"]
+
+
+@pytest.fixture
+def empty_url(engine_name: str, new_url: Callable[..., str]) -> str:
+    return new_url(engine_name, upgraded=False)
+
+
+def test_the_tables_are_those_of_the_code(url: str) -> None:
+    with Store(url) as store:
+        assert migration.differences(store.database) == []
+        assert migration.revision(store.database) == migration.newest_revision() == REVISIONS[-1]
+
+
+def test_a_missing_column_would_be_seen(url: str) -> None:
+    with Store(url) as store:
+        with store.database.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE tasks DROP COLUMN parent"))
+            connection.execute(text("CREATE TABLE more (id INTEGER)"))
+        found = {difference[0] for difference in migration.differences(store.database)}
+        assert found == {"add_column", "remove_table"}
+
+
+def test_step_by_step_forward_and_backward_with_rows(empty_url: str) -> None:
+    with Store(empty_url) as store:
+        migration.upgrade(store.database, "0001")
+        populate(store)
+        first = contents(store)
+        assert "schedules" not in first
+        store.upgrade()
+        second = contents(store)
+        assert {name: rows for name, rows in second.items() if name in first} == first
+        store.datasets.add("ada", "prices", digest="d", size=1, details={})
+        store.schedules.add(NewSchedule("ada", "momentum", "prices", "@daily", {}, datetime.now(UTC)))
+        migration.downgrade(store.database, "0001")
+        assert contents(store) == first
+        store.upgrade()
+        assert contents(store) == second
+        assert migration.differences(store.database) == []
+        history = TrialHistory(make_space(), 4)
+        store.trials.load("opt_1", history)
+        assert_same_history(history, make_history(300))
+        migration.downgrade(store.database, "base")
+        assert inspect(store.database.engine).get_table_names() == ["alembic_version"]
+
+
+def test_an_upgrade_of_what_is_new_does_nothing(url: str) -> None:
+    with Store(url) as store:
+        populate(store)
+        before = contents(store)
+        store.upgrade()
+        assert contents(store) == before
+
+
+def test_a_newer_database_is_left_alone(url: str) -> None:
+    with Store(url) as store:
+        with store.database.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(StorageError, match="has the revision 9999, which this version does not know"):
+            store.upgrade()
+
+
+def test_a_step_that_fails_leaves_nothing(empty_url: str) -> None:
+    with Store(empty_url) as store:
+        with store.database.engine.begin() as connection:
+            connection.execute(text("CREATE TABLE schedules (id INTEGER)"))  # in the way of the second step
+        with pytest.raises(StorageError, match="schedules"):
+            store.upgrade()
+        assert inspect(store.database.engine).get_table_names() == ["schedules"]
+
+
+def test_several_processes_may_start_at_once(empty_url: str) -> None:
+    script = (
+        "import sys; from strategy_optimizer.storage import Store; Store(sys.argv[1]).upgrade(); print('up')"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", script, empty_url], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    assert [process.communicate()[0] for process in started] == ["up\n"] * 4
+    with Store(empty_url) as store:
+        assert migration.differences(store.database) == []
+
+
+def test_every_revision_is_tested() -> None:
+    folder = Path(migration.__file__).parent / "migrations" / "versions"
+    assert sorted(path.stem[1:5] for path in folder.glob("r*.py")) == REVISIONS
+
+
+def test_rows_of_unknown_states_are_refused(url: str) -> None:
+    with Store(url) as store:
+        populate(store)
+        with pytest.raises(StorageError, match="ck_tasks_state"):
+            store.database.write(
+                lambda transaction: transaction.connection.execute(
+                    text("UPDATE tasks SET state = 'lost'")
+                ).close()
+            )
+
+
+def test_foreign_keys_are_on(url: str) -> None:
+    row = {"task_id": "no", "seq": 1, "first": 1, "kind": "x", "at": datetime.now(UTC), "data": {}}
+    with Store(url) as store, pytest.raises(StorageError, match=r"(?i)foreign key"):
+        store.database.write(
+            lambda transaction: transaction.connection.execute(insert(events).values(row)).close()
+        )

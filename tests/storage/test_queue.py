@@ -1,0 +1,204 @@
+"""Who gets which task, for how long, and that nobody writes with an old lease."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from storage_worlds import Clock, add_task, leased, make_history
+from strategy_optimizer.errors import LeaseLostError, TaskStateError
+from strategy_optimizer.storage import Lease, NewEvent, Quota, Store, TrialChunk
+from strategy_optimizer.storage.queue import MOST_LOSSES
+
+
+def lease_all(store: Store) -> list[str]:
+    found = []
+    while (lease := store.queue.lease("worker-1", 12)) is not None:
+        found.append(lease.task.id)
+    return found
+
+
+def test_a_lease_says_who_has_the_task_and_until_when(store: Store, clock: Clock) -> None:
+    task_id = add_task(store)
+    clock.move(seconds=5)
+    lease = store.queue.lease("worker-1", 12)
+    assert lease is not None
+    assert lease.task == store.tasks.get(task_id)
+    assert (lease.worker, lease.token, (lease.ends - clock.now).total_seconds()) == ("worker-1", 1, 12.0)
+    task = lease.task
+    assert (task.state, task.worker, task.started, task.attempts) == ("running", "worker-1", clock.now, 1)
+    assert store.queue.lease("worker-2", 12) is None
+    assert store.queue.is_held(lease)
+
+
+def test_priority_goes_first_then_the_longest_wait(store: Store, clock: Clock) -> None:
+    for task_id, priority in (("first", 0), ("second", 0), ("urgent", 5), ("last", -1)):
+        add_task(store, id=task_id, priority=priority)
+        clock.move(seconds=1)
+    store.tasks.set_priority("second", 1)
+    assert lease_all(store) == ["urgent", "second", "first", "last"]
+
+
+def test_owners_take_turns(store: Store, clock: Clock) -> None:
+    for number in range(4):
+        add_task(store, id=f"ada_{number}")
+        clock.move(seconds=1)
+    for number in range(2):
+        add_task(store, owner="ben", id=f"ben_{number}")
+        clock.move(seconds=1)
+    assert lease_all(store) == ["ada_0", "ben_0", "ada_1", "ben_1", "ada_2", "ada_3"]
+
+
+def test_an_owner_at_the_quota_waits(store: Store) -> None:
+    store.accounts.set_quota("ada", Quota(running_tasks=1))
+    first, second = add_task(store, id="a1"), add_task(store, id="a2")
+    lease = store.queue.lease("worker-1", 12)
+    assert lease is not None
+    assert lease.task.id == first
+    assert store.queue.lease("worker-1", 12) is None
+    assert add_task(store, owner="ben") == lease_all(store)[0]
+    store.queue.finish(lease, "completed", stop_reason="budget")
+    assert lease_all(store) == [second]
+
+
+def test_a_heartbeat_extends_the_lease(store: Store, clock: Clock) -> None:
+    lease = leased(store)
+    for _ in range(5):
+        clock.move(seconds=10)
+        beat = store.queue.heartbeat(lease, 12)
+        assert (beat.ends - clock.now).total_seconds() == 12.0
+        assert store.queue.lease("worker-2", 12) is None
+
+
+def test_a_silent_worker_loses_its_task(store: Store, clock: Clock) -> None:
+    lease = leased(store)
+    clock.move(seconds=11.9)
+    assert store.queue.lease("worker-2", 12) is None
+    clock.move(seconds=0.1)
+    newer = store.queue.lease("worker-2", 12)
+    assert newer is not None
+    assert (newer.task.id, newer.token, newer.task.worker) == (lease.task.id, 2, "worker-2")
+    assert (newer.task.attempts, newer.task.losses) == (2, 1)
+    assert store.queue.is_held(newer)
+    assert not store.queue.is_held(lease)
+
+
+def test_a_late_worker_goes_on_when_nobody_took_over(store: Store, clock: Clock) -> None:
+    lease = leased(store)
+    clock.move(minutes=5)
+    store.queue.heartbeat(lease, 12)
+    assert store.queue.lease("worker-2", 12) is None
+
+
+CHUNK = TrialChunk.of(make_history(10), 0, 10)
+WRITES: dict[str, Callable[[Store, Lease], Any]] = {
+    "heartbeat": lambda store, lease: store.queue.heartbeat(lease, 12),
+    "release": lambda store, lease: store.queue.release(lease),
+    "tell": lambda store, lease: store.queue.tell(lease, [NewEvent("progress")]),
+    "save": lambda store, lease: store.trials.save(lease, CHUNK, {"told": 10}, events=[NewEvent("progress")]),
+    "save state": lambda store, lease: store.trials.save(lease, None, {"told": 0}),
+    "complete": lambda store, lease: store.queue.finish(lease, "completed", result={"best": 1}),
+    "fail": lambda store, lease: store.queue.finish(lease, "failed", error="broke"),
+    "pause": lambda store, lease: store.queue.finish(lease, "paused"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nothing_is_written_with_an_old_lease(store: Store, clock: Clock, write: str) -> None:
+    old = leased(store)
+    clock.move(seconds=13)
+    newer = store.queue.lease("worker-2", 12)
+    assert newer is not None
+    before = store.tasks.get(old.task.id)
+    with pytest.raises(LeaseLostError, match="leased again, to worker-2: lease 1 of worker-1 is over"):
+        WRITES[write](store, old)
+    assert store.tasks.get(old.task.id) == before
+    assert (store.trials.summaries(old.task.id), store.trials.checkpoint(old.task.id)) == ([], None)
+    assert store.tasks.result(old.task.id) is None
+    WRITES[write](store, newer)
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nothing_is_written_after_the_end(store: Store, write: str) -> None:
+    lease = leased(store)
+    ended = store.queue.finish(lease, "completed", stop_reason="budget")
+    with pytest.raises(LeaseLostError, match="is completed: lease 1 is over"):
+        WRITES[write](store, lease)
+    assert store.tasks.get(lease.task.id) == ended
+
+
+def test_the_end_brings_result_progress_and_events(store: Store, clock: Clock) -> None:
+    lease = leased(store)
+    clock.move(seconds=3)
+    task = store.queue.finish(
+        lease,
+        "completed",
+        stop_reason="converged",
+        result={"best": [1, None]},
+        progress={"trials": 7},
+        events=[NewEvent("verdict", {"decision": "paper"})],
+    )
+    assert (task.state, task.stop_reason, task.finished, task.lease_ends) == (
+        "completed",
+        "converged",
+        clock.now,
+        None,
+    )
+    assert task.progress == {"trials": 7}
+    result = store.tasks.result(task.id)
+    assert result is not None
+    assert (result.document, result.saved) == ({"best": [1, None]}, clock.now)
+    assert [event.kind for event in store.events.read(task.id)] == ["state", "state", "verdict", "state"]
+
+
+def test_a_running_task_ends_in_a_known_state(store: Store) -> None:
+    with pytest.raises(TaskStateError, match="cannot become running"):
+        store.queue.finish(leased(store), "running")
+
+
+def test_a_task_given_back_keeps_its_place(store: Store, clock: Clock) -> None:
+    first = leased(store)
+    clock.move(seconds=1)
+    add_task(store)
+    assert store.queue.release(first).state == "queued"
+    again = store.queue.lease("worker-2", 12)
+    assert again is not None
+    assert (again.task.id, again.token, again.task.losses) == (first.task.id, 2, 0)
+
+
+def test_a_task_that_kills_its_workers_fails(store: Store, clock: Clock) -> None:
+    task_id = leased(store).task.id
+    for loss in range(1, MOST_LOSSES):
+        clock.move(seconds=13)
+        lease = store.queue.lease("worker-1", 12)
+        assert lease is not None
+        assert lease.task.losses == loss
+    clock.move(seconds=13)
+    assert store.queue.lease("worker-1", 12) is None
+    task = store.tasks.get(task_id)
+    assert (task.state, task.error) == (
+        "failed",
+        f"{MOST_LOSSES} workers one after the other went silent with this task, the last was worker-1",
+    )
+
+
+def test_new_trials_wipe_out_the_losses(store: Store, clock: Clock) -> None:
+    history, task_id = make_history(100), leased(store).task.id
+    for round_ in range(3 * MOST_LOSSES):
+        clock.move(seconds=13)
+        lease = store.queue.lease("worker-1", 12)
+        assert lease is not None
+        store.trials.save(lease, TrialChunk.of(history, round_, round_ + 1), {})
+    assert store.tasks.get(task_id).trials == 3 * MOST_LOSSES
+
+
+def test_a_wish_outlives_the_worker(store: Store, clock: Clock) -> None:
+    cancelled = leased(store).task.id
+    paused = leased(store).task.id
+    store.tasks.cancel(cancelled)
+    store.tasks.pause(paused)
+    clock.move(seconds=13)
+    assert store.queue.lease("worker-2", 12) is None
+    assert (store.tasks.get(cancelled).state, store.tasks.get(paused).state) == ("cancelled", "paused")
