@@ -1,6 +1,6 @@
 """How often the verdict on another engine's search is right: a user's function, with and without an edge.
 
-    .venv/bin/python benchmarks/bench_engine_verdict.py run       # minutes; resumable
+    .venv/bin/python benchmarks/bench_engine_verdict.py run       # half an hour; resumable
     .venv/bin/python benchmarks/bench_engine_verdict.py report > benchmarks/results/engine_verdict.md
 
 The function is one that anybody could have written: it is long while the close is above that of some days ago by a
@@ -66,8 +66,8 @@ class Momentum:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["run", "report"])
-    parser.add_argument("--searches", type=int, default=300, help="without an edge")
-    parser.add_argument("--planted", type=int, default=30, help="with each edge")
+    parser.add_argument("--searches", type=int, default=600, help="without an edge")
+    parser.add_argument("--planted", type=int, default=60, help="with each edge")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     arguments = parser.parse_args()
     if arguments.what == "report":
