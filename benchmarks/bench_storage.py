@@ -1,6 +1,6 @@
 """The store: what a save costs, and how long a page and a curve of a million trials take.
 
-    python benchmarks/bench_storage.py [TRIALS] [URL]
+    .venv/bin/python benchmarks/bench_storage.py [TRIALS] [URL] > benchmarks/results/storage.md   # two minutes
 
 Without a URL: an SQLite file in a temporary folder. Random numbers, which compress worse than real trials.
 """
@@ -101,7 +101,7 @@ def main() -> None:
     ):
         store.upgrade()
         print(f"# The store, {n:,} trials of 5 parameters on {store.database.engine.dialect.name}\n")
-        print(f"{machine_line()}\n")
+        print(f"    .venv/bin/python benchmarks/bench_storage.py {n}\n\nMachine: {machine_line()}.\n")
         measure(store, n)
 
 

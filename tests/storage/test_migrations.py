@@ -125,3 +125,12 @@ def test_foreign_keys_are_on(url: str) -> None:
         store.database.write(
             lambda transaction: transaction.connection.execute(insert(events).values(row)).close()
         )
+
+
+def test_postgresql_does_not_compress_trials_again(new_url: Callable[..., str]) -> None:
+    statement = text(
+        "SELECT attstorage FROM pg_attribute "
+        "WHERE attrelid = 'trial_chunks'::regclass AND attname = 'payload'"
+    )
+    with Store(new_url("postgresql")) as store, store.database.engine.connect() as connection:
+        assert connection.execute(statement).scalar_one() == "e"

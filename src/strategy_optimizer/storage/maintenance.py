@@ -70,7 +70,10 @@ def vacuum(database: Database) -> None:
             driver.execute("VACUUM")
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         else:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            alone.execute(text("SET statement_timeout = 0"))
+            alone.execute(text("VACUUM ANALYZE"))
+            alone.execute(text("RESET statement_timeout"))
 
 
 def size(database: Database) -> int:

@@ -81,6 +81,7 @@ def _locked(database: Database, work: Callable[[Connection], None]) -> None:
         if not database.is_sqlite:
             # Others wait for longer than for any other lock; an SQLite file has one writer anyway.
             connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
         work(connection)
 
