@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 SEARCH_PEERS := .venv-search
+NAUTILUS := .venv-nautilus
+FREQTRADE := .venv-freqtrade
 RAY := .venv-ray
 LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers search-peers ray-peers test-ray lint types imports format bench evidence lock clean check
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,19 @@ $(SEARCH_PEERS)/.installed: requirements/search-peers.txt pyproject.toml
 	$(SEARCH_PEERS)/bin/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
+$(NAUTILUS)/.installed: requirements/nautilus.txt pyproject.toml
+	$(PYTHON) -m venv $(NAUTILUS)
+	$(NAUTILUS)/bin/python -m pip install --quiet --require-hashes -r requirements/nautilus.txt
+	$(NAUTILUS)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+freqtrade: $(FREQTRADE)/.installed  ## make .venv-freqtrade, which holds freqtrade alone
+
+$(FREQTRADE)/.installed: requirements/freqtrade.txt
+	$(PYTHON) -m venv $(FREQTRADE)
+	$(FREQTRADE)/bin/python -m pip install --quiet --require-hashes -r requirements/freqtrade.txt
+	@touch $@
+
 ray-peers: $(RAY)/.installed  ## make .venv-ray with Ray, Ray Tune and Optuna
 
 $(RAY)/.installed: requirements/ray.txt pyproject.toml
@@ -53,8 +68,14 @@ test: install  ## run all tests that need no other backtesting package
 test-peers: $(PEERS)/.installed  ## compare with vectorbt, backtesting.py, quantstats, empyrical
 	$(PEERS)/bin/python -m pytest tests/peers
 
+test-nautilus: $(NAUTILUS)/.installed  ## run the adapter of NautilusTrader with it; the outcome goes to docs/engine-tiers.md
+	$(NAUTILUS)/bin/python tests/run_tier.py nautilus nautilus_trader pandas numpy
+
+test-freqtrade: $(FREQTRADE)/.installed install  ## run the adapter of freqtrade with it; the outcome goes to docs/engine-tiers.md
+	$(BIN)/python tests/run_tier.py freqtrade --python $(FREQTRADE)/bin/python freqtrade pandas ccxt ta-lib
+
 test-ray: $(RAY)/.installed  ## run trials on real Ray clusters of one to three nodes on this machine
-	$(RAY)/bin/python -m pytest tests/ray
+	$(RAY)/bin/python -m pytest tests/ray_cluster
 
 lint: install  ## format check and lint
 	$(BIN)/ruff format --check .
@@ -75,10 +96,14 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(PEERS)/bin/python benchmarks/bench_backtesting_py.py > benchmarks/results/backtesting_py.md
 	$(BIN)/python benchmarks/bench_bars_scaling.py > benchmarks/results/bars_scaling.md
 	$(BIN)/python benchmarks/bench_search.py > benchmarks/results/search.md
+	$(BIN)/python benchmarks/bench_start.py > benchmarks/results/start.md
 	$(BIN)/python benchmarks/bench_loading.py > benchmarks/results/loading.md
 	$(BIN)/python benchmarks/bench_optimizer_overhead.py > benchmarks/results/optimizer_overhead.md
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_ledger.py > benchmarks/results/ledger.md
+	$(BIN)/python benchmarks/bench_many_workers.py --output benchmarks/results/many_workers.md
+	$(BIN)/python benchmarks/bench_executors.py > benchmarks/results/executors.md
+	$(BIN)/python benchmarks/bench_walk_forward.py > benchmarks/results/walk_forward.md
 	$(BIN)/python benchmarks/bench_robustness.py
 	$(BIN)/python benchmarks/bench_cache.py > benchmarks/results/cache.md
 	$(BIN)/python benchmarks/bench_storage.py > benchmarks/results/storage.md
@@ -93,9 +118,11 @@ lock:  ## resolve the requirements anew, with hashes and without addresses (need
 	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile pyproject.toml --group peers --python-version 3.11 $(LOCK) -o requirements/peers.txt
 	uv pip compile pyproject.toml requirements/search-peers.in --python-version 3.11 $(LOCK) -c requirements/dev.txt --override requirements/search-peers.overrides -o requirements/search-peers.txt
+	uv pip compile pyproject.toml requirements/nautilus.in --extra nautilus --python-version 3.11 $(LOCK) -o requirements/nautilus.txt
+	uv pip compile requirements/freqtrade.in --python-version 3.11 $(LOCK) -o requirements/freqtrade.txt
 	uv pip compile pyproject.toml --extra ray --group ray-peers --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/ray.txt
 
 check: lint types imports test  ## everything CI runs, except the peers
 
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(NAUTILUS) $(FREQTRADE) $(RAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

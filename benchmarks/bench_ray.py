@@ -7,7 +7,6 @@ Everything runs one after the other, each on a cluster of its own.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from machine import machine_line, versions
 from strategy_optimizer.optimizer import create_optimizer
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.executors import Outcome, RayExecutor
+from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
 
 WORKERS = 2
 N_TRIALS = 1000
@@ -79,7 +79,7 @@ def overhead(function: Callable[[float], float], seconds: float, trials: int) ->
     )
 
 
-def our_search(name: str, in_flight: int) -> tuple[float, float, float]:
+def our_search(name: str, in_flight: int, together: int) -> tuple[float, float, float]:
     """Return start, search and suggestion seconds."""
     space = ParameterSpace("bench")
     space.add_parameter("x", "continuous", (-1.0, 1.0))
@@ -94,7 +94,7 @@ def our_search(name: str, in_flight: int) -> tuple[float, float, float]:
         while done < N_TRIALS:
             clock = time.perf_counter()
             wanted = min(in_flight - len(asked), N_TRIALS - sent)
-            for params in optimizer.ask(wanted) if wanted > 0 else []:
+            for params in optimizer.ask(wanted) if wanted >= min(together, N_TRIALS - sent) > 0 else []:
                 asked[sent] = params
                 executor.submit(sent, params)
                 sent += 1
@@ -104,6 +104,7 @@ def our_search(name: str, in_flight: int) -> tuple[float, float, float]:
             optimizer.tell(
                 [asked.pop(outcome.number) for outcome in outcomes],
                 [outcome.value if outcome.failure is None else float("nan") for outcome in outcomes],
+                seconds=[outcome.seconds for outcome in outcomes],
             )
             suggesting += time.perf_counter() - clock
             done += len(outcomes)
@@ -117,25 +118,15 @@ def tune_search(folder: str) -> tuple[float, float]:
         RAY_AIR_NEW_OUTPUT="0",
         TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
         TUNE_MAX_PENDING_TRIALS_PG=str(2 * WORKERS),
-        RAY_USAGE_STATS_ENABLED="0",
     )
     import optuna
+    from ray import tune
     from ray.tune.search import ConcurrencyLimiter
     from ray.tune.search.optuna import OptunaSearch
 
-    import ray
-    from ray import tune
-
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     begin = time.perf_counter()
-    ray.init(
-        num_cpus=WORKERS,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=150 * 2**20,
-        _temp_dir=f"{folder}/ray",
-    )
+    cluster = RayCluster.start(WORKERS, 150 * 2**20, {})
     started = time.perf_counter()
     search = OptunaSearch(metric="score", mode="max", sampler=optuna.samplers.TPESampler(seed=0))
     tuner = tune.Tuner(
@@ -150,8 +141,51 @@ def tune_search(folder: str) -> tuple[float, float]:
     ended = time.perf_counter()
     if len(results) != N_TRIALS or results.num_errors:
         raise RuntimeError(f"Tune made {len(results)} trials, {results.num_errors} of them failed")
-    ray.shutdown()
+    cluster.close()
     return started - begin, ended - started
+
+
+def print_overheads() -> None:
+    print("## What a trial costs beyond its own time\n")
+    print(
+        "The best of three passes. The first overhead is worker time over the nominal length; the second only what"
+    )
+    print("was spent outside the function, which other programs' load does not lengthen so much.\n")
+    print("| trial | trials | in flight | s | of ideal | ms over nominal | ms outside the function |")
+    print("|---|---|---|---|---|---|---|")
+    cases = ((spinning, 0.02, 500), (sleeping, 0.02, 500), (spinning, 0.001, 4000), (spinning, 0.0001, 10000))
+    for function, seconds, trials in cases:
+        print(overhead(function, seconds, trials), flush=True)
+
+
+def print_searches() -> None:
+    print(f"\n## {N_TRIALS} trials of {CHEAP * 1e3:g} ms against Ray Tune with OptunaSearch\n")
+    print(
+        "Three parameters, the same function, the same number of workers, clusters that are started alike; the start"
+    )
+    print("is not in the search. Ray Tune uses its actors again, and its loggers and tables are off.\n")
+    print("| search | in flight | asked together | start s | search s | of it suggesting s | trials/s |")
+    print("|---|---|---|---|---|---|---|")
+    for name, flight, together in (("auto", 16, 8), ("bo", 4, 1), ("bo", 16, 8), ("ga", 50, 1)):
+        start, seconds, suggesting = our_search(name, flight, together)
+        rate = N_TRIALS / seconds
+        row = (
+            f"RayExecutor, {name}",
+            flight,
+            together,
+            f"{start:.1f}",
+            f"{seconds:.1f}",
+            f"{suggesting:.1f}",
+            f"{rate:.1f}",
+        )
+        print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    with tempfile.TemporaryDirectory(prefix="so-b-", dir="/tmp") as folder:
+        start, seconds = tune_search(folder)
+    rate = N_TRIALS / seconds
+    print(
+        f"| Ray Tune, OptunaSearch (TPE) | {2 * WORKERS} | 1 | {start:.1f} | {seconds:.1f} | | {rate:.1f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -162,43 +196,12 @@ def main() -> None:
     print(
         f"{machine_line()}\n\n{versions(['ray', 'optuna', 'numpy'])}, Ray on this machine with {WORKERS} workers\n"
     )
-    print("## What a trial costs beyond its own time\n")
-    print(
-        "The best of three passes. The first overhead is worker time over the nominal length; the second only what"
-    )
-    print("was spent outside the function, which other programs' load does not lengthen so much.\n")
-    print("| trial | trials | in flight | s | of ideal | ms over nominal | ms outside the function |")
-    print("|---|---|---|---|---|---|---|")
-    for function, seconds, trials in (
-        (spinning, 0.02, 500),
-        (sleeping, 0.02, 500),
-        (spinning, 0.001, 4000),
-        (spinning, 0.0001, 10000),
-        (spinning, 0.5, 16),
-    ):
-        print(overhead(function, seconds, trials), flush=True)
-    print(f"\n## {N_TRIALS} trials of {CHEAP * 1e3:g} ms against Ray Tune with OptunaSearch\n")
-    print(
-        "Three parameters, the same function, the same number of workers; without the start of the cluster.\n"
-    )
-    print("| search | in flight | start s | search s | of it suggesting s | trials/s | times Ray Tune |")
-    print("|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory(prefix="so-b-", dir="/tmp") as folder:
-        tune_start, tune_seconds = tune_search(folder)
-    rows = [
-        (name, flight, *our_search(name, flight))
-        for name, flight in (("auto", 4), ("bo", 4), ("bo", 16), ("ga", 50))
-    ]
-    print(
-        f"| Ray Tune, OptunaSearch (TPE) | {2 * WORKERS} | {tune_start:.1f} | {tune_seconds:.1f} |  | "
-        f"{N_TRIALS / tune_seconds:.1f} | 1 |"
-    )
-    for name, flight, start, seconds, suggesting in rows:
-        print(
-            f"| RayExecutor, {name} | {flight} | {start:.1f} | {seconds:.1f} | {suggesting:.1f} | "
-            f"{N_TRIALS / seconds:.1f} | {tune_seconds / seconds:.1f} |"
-        )
+    parts = sys.argv[1:] or ["overheads", "searches"]
+    if "overheads" in parts:
+        print_overheads()
+    if "searches" in parts:
+        print_searches()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -30,7 +30,7 @@ from strategy_optimizer.tasks import FinishedSearch, OptimizationTask, bind_eval
 from strategy_optimizer.validation.recommendation import recommend
 from strategy_optimizer.validation.walkforward.choices import window_task
 from strategy_optimizer.validation.walkforward.lengths import plan_windows
-from strategy_optimizer.validation.walkforward.walk_forward import read_lengths
+from strategy_optimizer.validation.walkforward.walk import read_lengths
 
 RESULTS = Path(__file__).with_name("results")
 STRATEGIES = ("momentum", "ma_cross", "rsi", "bollinger", "donchian")

@@ -40,6 +40,7 @@ class MomentumEngine:
             "version": VERSION,
             "engine": "momentum on nasdaq",
             "digest": f"{self.strategy.digest()}-{self.bars.digest}-{self.costs}",
+            "data": self.bars.digest,
             "windows": True,
             "parameter_space": {name: p.to_json() for name, p in space.parameters.items()},
         }

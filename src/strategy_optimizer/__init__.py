@@ -26,9 +26,10 @@ _HOMES = {
         "simulate_signals",
     ),
     "strategies": ("get_strategy", "list_strategies"),
-    "optimizer": ("GAOptimizer", "create_optimizer", "restore_optimizer"),
+    "optimizer": ("BOOptimizer", "GAOptimizer", "create_optimizer", "restore_optimizer"),
     "objective": ("ObjectiveFunction", "ParetoObjective"),
-    "tasks": ("Result",),
+    "engines": ("Engine", "EngineRun"),
+    "tasks": ("EngineResult", "Limits", "ParallelExecutor", "Result"),
     "validation": ("walk_forward", "walk_forward_matrix"),
     "report": ("write_report",),
     "one_call": ("optimize",),
@@ -47,26 +48,33 @@ if TYPE_CHECKING:
         run_backtest,
         simulate_signals,
     )
+    from strategy_optimizer.engines import Engine, EngineRun
     from strategy_optimizer.market import Bars, check_bars, load_bars
     from strategy_optimizer.objective import ObjectiveFunction, ParetoObjective
     from strategy_optimizer.one_call import optimize
-    from strategy_optimizer.optimizer import GAOptimizer, create_optimizer, restore_optimizer
+    from strategy_optimizer.optimizer import BOOptimizer, GAOptimizer, create_optimizer, restore_optimizer
     from strategy_optimizer.report import write_report
     from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
     from strategy_optimizer.strategies import get_strategy, list_strategies
-    from strategy_optimizer.tasks import Result
+    from strategy_optimizer.tasks import EngineResult, Limits, ParallelExecutor, Result
     from strategy_optimizer.validation import walk_forward, walk_forward_matrix
 
 __all__ = [
+    "BOOptimizer",
     "Bars",
     "Categorical",
     "CompiledStrategy",
     "Continuous",
     "Costs",
     "Discrete",
+    "Engine",
+    "EngineResult",
+    "EngineRun",
     "FixedNotional",
     "GAOptimizer",
+    "Limits",
     "ObjectiveFunction",
+    "ParallelExecutor",
     "ParameterSpace",
     "ParetoObjective",
     "Result",

@@ -25,7 +25,7 @@ def optimize_engine(*arguments: Any, **named: Any) -> EngineResult:
 
     Arguments are those of `tasks.make_engine_task`.
     """
-    return make_engine_task(*arguments, **named).run()
+    return run_and_validate(make_engine_task(*arguments, **named))
 
 
 def _run(make: Callable[P, OptimizationTask]) -> Callable[P, Result]:

@@ -131,7 +131,12 @@ print(int(maker.one({"days": 10}).entries.sum()), sets.tolist())
 @pytest.mark.parametrize(("limit", "kept"), [(1_000, set()), (30_000, {".py", ".nbi"})])
 def test_a_full_disk_costs_the_cache_and_nothing_else(workplace, nasdaq, limit, kept):
     workplace.write()
-    environment = {**os.environ, "STRATEGY_OPTIMIZER_CACHE": str(workplace.cache)}
+    # Python would cut its own bytecode short too, without noticing, and leave that to all later runs.
+    environment = {
+        **os.environ,
+        "STRATEGY_OPTIMIZER_CACHE": str(workplace.cache),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(workplace.folder / "rise.py"), str(limit)],
         capture_output=True,
@@ -171,7 +176,7 @@ def test_a_source_that_a_power_cut_left_empty_is_written_anew(tmp_path):
 
 def twice(folder):
     """Return a compiled function whose machine code is kept in `folder`, compiled or loaded."""
-    from strategy_optimizer.backtest import machine_code
+    from strategy_optimizer import machine_code
     from strategy_optimizer.backtest.kernel_cache import _import_file, _write_once
 
     source = "from numba import njit\n\n@njit\ndef twice(x):\n    return 2 * x\n"

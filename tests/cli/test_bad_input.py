@@ -25,7 +25,7 @@ def refused(call, *arguments: object) -> str:
     ("arguments", "message"),
     [
         (["momentun"], "there is no strategy 'momentun'; did you mean 'momentum'?"),
-        (["nowhere.py"], "the strategy file nowhere.py does not exist"),
+        (["nowhere.py"], "the file nowhere.py does not exist"),
         (["no_such_package.module:Class"], "there is no module 'no_such_package.module'"),
         (["momentum", "--objective", "sharp_ratio"], "no metric 'sharp_ratio'; did you mean 'sharpe_ratio'?"),
         (["momentum", "--objective", "sharpe_ratio:x"], "expected a number"),

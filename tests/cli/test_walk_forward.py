@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Callable
 
 import polars as pl
 import pytest
@@ -153,14 +156,21 @@ def test_no_window_with_a_valid_trial_is_a_failure(call) -> None:
     assert "4 windows held cash" in outcome.out
 
 
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, is_time: Callable[[WindowsProgress], bool]) -> None:
+    """Send Ctrl-C once, when the display is told so."""
+    show, sent = WindowsDisplay.__call__, []
+
+    def interrupted(display: WindowsDisplay, event: WindowsProgress) -> None:
+        show(display, event)
+        if is_time(event) and not sent:
+            sent.append(event)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(WindowsDisplay, "__call__", interrupted)
+
+
 def test_ctrl_c_shows_what_is_done(call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from strategy_optimizer.validation.walkforward import choices
-
-    def wait(futures, **named):
-        futures[0].result()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(choices, "wait", wait)
+    interrupt_at(monkeypatch, lambda event: event.done == 1)
     outcome = call(*PLAN, "-n", 3000, "--optimizer", "ga", "--workers", 1)
     assert outcome.code == 130
     assert "interrupted: " in outcome.out
@@ -168,12 +178,7 @@ def test_ctrl_c_shows_what_is_done(call, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_ctrl_c_before_the_first_window(call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from strategy_optimizer.validation.walkforward import choices
-
-    def wait(futures, **named):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(choices, "wait", wait)
+    interrupt_at(monkeypatch, lambda event: event.done == 0)
     outcome = call(*PLAN, "-n", 10**6, "--optimizer", "ga")
     assert outcome.code == 130
     assert "interrupted before the first window was done" in outcome.err
@@ -188,3 +193,24 @@ def test_what_a_strategy_prints_stays_out_of_the_result(call, strategy_file) -> 
     assert outcome.code == 0
     assert WalkForwardModel.from_json(outcome.out).strategy_name == "Mine"
     assert "noise" in outcome.err
+
+
+def test_a_checkpoint_is_continued(call, tmp_path) -> None:
+    kept = ("--checkpoint", tmp_path / "kept")
+    whole = json.loads(call(*PLAN, "--json").out)
+    assert call(*PLAN, *kept).code == 0
+    (tmp_path / "kept" / "window-0-759.json").unlink()
+    again = json.loads(call(*PLAN, *kept, "--resume", "--json").out)
+    assert {**again, "seconds": 0} == {**whole, "seconds": 0}
+    refused = call(*PLAN, *kept)
+    assert refused.code == 2
+    assert "holds a walk-forward of 4 windows already; resume it" in refused.err
+    assert "--resume continues what is in the folder of --checkpoint; name it" in call(*PLAN, "--resume").err
+
+
+def test_it_is_said_how_to_continue(call, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_at(monkeypatch, lambda event: event.done == 2)
+    outcome = call(*PLAN, "--checkpoint", tmp_path / "kept")
+    assert outcome.code == 130
+    assert f"the windows that are done are kept in {tmp_path / 'kept'}" in outcome.err.replace("\n", "")
+    assert f"--checkpoint {tmp_path / 'kept'} --resume" in outcome.err.replace("\n", "")

@@ -120,6 +120,13 @@ def test_the_digest_follows_the_code_and_what_it_reaches(monkeypatch):
     assert CallableEngine(Held(1)).digest() == CallableEngine(Held(1)).digest()
 
 
+def test_data_are_known_by_the_name_they_are_given():
+    assert CallableEngine(hill).data_digest() is None
+    assert CallableEngine(hill, data="prices 2024").data_digest() == "prices 2024"
+    with pytest.raises(EngineError, match=r"data is 7 .int.; expected a text"):
+        CallableEngine(hill, data=7)
+
+
 def test_space_label_and_held_out_part():
     space = ParameterSpace("s")
     space.add_parameter("x", "continuous", (0.0, 5.0))

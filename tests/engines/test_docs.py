@@ -16,10 +16,11 @@ from test_http_engine import example_server
 
 import strategy_optimizer
 from strategy_optimizer import engines, optimize
+from strategy_optimizer.engines.nautilus import NAUTILUS
 from strategy_optimizer.engines.packages import BACKTESTING_PY, VECTORBT
 
 PAGES = Path(__file__).parents[2] / "docs" / "engines"
-USER_PAGES = ("callable", "http", "backtesting-py", "vectorbt")
+USER_PAGES = ("callable", "http", "backtesting-py", "vectorbt", "nautilus", "freqtrade")
 
 
 def page(name):
@@ -60,7 +61,7 @@ def test_the_index_names_every_engine_and_page():
         "index.md",
         *re.findall(r"\]\(([\w-]+\.md)\)", text),
     }
-    for package, name in ((BACKTESTING_PY, "backtesting-py"), (VECTORBT, "vectorbt")):
+    for package, name in ((BACKTESTING_PY, "backtesting-py"), (VECTORBT, "vectorbt"), (NAUTILUS, "nautilus")):
         low, high = (".".join(map(str, end)) for end in (package.at_least, package.below))
         assert f"({low} or later, before {high})" in page(name)
         assert f"[{package.extra}]" in page(name)

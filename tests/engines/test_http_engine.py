@@ -84,6 +84,7 @@ def test_the_example_server_gives_our_own_numbers(arguments):
         assert searched.run(POINT).metrics == pytest.approx(ours((0, split)).metrics, nan_ok=True)
         assert held_out.run(POINT).metrics == pytest.approx(ours((split, n)).metrics, nan_ok=True)
         assert len({e.digest() for e in (engine, searched, held_out)}) == 3
+        assert engine.data_digest() == load_bars("nasdaq").digest
         assert engine.divide(0.0) == (engine, None)
         with pytest.raises(EngineError, match=r"^parameter 'lookback_period': the value 999 lies outside"):
             engine.run({"lookback_period": 999})

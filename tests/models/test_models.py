@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from strategy_optimizer import ObjectiveFunction, optimize
+from strategy_optimizer.engines import CallableEngine
 from strategy_optimizer.errors import ObjectiveError, SpaceError
 from strategy_optimizer.models import ResultModel, TaskModel, WalkForwardMatrixModel, WalkForwardModel
 from strategy_optimizer.tasks import Result, result
@@ -82,6 +83,33 @@ def test_a_result_comes_back_through_json(outcome: Result) -> None:
     assert model.best_performance.composite_score == outcome.best_score
     assert len(model.optimization_history) == 25
     assert model.reproduced is True
+
+
+def noisy(parameters: dict[str, Any]) -> dict[str, Any]:
+    """A backtest of another engine: more at x = 0.5, and luck of its own for each x."""
+    noise = np.random.default_rng(int(1e6 * parameters["x"])).standard_normal(800)
+    returns = 0.01 * (noise + 0.05 - (parameters["x"] - 0.5) ** 2)
+    return {"sharpe_ratio": float(16 * returns.mean() / returns.std()), "trades": 40, "returns": returns}
+
+
+def test_a_result_of_another_engine_comes_back_through_json() -> None:
+    space = {"x": {"type": "continuous", "bounds": [0.0, 1.0]}}
+    engine = CallableEngine(noisy, held_out=lambda parameters: noisy({"x": 1.0 - parameters["x"]}))
+    found = optimize(engine, space=space, evaluations=40, executor="serial", cache=False)
+    model = ResultModel.from_result(found)
+    assert ResultModel.from_json(model.to_json()) == model
+    assert json.loads(model.to_json()) == json.loads(found.to_json())
+    assert model.execution is not None
+    assert model.execution["executor"] == "serial"
+    assert model.validation is not None
+    assert model.validation.verdict.decision == found.verdict.decision
+    assert model.recommended_parameters == found.recommended_parameters
+    assert model.validation.overfitting["periods_per_year"] is None
+    assert "not_enough" in model.validation.overfitting["control_pbo"]
+    silent = optimize(
+        lambda p: {"height": p["x"]}, space=space, evaluations=5, executor="serial", cache=False
+    )
+    assert ResultModel.from_result(silent).validation is None
 
 
 def test_the_seeds_fields_come_with_the_seeds_meaning(outcome: Result) -> None:

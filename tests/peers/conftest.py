@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PEERS = ("vectorbt", "backtesting", "raptorbt", "quantstats", "empyrical")
-collect_ignore_glob = [] if all(map(find_spec, PEERS)) else ["test_*.py"]
+collect_ignore_glob = [] if all(map(find_spec, PEERS)) else ["*.py"]
 
 os.environ["RAPTORBT_NO_VERSION_CHECK"] = "1"  # its import asks the network for a newer version otherwise
 

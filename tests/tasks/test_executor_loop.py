@@ -203,6 +203,27 @@ def test_nothing_is_run_twice_within_a_task_nor_in_the_next() -> None:
     assert_same_history(first, again)
 
 
+@pytest.mark.parametrize("workers", [1, 5])
+def test_sums_over_another_number_of_returns_are_not_known(workers: int) -> None:
+    def uneven_returns(parameters) -> TrialValue:
+        value = trial(parameters)
+        if parameters["n"] > 40:
+            return TrialValue(value.metrics)
+        sums = np.full((4, 3), 2.0)
+        sums[:, 0] = 10.0 if parameters["n"] > 20 else 9.0
+        return TrialValue(value.metrics, sums)
+
+    loop = loop_of("random", workers, function=uneven_returns)
+    loop.run()
+    history = loop.history
+    n = history.points[:, loop.optimizer.space.names.index("n")]
+    first = next(i for i in range(len(n)) if n[i] <= 40 and n[i] != 13)
+    same = (n <= 40) & (n != 13) & ((n > 20) == (n[first] > 20))
+    np.testing.assert_array_equal(np.isfinite(history.column("sums")).all(axis=(1, 2)), same)
+    np.testing.assert_array_equal(history.block_counts, np.full(4, 10.0 if n[first] > 20 else 9.0))
+    assert 0 < same.sum() < len(n)
+
+
 def test_a_finite_space_is_exhausted() -> None:
     space = ParameterSpace("small").add_parameter("n", "discrete", (1, 5))
     executor = VirtualExecutor(lambda p: TrialValue({"score": 1.0, "effort": 1.0}), 3, uneven)

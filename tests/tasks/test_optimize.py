@@ -40,7 +40,8 @@ from strategy_optimizer.errors import (
     TaskError,
 )
 from strategy_optimizer.records import Finished, Progress, Reproducing, Validating
-from strategy_optimizer.tasks import Result, make_task, result_aggregator, search_loop
+from strategy_optimizer.tasks import Result, make_task, result_aggregator
+from strategy_optimizer.tasks import loop as loop_module
 from strategy_optimizer.tasks.reproduction import compare
 
 DAY = 86_400_000_000_000
@@ -470,7 +471,7 @@ def test_cancel_before_a_trial_is_an_error_that_says_so() -> None:
 def test_an_interrupted_search_resumes_to_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_loop, "PROGRESS_INTERVAL", 0.0)  # the whole search may take less than a tenth
+    monkeypatch.setattr(loop_module, "PROGRESS_INTERVAL", 0.0)  # the whole search may take less than a tenth
     options: dict[str, Any] = {"evaluations": 3000, "seed": 2}
     whole = optimize("momentum", random_bars(), "ga", **options)
 

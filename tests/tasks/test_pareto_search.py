@@ -39,6 +39,7 @@ from strategy_optimizer.tasks import (
     result,
     search_loop,
 )
+from strategy_optimizer.tasks import loop as loop_module
 
 OBJECTIVES = ("sharpe_ratio", "trades:minimize")
 PAIR = ParetoObjective(OBJECTIVES)
@@ -204,7 +205,7 @@ def test_patience_waits_for_the_front(make_loop: Any) -> None:
 
 
 def test_progress_tells_of_the_front(make_loop: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(search_loop, "PROGRESS_INTERVAL", 0.0)
+    monkeypatch.setattr(loop_module, "PROGRESS_INTERVAL", 0.0)
     events: list[Any] = []
     loop = make_loop("nsga2", objective=PAIR, sink=events.append)
     loop.run()

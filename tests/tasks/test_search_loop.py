@@ -15,6 +15,7 @@ from strategy_optimizer import ObjectiveFunction
 from strategy_optimizer.backtest import METRICS, MetricsTable
 from strategy_optimizer.errors import TaskError
 from strategy_optimizer.records import Finished, Progress, Started
+from strategy_optimizer.tasks import loop as loop_module
 from strategy_optimizer.tasks import search_loop
 from strategy_optimizer.tasks.search_loop import Pace
 
@@ -183,7 +184,7 @@ def test_progress_is_limited_to_about_ten_a_second(make_loop: Any, evaluator: An
     loop.run()
     gaps = np.diff(times[:-1])  # the last one is always sent
     assert len(gaps) >= 1
-    assert gaps.min() >= 0.99 * search_loop.PROGRESS_INTERVAL
+    assert gaps.min() >= 0.99 * loop_module.PROGRESS_INTERVAL
 
 
 def test_progress_with_a_time_budget_only(make_loop: Any, evaluator: Any) -> None:

@@ -16,7 +16,7 @@ SAID_ELSEWHERE = {"n_trials", "distinct", "counts", "moments", "trials_variance"
 
 def test_the_examples_run() -> None:
     examples = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", TEXT, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     names: dict[str, object] = {}
     for code, expected in examples:
         printed = io.StringIO()

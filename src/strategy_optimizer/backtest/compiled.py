@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from strategy_optimizer.backtest.kernel_cache import load_simulators, load_strategy_runner
-from strategy_optimizer.backtest.strategy import ORDER_FIELDS, CompiledStrategy
+from strategy_optimizer.backtest.strategy import ORDER_FIELDS, CompiledStrategy, declared_space
 from strategy_optimizer.errors import StrategyError, nearest_name
 from strategy_optimizer.space import Categorical, Discrete, Parameter, ParameterSpace
 
@@ -44,7 +44,7 @@ def simulators() -> types.ModuleType:
 @cache
 def strategy_kernel(strategy: type[CompiledStrategy]) -> types.ModuleType:
     """Return the kernel of one strategy, compiled or loaded from the cache."""
-    space = strategy.space()
+    space = declared_space(strategy)
     _check_orders(strategy, space)
     outputs = ["entries", "exits"]
     if strategy.short:

@@ -31,6 +31,7 @@ from strategy_optimizer.backtest.strategy import (
     CompiledStrategy,
     Parameters,
     Strategy,
+    declared_space,
     strategy_class,
 )
 from strategy_optimizer.errors import BacktestError, StrategyError, StrategyOptimizerError
@@ -106,7 +107,7 @@ class PopulationEvaluator:
         if threads is not None and threads < 1:
             raise BacktestError(f"threads is {threads}; expected at least 1")
         self.strategy = strategy_class(strategy)
-        self.space = self.strategy.space()
+        self.space = declared_space(self.strategy)
         self.bars = bars
         self.rules = rules
         self.threads = threads or available_cores()
@@ -242,7 +243,7 @@ class CompiledSignals:
 
     def __init__(self, strategy: type[CompiledStrategy], bars: Bars) -> None:
         self.strategy = strategy
-        self.space = strategy.space()
+        self.space = declared_space(strategy)
         self.bars = bars
         self.has_short = strategy.short
         self.notional = strategy.notional
@@ -310,7 +311,7 @@ class VectorisedSignals:
 
     def __init__(self, strategy: type[Strategy], bars: Bars) -> None:
         self.strategy = strategy
-        self.inactive = dict.fromkeys(strategy.space().names)
+        self.inactive = dict.fromkeys(declared_space(strategy).names)
         self.bars = bars
         self.instance = strategy()
 

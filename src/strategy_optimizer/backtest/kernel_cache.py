@@ -140,11 +140,11 @@ def _write_once(path: Path, source: str) -> Path:
 
 def _keep_machine_code(module: types.ModuleType) -> types.ModuleType:
     """Cache the functions that Python calls, those that release the interpreter lock; return the module."""
-    from strategy_optimizer.backtest import machine_code  # loads Numba
+    from strategy_optimizer.machine_code import keep  # loads Numba
 
     for function in vars(module).values():
         if getattr(function, "targetoptions", {}).get("nogil"):
-            machine_code.keep(function)
+            keep(function)
     return module
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 from strategy_optimizer.backtest.code_digest import function_digest
@@ -62,6 +63,16 @@ class BaseStrategy:
         classes = [c for c in cls.__mro__ if c.__module__ not in (__name__, "builtins")]
         members = [getattr(m, "__func__", m) for c in classes for _, m in sorted(vars(c).items())]
         return [m for m in members if inspect.isfunction(m)]
+
+
+def declared_space(strategy: type[BaseStrategy]) -> ParameterSpace:
+    """Return the space that a strategy declares, made once: to read it, not to change it."""
+    return _declared_space(strategy)  # type: ignore[arg-type]  # mypy overlooks that a class has a hash
+
+
+@cache
+def _declared_space(strategy: type[BaseStrategy]) -> ParameterSpace:
+    return strategy.space()
 
 
 class Strategy(BaseStrategy):

@@ -173,6 +173,115 @@ def optimize(
 
 
 @app.command(
+    "optimize-engine",
+    short_help="Search the best parameters of what another engine runs.",
+    epilog="\b\nExamples:\n"
+    "  strategy-optimizer optimize-engine my_backtest.py:run --space space.json -o sharpe_ratio\n"
+    "  strategy-optimizer optimize-engine my_engine.py --evaluations 500 --workers 4 --trial-time 60s\n"
+    "  strategy-optimizer optimize-engine my_engine.py --executor ray --lookahead free",
+)
+def optimize_engine(
+    context: typer.Context,
+    engine: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENGINE",
+            help="my_engine.py, a name in it (my_engine.py:run), or package.module:name: an Engine, or a function "
+            "that takes a dict of parameters and returns a dict of metrics.",
+        ),
+    ],
+    space: SpaceFile = None,
+    constraint: Constraint = None,
+    param: Param = None,
+    optimizer: OptimizerName = "auto",
+    evaluations: Annotated[
+        int | None, option_types.evaluations("How many trials; 200 if no --time is given.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", "-t", metavar="T", help="How long to search: 30s, 5m, 1h30m.")
+    ] = None,
+    target: Target = None,
+    patience: Patience = None,
+    seed: Seed = 0,
+    objective: ObjectiveText = None,
+    require: Require = None,
+    reference: Reference = None,
+    setting: Setting = None,
+    holdout: Holdout = 0.25,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            "--validate/--no-validate", help="Say whether the winner can be believed, from all trials."
+        ),
+    ] = True,
+    require_edge: Annotated[
+        bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
+    ] = False,
+    ledger: WithLedger = True,
+    executor: Annotated[
+        str,
+        typer.Option("--executor", metavar="NAME", help="processes, serial (in this process) or ray."),
+    ] = "processes",
+    workers: Workers = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", metavar="ADDRESS", help="A Ray cluster to join; needs --executor ray."),
+    ] = None,
+    trial_time: Annotated[
+        str | None, typer.Option("--trial-time", metavar="T", help="How long one trial may take: 60s, 10m.")
+    ] = None,
+    trial_memory: Annotated[
+        str | None,
+        typer.Option("--trial-memory", metavar="SIZE", help="Memory of one trial. [default: 4G]"),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory", metavar="SIZE", help="Memory of all trials together: 8G. Near it fewer run."
+        ),
+    ] = None,
+    lookahead: Annotated[
+        str,
+        typer.Option(
+            "--lookahead",
+            metavar="N|free",
+            help="Trials in flight that do not know each other; the search is the same for any number of workers. "
+            "free: each knows all that have ended.",
+        ),
+    ] = "8",
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Take trials that are known already; see `cache`.")
+    ] = True,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            "--warm-start", metavar="FILE", help="Try the best trials of an earlier --export first."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="DIR", help="Keep the search here, also when it is done."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False,
+    export: Annotated[list[Path] | None, option_types.export("all trials")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Search the best parameters of what ENGINE runs: your own function, an HTTP service, another package.
+
+    Trials run in worker processes with limits; whatever one of them does, it fails with its reason and the search goes
+    on. See docs/engines and docs/executors.md.
+    """
+    typed = locals()
+    lists = ("constraint", "param", "require", "setting", "export")
+    from strategy_optimizer.cli.engines import EngineOptions, run_engine
+
+    del typed["context"]
+    typed["json"] = typed.pop("as_json")
+    return run_engine(EngineOptions(**{**typed, **{name: typed[name] or [] for name in lists}}), context.obj)
+
+
+@app.command(
     "walk-forward",
     short_help="Choose on the past, test on what follows, again and again.",
     epilog="\b\nExamples:\n"
@@ -250,6 +359,13 @@ def walk_forward(
     fill: Fill = "next_open",
     workers: Workers = None,
     ledger: WithLedger = True,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="DIR", help="Keep each window here as soon as it is done."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted walk-forward from its --checkpoint.")
+    ] = False,
     export: Annotated[list[Path] | None, option_types.export("the windows")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

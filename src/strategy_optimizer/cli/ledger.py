@@ -122,7 +122,7 @@ def _table(entries: Sequence[Entry]) -> Table:
             entry.recorded[:16].replace("T", " "),
             entry.strategy + (", walk-forward" if entry.kind == "walk-forward" else ""),
             entry.data,
-            f"{entry.first[:7]}..{entry.last[:7]}",
+            f"{entry.first[:7]}..{entry.last[:7]}" if entry.first else "-",  # another engine's
             f"{entry.trials.made:,}",
             f"{entry.trials.distinct:,}",
             f"{entry.looks:,}" if entry.held_out.n_bars else "-",

@@ -80,6 +80,8 @@ class WalkForwardOptions(SearchOptions):
     anchored: bool
     choose: Any
     matrix: bool
+    checkpoint: Path | None
+    resume: bool
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,15 @@ from rich.text import Text
 
 from strategy_optimizer.cli.terminal import console
 from strategy_optimizer.number_texts import duration_text, metric_text, rate_text, score_text
-from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
+from strategy_optimizer.records import (
+    Event,
+    Finished,
+    Progress,
+    Reproducing,
+    Started,
+    Usage,
+    Validating,
+)
 
 PLAIN_INTERVAL = 5.0
 BAR_WIDTH = 24
@@ -174,7 +182,17 @@ def _figures(event: Progress) -> list[str]:
     figures = [_standing(event), rate_text(event.trials_per_second)]
     if event.seconds_left is not None:
         figures.append(f"{duration_text(event.seconds_left)} left")
-    return figures
+    return figures + ([] if event.usage is None else [usage_text(event.usage)])
+
+
+def usage_text(usage: Usage) -> str:
+    """Return what the workers do.
+
+    >>> usage_text(Usage(workers=4, busy=3, memory=512 * 2**20))
+    '3 of 4 workers busy, 512 MB'
+    """
+    memory = f", {usage.memory / 2**20:,.0f} MB" if usage.memory else ""
+    return f"{usage.busy} of {usage.workers} workers busy{memory}"
 
 
 def _standing(event: Progress) -> str:

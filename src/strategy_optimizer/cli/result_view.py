@@ -14,7 +14,7 @@ from strategy_optimizer.cli.terminal import console, plain_table, wrapped
 from strategy_optimizer.market.report import counted
 from strategy_optimizer.number_texts import duration_text, metric_text, rate_text, score_text, value_text
 from strategy_optimizer.records import STOP_REASONS
-from strategy_optimizer.tasks import FrontPoint, Result
+from strategy_optimizer.tasks import FrontPoint, Result, SearchResult
 
 SCORE = "composite_score"
 FRONT_ROWS = 15
@@ -48,7 +48,7 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
         out.print(table)
     out.print()
     if result.validation is not None:
-        _print_verdict(result.validation, out)
+        print_verdict(result.validation, out)
     for text in (*result.notes, f"the winner was run again by another engine, the {result.reproduced_by}"):
         out.print("- " + wrapped(text, out).lstrip())
     if call:
@@ -56,7 +56,7 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
         out.print(f"\nThe same again: strategy-optimizer {again}", soft_wrap=True)
 
 
-def _print_verdict(validation: Any, out: Console) -> None:
+def print_verdict(validation: Any, out: Console) -> None:
     """Print the verdict with its reasons, and a line for each statistic that it does not rest on."""
     verdict, why = validation.verdict, f"recommended: {validation.recommendation.reason}"
     out.print(f"verdict: {verdict.decision}", style="bold")
@@ -68,12 +68,17 @@ def _print_verdict(validation: Any, out: Console) -> None:
 def statistics_texts(validation: Any) -> list[str]:
     """Return sentences on the statistics that stand beside the verdict."""
     found = validation.overfitting
-    control = f", of {found.control_trials} trials spread evenly {_chance(found.control_pbo)}"
+    even = f", of {found.control_trials} trials spread evenly {_chance(found.control_pbo)}"
+    control = even if found.control_trials else ""  # where they would cost too many runs there are none
     texts = [
         f"probability of backtest overfitting over all trials {_chance(found.pbo)}{control}; without any information "
-        "it is about 50%",
-        f"the best of the trials without skill, resampled together, does as well in {_chance(found.maximum_p_value)}",
+        "it is about 50%"
     ]
+    if found.resampled:
+        texts.append(
+            "the best of the trials without skill, resampled together, does as well in "
+            f"{_chance(found.maximum_p_value)}"
+        )
     tests = [f"{RIVALS[name]} {_chance(_p_value(test))}" for name, test in found.superior.items()]
     if tests:
         texts.append(
@@ -108,7 +113,7 @@ def heading(result: Result) -> list[tuple[str, str]]:
     lines.append(("costs", costs_text(result.costs)))
     earlier = f" ({counts.resumed:,} of them before it was continued)" if counts.resumed else ""
     pace = f"{duration_text(result.seconds)}, {rate_text(result.trials_per_second)}"
-    name, seed = _optimizer_text(result.optimizer), result.seed
+    name, seed = optimizer_text(result.optimizer), result.seed
     lines.append(("trials", f"{counts.trials:,}{earlier} by {name} with seed {seed} in {pace}"))
     if earlier_text := earlier_searches_text(result.validation):
         lines.append(("earlier", earlier_text))
@@ -134,10 +139,10 @@ def earlier_searches_text(validation: Any) -> str:
     return ", ".join(parts)
 
 
-def _optimizer_text(optimizer: dict[str, Any]) -> str:
+def optimizer_text(optimizer: dict[str, Any]) -> str:
     """Return the optimizer's name, with its members where it has some.
 
-    >>> _optimizer_text({"name": "auto", "trials_by_author": {"ga": 1800, "bo": 188}})
+    >>> optimizer_text({"name": "auto", "trials_by_author": {"ga": 1800, "bo": 188}})
     'auto (ga 1,800, bo 188)'
     """
     authors = ", ".join(f"{name} {n:,}" for name, n in optimizer.get("trials_by_author", {}).items() if n)
@@ -170,12 +175,12 @@ def _period(bars: tuple[int, int], dates: tuple[str, str]) -> str:
     return f"{bars[1] - bars[0]:,} bars, {dates[0]} to {dates[1]}"
 
 
-def _front_size(result: Result) -> int:
+def _front_size(result: SearchResult) -> int:
     """Return the points of the whole front; of a long one the result names a selection."""
     return len(result.pareto_front) if result.history.front is None else len(result.history.front)
 
 
-def front_table(result: Result, out: Console) -> Table:
+def front_table(result: SearchResult, out: Console) -> Table:
     """Return the front, the best in the first objective first: `FRONT_ROWS` points of it, the winner among them.
 
     The parameters stand beside the objectives where the console is wide enough.
@@ -185,10 +190,10 @@ def front_table(result: Result, out: Console) -> Table:
     return wide if needed <= out.width else _front_table(result, ())
 
 
-def _front_table(result: Result, parameters: Sequence[str]) -> Table:
+def _front_table(result: SearchResult, parameters: Sequence[str]) -> Table:
     front = result.pareto_front
     names = list(front[0].objectives)
-    held_out = result.data.held_out is not None
+    held_out = front[0].performance.held_out is not None
     parts = ["in sample", *(["held out"] if held_out else [])]
     headings = [
         f"{part if i == 0 else ''}\n{label_text(name)}" for part in parts for i, name in enumerate(names)
@@ -242,7 +247,7 @@ def _half(result: Result, part: str) -> dict[str, Mapping[str, float]]:
     return {f"{over.get(name, '')}\n{name}": getattr(rival, part) or {} for name, rival in rivals.items()}
 
 
-def _recommended(result: Result) -> Any:
+def _recommended(result: SearchResult) -> Any:
     """Return what is recommended where it is not the winner, else None."""
     if result.validation is None or result.recommended_parameters == result.best_parameters:
         return None
@@ -268,7 +273,7 @@ def _cell(name: str, value: float | None) -> str:
     return score_text(value) if name == SCORE else metric_text(name, value)
 
 
-def parameters_table(result: Result) -> Table:
+def parameters_table(result: SearchResult) -> Table:
     """Return the recommended and the winner's parameters beside the defaults and what was searched."""
     columns = {"winner": result.best_parameters, "default": result.default_parameters}
     if (other := _recommended(result)) is not None:

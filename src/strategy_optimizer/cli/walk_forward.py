@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -33,11 +34,12 @@ def run_walk_forward(options: WalkForwardOptions, call: Sequence[str]) -> int:
             found = _run(options, display)
         except KeyboardInterrupt:
             note(NOTHING_DONE[options.matrix])
+            _say_how_to_resume(options, call)
             return INTERRUPTED
-    if isinstance(found, WalkForward):
-        return _finish(found, options, call)
-    _show(found, options, call)
-    return DONE if len(found.cells) == found.planned else INTERRUPTED
+    code = _finish(found, options, call)
+    if code == INTERRUPTED:
+        _say_how_to_resume(options, call)
+    return code
 
 
 NOTHING_DONE = {
@@ -50,6 +52,8 @@ def _check(options: WalkForwardOptions) -> None:
     """Refuse what cannot work before anything is read."""
     for path in options.export:
         check_writable(path)
+    if options.resume and options.checkpoint is None:
+        raise UsageError("--resume continues what is in the folder of --checkpoint; name it")
     for name in ("train", "test"):
         if "," in getattr(options, name) and not options.matrix:
             raise UsageError(
@@ -71,6 +75,8 @@ def _run(options: WalkForwardOptions, display: WindowsDisplay) -> WalkForward | 
         "purge": options.purge,
         "choose": options.choose,
         "progress": display,
+        "checkpoint": options.checkpoint,
+        "resume": options.resume,
     }
     if options.matrix:
         return walk_forward_matrix(train=_lengths(options.train), test=_lengths(options.test), **arguments)
@@ -81,8 +87,11 @@ def _lengths(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
 
 
-def _finish(found: WalkForward, options: WalkForwardOptions, call: Sequence[str]) -> int:
-    """Write and show a walk-forward; a full disk must not cost the sight of it."""
+def _finish(found: WalkForward | WalkForwardMatrix, options: WalkForwardOptions, call: Sequence[str]) -> int:
+    """Write and show what was found; a full disk must not cost the sight of it."""
+    if isinstance(found, WalkForwardMatrix):
+        _show(found, options, call)
+        return DONE if len(found.cells) == found.planned else INTERRUPTED
     try:
         for path in options.export:
             found.export(path)
@@ -106,3 +115,12 @@ def _show(found: WalkForward | WalkForwardMatrix, options: WalkForwardOptions, c
         print_walk_forward(found, call)
     else:
         print_matrix(found, call)
+
+
+def _say_how_to_resume(options: WalkForwardOptions, call: Sequence[str]) -> None:
+    """Name the call that continues, where the windows that are done were kept."""
+    if options.checkpoint is None:
+        return
+    arguments = [argument for argument in call if argument != "--resume"]
+    note(f"the windows that are done are kept in {options.checkpoint}")
+    note(f"continue with: strategy-optimizer {shlex.join([*arguments, '--resume'])}")

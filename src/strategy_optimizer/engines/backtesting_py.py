@@ -119,6 +119,10 @@ class BacktestingEngine(Engine):
             self._strategy, frame.columns, frame.index, frame.zone, dict(self._settings), self.versions()
         )
 
+    def data_digest(self) -> str | None:
+        """Return the digest of the frame."""
+        return self._frame.digest()
+
     def space(self) -> ParameterSpace | None:
         """Return the space of a strategy whose parameters are all true or false; None if it has no parameters.
 

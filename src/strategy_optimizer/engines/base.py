@@ -84,6 +84,14 @@ class Engine(ABC):
     def digest(self) -> str:
         """Return a text that changes whenever code, data, costs or version do: what a cached trial depends on."""
 
+    def data_digest(self) -> str | None:
+        """Return a text that is the same for the same data only, whatever runs on them; None where that is not known.
+
+        By it the trial ledger knows searches with other code on the same data. It asks the engine before that is
+        divided; one that cannot say it is known by its `digest`, code and data together.
+        """
+        return None
+
     def space(self) -> ParameterSpace | None:
         """Return the space that the strategy declares; None where it declares none.
 

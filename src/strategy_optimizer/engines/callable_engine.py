@@ -30,6 +30,9 @@ class CallableEngine(Engine):
         The same backtest on the bars that the search may not see.
     label : str, optional
         For people; the function's name when left out.
+    data : str, optional
+        Names the bars that both functions test on, such as a file with its date or hash: in the trial ledger searches
+        with the same text count against each other, whatever the functions are.
 
     Notes
     -----
@@ -51,6 +54,7 @@ class CallableEngine(Engine):
         space: ParameterSpace | None = None,
         held_out: Callable[[dict[str, Any]], Any] | None = None,
         label: str | None = None,
+        data: str | None = None,
     ) -> None:
         for name, value in (("function", function), ("held_out", held_out)):
             if not callable(value) and (name == "function" or value is not None):
@@ -64,11 +68,16 @@ class CallableEngine(Engine):
                 )
         if space is not None and not isinstance(space, ParameterSpace):
             raise EngineError(f"space is {space!r} ({type(space).__name__}); expected a ParameterSpace")
+        if data is not None and not isinstance(data, str):
+            raise EngineError(
+                f"data is {data!r} ({type(data).__name__}); expected a text that names the bars"
+            )
         for called in filter(None, (function, held_out)):
             _check_signature(called)
         self._function = function
         self._space = space
         self._held_out = held_out
+        self._data = data
         self.label = label or _function_name(function)
 
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
@@ -87,6 +96,10 @@ class CallableEngine(Engine):
     def digest(self) -> str:
         """Return the digest of the function's code and of everything it reaches by name."""
         return content_digest(self._function)
+
+    def data_digest(self) -> str | None:
+        """Return the text that names the data, where there is one."""
+        return self._data
 
     def space(self) -> ParameterSpace | None:
         """Return the space that was given with the function."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strategy_optimizer.backtest.code_digest import content_digest
 from strategy_optimizer.engines.account import years_of
 from strategy_optimizer.errors import EngineError
 from strategy_optimizer.market import Bars, load_bars
@@ -45,6 +46,10 @@ class FrameArrays:
     def years(self) -> float:
         """Years from the first row to the last; NaN where the index holds no moments."""
         return years_of(self.index)
+
+    def digest(self) -> str:
+        """Return the digest of the columns and the index: the same frame has the same in every engine."""
+        return content_digest(self.columns, self.index, self.zone)
 
     def rows(self, start: int, stop: int) -> FrameArrays:
         """Return the rows ``start <= i < stop`` as arrays of their own."""

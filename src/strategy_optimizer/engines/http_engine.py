@@ -114,6 +114,11 @@ class HttpEngine(Engine):
         identity = [self._endpoint.url, repr(self._window), self._revision, *said]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
+    def data_digest(self) -> str | None:
+        """Return what the service calls its bars; None where it does not say."""
+        said = self._known_health().get("data")
+        return None if said is None else str(said)
+
     def space(self) -> ParameterSpace | None:
         """Return the space that was given, or the one that the service declares."""
         if self._space is None and (declared := self._known_health().get("parameter_space")):

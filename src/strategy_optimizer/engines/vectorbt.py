@@ -91,6 +91,12 @@ class VectorbtEngine(Engine):
         """Return the digest of the function's code, the data and the versions."""
         return content_digest(self._make, self._data, self.versions())
 
+    def data_digest(self) -> str | None:
+        """Return the digest of the data; None where the function brings its own."""
+        if self._n_bars is None:
+            return None
+        return self._data.digest() if isinstance(self._data, FrameArrays) else content_digest(self._data)
+
     def space(self) -> ParameterSpace | None:
         """Return the space that was given with the function."""
         return self._space

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from strategy_optimizer.models.base import Model, Number, Value
 from strategy_optimizer.records import StopReason, TrialState
-from strategy_optimizer.tasks.result import Result
+from strategy_optimizer.tasks.result import SearchResult
 
 
 class PerformanceModel(Model):
@@ -173,8 +173,9 @@ class ResultModel(Model):
     notes: tuple[str, ...] = ()
     pareto_front: tuple[FrontPointModel, ...] | None = None
     validation: ValidationModel | None = None
+    execution: dict[str, Any] | None = None
 
     @classmethod
-    def from_result(cls, result: Result, *, trials: bool = True) -> Self:
+    def from_result(cls, result: SearchResult, *, trials: bool = True) -> Self:
         """Return the model of a result; `trials` says whether the history is embedded."""
         return cls.model_validate(result.to_dict(trials=trials))

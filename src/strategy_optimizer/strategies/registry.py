@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
 from strategy_optimizer.backtest.strategy import CompiledStrategy, Strategy
 from strategy_optimizer.errors import StrategyError, nearest_name
+from strategy_optimizer.strategies.strategy_file import import_file
 
 StrategyClass = type[Strategy] | type[CompiledStrategy]
 
@@ -51,12 +49,12 @@ def get_strategy(name: str) -> StrategyClass:
         module, class_name = BUILT_IN[known].split(":")
         return _class_of(importlib.import_module(f"strategy_optimizer.strategies.{module}"), class_name, name)
     if _looks_like_file(name):
-        return _from_file(name)
+        return _class_of(*load_module(name))
     offered = _offered()
     if name in offered:
         return _checked(_load_offered(offered[name]), name)
     if ":" in name:
-        return _from_module(name)
+        return _class_of(*load_module(name))
     names = [*BUILT_IN, *ALIASES, *offered]
     raise StrategyError(
         f"there is no strategy '{name}'{nearest_name(name, names)} "
@@ -89,59 +87,33 @@ def _looks_like_file(name: str) -> bool:
     return path.endswith(".py")
 
 
-def _from_file(name: str) -> StrategyClass:
-    path_text, class_name = (name, "") if name.endswith(".py") else name.rsplit(":", 1)
-    path = Path(path_text)
-    if not path.is_file():
-        raise StrategyError(f"the strategy file {path} does not exist")
-    return _class_of(_import_file(path), class_name, path_text)
+def load_module(name: str) -> tuple[ModuleType, str, str]:
+    """Return ``(module, name in it, source)`` of ``file.py``, ``file.py:name`` or ``package.module:name``.
 
+    The name is empty where none was given.
 
-_imported: dict[str, tuple[str, ModuleType]] = {}
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Run a strategy file as a module named after it, with its folder importable for its helpers.
-
-    The name has no digest in it, since cached machine code looks its module up by name. A file that has changed is
-    run again.
+    Raises
+    ------
+    StrategyError
+        When there is no such file or module, or it cannot be loaded.
     """
-    path = path.resolve()
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    known, module = _imported.get(str(path), ("", None))
-    if module is not None and known == content:
-        return module
-    module_name = f"user_strategy_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise StrategyError(f"{path} cannot be read as a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses and Numba look their module up
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        del sys.modules[module_name]
-        raise StrategyError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise StrategyError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    _imported[str(path)] = content, module
-    return module
+    if not _looks_like_file(name):
+        module_name, _, member = name.rpartition(":")
+        return _import_module(module_name, name), member, name
+    source, _, member = (name, "", "") if name.endswith(".py") else name.rpartition(":")
+    path = Path(source)
+    if not path.is_file():
+        raise StrategyError(f"the file {path} does not exist")
+    return import_file(path), member, source
 
 
-def _from_module(name: str) -> StrategyClass:
-    module_name, class_name = name.rsplit(":", 1)
+def _import_module(module_name: str, name: str) -> ModuleType:
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise StrategyError(
-            f"there is no module '{module_name}' for the strategy '{name}': {error}"
-        ) from error
+        raise StrategyError(f"there is no module '{module_name}' for '{name}': {error}") from error
     except Exception as error:
         raise StrategyError(f"{module_name} cannot be loaded: {type(error).__name__}: {error}") from error
-    return _class_of(module, class_name, name)
 
 
 def _class_of(module: ModuleType, class_name: str, source: str) -> StrategyClass:

@@ -111,7 +111,7 @@ class Checkpoint:
                 f"the folder {self.folder} holds a search of {state['log']['trials']:,} trials already; "
                 "resume it (resume=True, --resume), or choose another folder"
             )
-        self._check_identity(state["identity"])
+        check_identity(self.folder, state["identity"], self.identity)
         return state
 
     def _read(self, path: Path) -> dict[str, Any]:
@@ -134,17 +134,6 @@ class Checkpoint:
                 "start in another folder"
             )
         return dict(state)
-
-    def _check_identity(self, saved: Mapping[str, Any]) -> None:
-        changes = [
-            f"{name}: was {_short(old)}, is {_short(new)}"
-            for name, old, new in _differences(saved, self.identity)
-        ]
-        if changes:
-            raise CheckpointError(
-                f"the checkpoint {self.folder} belongs to another search; {'; '.join(changes)}. "
-                "Give the same values, or start in another folder"
-            )
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -195,6 +184,35 @@ class Checkpoint:
                 f"the checkpoint {path} cannot be written; what was saved before is whole: "
                 f"{error.strerror or error}"
             ) from error
+
+
+def check_identity(
+    folder: Path, saved: Mapping[str, Any], identity: Mapping[str, Any], kind: str = "search"
+) -> None:
+    """Refuse to continue what is another search, and name each difference.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the checkpoint.
+    saved, identity : mapping
+        What it says, and what is to be continued, as JSON values. Nested mappings are compared entry by entry.
+    kind : str
+        What it is a checkpoint of, for the error.
+
+    Raises
+    ------
+    CheckpointError
+        When they differ.
+    """
+    changes = [
+        f"{name}: was {_short(old)}, is {_short(new)}" for name, old, new in _differences(saved, identity)
+    ]
+    if changes:
+        raise CheckpointError(
+            f"the checkpoint {folder} belongs to another {kind}; {'; '.join(changes)}. "
+            "Give the same values, or start in another folder"
+        )
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import isclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from strategy_optimizer.engines import CallableEngine, Engine
+from strategy_optimizer.engines import CallableEngine, Engine, FoldedEngine
 from strategy_optimizer.errors import EngineError, SpaceError
 from strategy_optimizer.objective import Objective, ObjectiveLike, OutcomeConstraint, parse_objective
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.budget import Budget, check_count
 from strategy_optimizer.tasks.engine_task import (
     DEFAULT_ENGINE_EVALUATIONS,
     PLANNED_WITHOUT_LIMIT,
@@ -30,9 +30,11 @@ from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
 
 
 def make_engine_task(
-    engine: Engine | Callable[[dict[str, Any]], Any],
+    engine: Engine | Callable[..., Any] | Sequence[Any],
     optimizer: str = "auto",
     *,
+    folds: int | None = None,
+    prune: bool = True,
     space: ParameterSpace | Mapping[str, Any] | str | Path | None = None,
     constraints: Iterable[Any] = (),
     objective: ObjectiveLike | None = None,
@@ -54,6 +56,8 @@ def make_engine_task(
     warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    validate: bool = True,
+    ledger: bool = True,
     progress: Sink | None = None,
     **optimizer_settings: Any,
 ) -> EngineTask:
@@ -63,7 +67,12 @@ def make_engine_task(
     ----------
     engine : Engine or callable
         One of `strategy_optimizer.engines`, or a function (also ``async``) that takes a dict of parameters and
-        returns a dict of metrics, or one number.
+        returns a dict of metrics, or one number. A list of them is one strategy on several parts of the data, whose
+        metrics are put together: see `FoldedEngine`.
+    folds : int, optional
+        The function takes ``(parameters, fold)`` with folds from 0 to `folds` - 1.
+    prune : bool
+        Whether a trial is stopped after some folds when it cannot catch up with the best one; see docs/pruning.md.
     optimizer : str
         As for `create_optimizer`. ``"auto"`` thinks the more about each trial, the longer it takes.
     space : ParameterSpace, mapping or path of a JSON file, optional
@@ -106,6 +115,10 @@ def make_engine_task(
         Folder that the search is saved in, so that a killed one can be resumed.
     resume : bool
         Continue the search in `checkpoint`.
+    validate : bool
+        Whether to judge the result. The verdict needs the returns that the engine gives, and costs few runs of it.
+    ledger : bool
+        Whether to count earlier searches on the same data in the verdict, and to record this one for later ones.
     progress : callable, optional
         Receives the events of `strategy_optimizer.records`.
     **optimizer_settings
@@ -116,7 +129,7 @@ def make_engine_task(
     StrategyOptimizerError
         One of its kinds, naming what cannot be used.
     """
-    chosen = engine if isinstance(engine, Engine) else CallableEngine(engine)
+    chosen = _engine(engine, folds)
     searched = engine_space(chosen, space, constraints)
     given = planned_evaluations(evaluations, seconds, optimizer_settings, DEFAULT_ENGINE_EVALUATIONS)
     budget = Budget(given, seconds, target, patience)
@@ -137,8 +150,11 @@ def make_engine_task(
         memory=memory,
         lookahead=lookahead,
         cache=cache,
+        prune=prune,
         checkpoint=checkpoint,
         resume=resume,
+        validate=validate,
+        ledger=ledger,
         start_points=() if warm_start is None else earlier_points(warm_start, searched, n_start),
     )
     goal = partial(_objective, objective, list(outcome_constraints), reference)
@@ -146,8 +162,28 @@ def make_engine_task(
 
 
 def is_engine_like(strategy: object) -> bool:
-    """Return whether it is an engine or a function, and no strategy of our own."""
+    """Return whether it is an engine, a function, or a list of those, and no strategy of our own."""
+    if isinstance(strategy, (list, tuple)):
+        return bool(strategy) and all(map(is_engine_like, strategy))
     return isinstance(strategy, Engine) or (callable(strategy) and not isclass(strategy))
+
+
+def _engine(given: Any, folds: int | None) -> Engine:
+    """Return the engine of what was given: one, a function, several, or a function of the fold too."""
+    if folds is not None:
+        if isinstance(given, (Engine, list, tuple)):
+            raise EngineError(
+                f"folds is {folds}, which is for a function of (parameters, fold); give a list of engines instead"
+            )
+        check_count("folds", folds)
+        return FoldedEngine([CallableEngine(partial(_on_fold, given, i)) for i in range(folds)])
+    if isinstance(given, (list, tuple)):
+        return FoldedEngine([_engine(fold, None) for fold in given])
+    return given if isinstance(given, Engine) else CallableEngine(given)
+
+
+def _on_fold(function: Callable[..., Any], fold: int, parameters: dict[str, Any]) -> Any:
+    return function(parameters, fold)
 
 
 def engine_space(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from strategy_optimizer.engines import Engine
 from strategy_optimizer.errors import ReproductionError
@@ -34,11 +37,27 @@ from strategy_optimizer.version import __version__
 
 @dataclass(frozen=True)
 class EngineSearch:
-    """All that the result of a search on an engine is made from."""
+    """All that the result of a search on an engine is made from.
+
+    Candidates are run again in fresh processes; what was run so is remembered, because a run may take minutes.
+
+    Attributes
+    ----------
+    engine, held_out : Engine
+        On the data that were searched, and on those held out; None where there are none.
+    holdout : float
+        The share held out that was asked for.
+    data : str or None
+        `Engine.data_digest` of the whole data.
+    digest : str
+        Of `engine`.
+    """
 
     task_id: str
     engine: Engine
     held_out: Engine | None
+    holdout: float
+    data: str | None
     digest: str
     space: ParameterSpace
     objective: Objective
@@ -55,11 +74,42 @@ class EngineSearch:
     first_parameters: Mapping[str, Any]
     n_blocks: int
     execution: dict[str, Any]
+    _known: dict[tuple[bool, str], Outcome] = field(default_factory=dict, repr=False, compare=False)
 
-    def executor(self, engine: Engine) -> Executor:
+    def executor(self, engine: Engine, *, keep_returns: bool = False) -> Executor:
         """Return a fresh executor for some runs: one worker, unless the search kept to this process."""
-        trial = EngineTrial(engine, self.n_blocks)
+        trial = EngineTrial(engine, self.n_blocks, keep_returns=keep_returns)
         return SerialExecutor(trial) if self.in_process else ProcessExecutor(trial, 1, limits=self.limits)
+
+    def run_searched(self, candidates: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Run candidates on the data that were searched, and keep their returns."""
+        return self._runs(self.engine, candidates, is_held_out=False)
+
+    def run_held_out(self, candidates: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Run candidates on the data held out, which there must be, and keep their returns."""
+        assert self.held_out is not None
+        return self._runs(self.held_out, candidates, is_held_out=True)
+
+    def _runs(
+        self, engine: Engine, candidates: Sequence[Mapping[str, Any]], *, is_held_out: bool
+    ) -> list[Outcome]:
+        keys = [(is_held_out, json.dumps(candidate, sort_keys=True)) for candidate in candidates]
+        missing = {key: one for key, one in zip(keys, candidates, strict=True) if key not in self._known}
+        if missing:
+            outcomes = run_all(self.executor(engine, keep_returns=True), list(missing.values()))
+            self._known.update(zip(missing, outcomes, strict=True))
+        return [self._known[key] for key in keys]
+
+
+def run_all(executor: Executor, candidates: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    """Run candidates, return their outcomes in their order, and close the executor."""
+    outcomes: dict[int, Outcome] = {}
+    with executor:
+        for number, parameters in enumerate(candidates):
+            executor.submit(number, parameters)
+        while executor.in_flight:
+            outcomes |= {outcome.number: outcome for outcome in executor.wait()}
+    return [outcomes[number] for number in range(len(candidates))]
 
 
 def aggregate_engine(search: EngineSearch) -> EngineResult:
@@ -76,15 +126,17 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
     trial = winner(history, search.stop_reason)
     front = [] if history.front is None else history.front.selection(FRONT_POINTS).tolist()
     first = dict(search.first_parameters)
-    again, default_run = _run(search, search.engine, [trial.parameters, first])
-    proof = _check_again(search, trial, again)
+    again, default_run = search.run_searched([trial.parameters, first])
+    proof = check_again(search, trial, again)
     points = [history[row] for row in front]
     held_out: list[dict[str, float] | None] = [None] * (2 + len(points))
     if search.held_out is not None:
-        chosen = [trial.parameters, first, *(point.parameters for point in points)]
-        held_out = [_scored(search, run) for run in _run(search, search.held_out, chosen)]
+        runs = search.run_held_out([trial.parameters, first])
+        if points:  # thousands of them: their returns are not kept
+            runs += run_all(search.executor(search.held_out), [point.parameters for point in points])
+        held_out = [scored(search, run) for run in runs]
     best = Performance(trial.metrics | {"composite_score": trial.score}, held_out[0])
-    defaults = Performance(_scored(search, default_run), held_out[1])
+    defaults = Performance(scored(search, default_run), held_out[1])
     counts = counts_of(history, search.n_resumed)
     notes = write_notes(
         search.space,
@@ -120,7 +172,7 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
         versions=_versions(search.engine),
         reproduced=True,
         reproduced_by=proof,
-        notes=(*taken_over(history, search.n_start_points), *notes, *_without_returns(history)),
+        notes=(*taken_over(history, search.n_start_points), *notes, *_without_returns(search)),
         history=history,
         pareto_front=tuple(
             FrontPoint(
@@ -135,18 +187,7 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
     )
 
 
-def _run(search: EngineSearch, engine: Engine, candidates: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-    """Run candidates in a fresh process, in their order."""
-    outcomes: dict[int, Outcome] = {}
-    with search.executor(engine) as executor:
-        for number, parameters in enumerate(candidates):
-            executor.submit(number, parameters)
-        while executor.in_flight:
-            outcomes |= {outcome.number: outcome for outcome in executor.wait()}
-    return [outcomes[number] for number in range(len(candidates))]
-
-
-def _scored(search: EngineSearch, outcome: Outcome) -> dict[str, float]:
+def scored(search: EngineSearch, outcome: Outcome) -> dict[str, float]:
     """Return the metrics of a run with their score; NaN where it failed."""
     names = search.objective.names
     values = [math.nan] * len(names) if outcome.failure else outcome.value.row(names).tolist()
@@ -154,16 +195,22 @@ def _scored(search: EngineSearch, outcome: Outcome) -> dict[str, float]:
     return metrics | {"composite_score": search.objective.composite(metrics)}
 
 
-def _check_again(search: EngineSearch, trial: Trial, outcome: Outcome) -> str:
-    """Compare the winner with its second run; return what was proved."""
+def check_again(search: EngineSearch, trial: Trial, outcome: Outcome) -> str:
+    """Compare a trial that was chosen with its second run; return what was proved.
+
+    Raises
+    ------
+    ReproductionError
+        The numbers are others.
+    """
     if outcome.failure is not None:
         raise ReproductionError(
             f"trial {trial.number} ({trial.parameters}), which was chosen, failed when it was run again: "
             f"{outcome.reason}"
         )
-    found = _scored(search, outcome)
+    found = scored(search, outcome)
     expected = trial.metrics | {"composite_score": trial.score}
-    differences = compare(expected, found)
+    differences = [*compare(expected, found), *_other_returns(search.history, trial.number - 1, outcome)]
     if differences:
         raise ReproductionError(
             f"trial {trial.number} ({trial.parameters}), which was chosen, gives other numbers when "
@@ -174,10 +221,31 @@ def _check_again(search: EngineSearch, trial: Trial, outcome: Outcome) -> str:
     return f"{search.engine.label} {where}: all {len(trial.metrics)} metrics agree to {TOLERANCE:g}"
 
 
-def _without_returns(history: TrialHistory) -> list[str]:
-    if history.block_counts.any():
+def _other_returns(history: TrialHistory, row: int, outcome: Outcome) -> Iterator[str]:
+    """Say where the returns are others than in the search; the verdict rests on both."""
+    sums, again = history.column("sums", row, row + 1)[0], outcome.value.sums
+    # Sums without a value: returns over other bars than the other trials', of which validation speaks.
+    if (
+        again is not None
+        and np.isfinite(sums).all()
+        and not np.allclose(again[:, 1:], sums, rtol=1e-9, atol=1e-12)
+    ):
+        part = int(np.abs(again[:, 1:] - sums).sum(axis=1).argmax())
+        now, before = again[part, 1], sums[part, 0]
+        yield f"the returns of part {part + 1} of {len(sums)} add up to {now:.9g}, before to {before:.9g}"
+
+
+def _without_returns(search: EngineSearch) -> list[str]:
+    if search.history.block_counts.any():
         return []
-    return ["the engine gives no returns: nothing can be said of luck (return them, to have it counted)"]
+    if "folds_run" in search.execution:
+        return [
+            "no verdict: of trials that run fold by fold no returns are kept (prune=False runs them whole)"
+        ]
+    return [
+        "no verdict: the engine gives no returns, and without them nothing can be said of luck (return those from bar "
+        "to bar, as many for each candidate)"
+    ]
 
 
 def _versions(engine: Engine) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from strategy_optimizer.engines import Engine
+from strategy_optimizer.engines import Engine, FoldedEngine
 from strategy_optimizer.errors import ObjectiveError, TaskError
 from strategy_optimizer.objective import Objective, ParetoObjective
 from strategy_optimizer.optimizer import Optimizer, create_optimizer
@@ -18,10 +18,12 @@ from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
 from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
-from strategy_optimizer.tasks.engine_trial import EngineTrial, TrialValue
+from strategy_optimizer.tasks.engine_trial import EngineTrial, FoldTrial, TrialValue
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLoop
 from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor, SerialExecutor
+from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.tasks.pruning import FoldPruner
 from strategy_optimizer.tasks.result import EngineResult
 from strategy_optimizer.tasks.trial_cache import TaskCache, TrialCache, TrialKeys
 from strategy_optimizer.version import __version__
@@ -57,7 +59,9 @@ class EngineSettings:
         Trials in flight that do not know each other, see `ExecutorLoop`; None runs free.
     cache : bool
         Whether trials of earlier tasks that are known already are not run again.
-    checkpoint, resume, start_points
+    prune : bool
+        Whether trials of a `FoldedEngine` are stopped when they cannot catch up.
+    checkpoint, resume, start_points, validate, ledger
         As in `TaskSettings`.
     """
 
@@ -73,9 +77,12 @@ class EngineSettings:
     memory: int | None = None
     lookahead: int | None = DEFAULT_LOOKAHEAD
     cache: bool = True
+    prune: bool = True
     checkpoint: str | Path | None = None
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
+    validate: bool = True
+    ledger: bool = True
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers)
@@ -103,6 +110,12 @@ class EngineTask:
     sink : callable, optional
         Receives the events of `strategy_optimizer.records`.
 
+    Attributes
+    ----------
+    search : EngineSearch or None
+        All that the result was made from; None before.
+    result : EngineResult or None
+
     Raises
     ------
     EngineError
@@ -120,9 +133,11 @@ class EngineTask:
     ) -> None:
         self.settings = settings or EngineSettings()
         engine.check()
+        self.whole = engine
         self.engine, self.held_out = engine.divide(self.settings.holdout)
         self.space = space
         self.sink = sink
+        self.search: EngineSearch | None = None
         self.result: EngineResult | None = None
         self.digest = self.engine.digest()
         self._make_objective = objective
@@ -168,7 +183,7 @@ class EngineTask:
                 optimizer = self._make_optimizer(objective)
                 checkpoint = self._open_checkpoint(objective)
                 try:
-                    loop = self._loop = ExecutorLoop(
+                    loop = self._loop = self._make_loop(
                         optimizer,
                         executor,
                         objective,
@@ -186,17 +201,20 @@ class EngineTask:
                 finally:
                     if checkpoint is not None:
                         checkpoint.close()
-                execution = self._execution(executor, cache)
+                execution = self._execution(executor, cache, loop)
         finally:
             cache.close()
-        self.result = aggregate_engine(self._finished(loop, objective, execution))
+        self.search = self._finished(loop, objective, execution)
+        self.result = aggregate_engine(self.search)
         return self.result
 
     # -- before the search ---------------------------------------------------------------------------------
 
     def _executor(self, engine: Engine) -> Executor:
         settings = self.settings
-        trial = EngineTrial(engine, N_BLOCKS)
+        trial: Callable[[Any], TrialValue] = EngineTrial(engine, N_BLOCKS)
+        if isinstance(engine, FoldedEngine) and settings.prune:
+            trial = FoldTrial(engine.folds)
         if settings.executor == "serial":
             return SerialExecutor(trial)
         if settings.executor == "processes":
@@ -217,11 +235,12 @@ class EngineTask:
     def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:
         """Run the defaults once: what fails there fails in every trial, and the metrics get to be known."""
         parameters = self.first_parameters()
+        folded = isinstance(self.engine, FoldedEngine) and self.settings.prune
         key = keys.key(parameters)
-        known = cache.get(key)
+        known = None if folded else cache.get(key)
         if known is not None:
             return tuple(known.metrics)
-        executor.submit(0, parameters)
+        executor.submit(0, (parameters, 0) if folded else parameters)
         outcomes = executor.wait()
         while not outcomes:
             outcomes = executor.wait()
@@ -231,10 +250,22 @@ class EngineTask:
                 f"{self.engine.label} fails on the parameters tried first, {parameters}: {outcome.reason}"
             )
         value: TrialValue = outcome.value
-        cache.put(key, value.cached(outcome.seconds))
+        if not folded:
+            cache.put(key, value.cached(outcome.seconds))
         if not value.metrics:
             raise ObjectiveError(f"{self.engine.label} gives no metrics; expected at least one number")
         return tuple(value.metrics)
+
+    def _make_loop(self, *arguments: Any, **options: Any) -> ExecutorLoop:
+        engine = self.engine
+        if not (isinstance(engine, FoldedEngine) and self.settings.prune):
+            return ExecutorLoop(*arguments, **options)
+        return FoldedLoop(
+            *arguments,
+            pruner=FoldPruner(len(engine.folds)),
+            fold_keys=[TrialKeys.of_engine(fold, self.space) for fold in engine.folds],
+            **options,
+        )
 
     def _make_optimizer(self, objective: Objective) -> Optimizer:
         settings = self.settings
@@ -258,7 +289,7 @@ class EngineTask:
 
     # -- after it --------------------------------------------------------------------------------------------
 
-    def _execution(self, executor: Executor, cache: TaskCache) -> dict[str, Any]:
+    def _execution(self, executor: Executor, cache: TaskCache, loop: ExecutorLoop) -> dict[str, Any]:
         """Return where the trials ran and what happened to the workers."""
         settings, usage = self.settings, executor.usage()
         return {
@@ -271,6 +302,11 @@ class EngineTask:
             "cpu_seconds": usage.cpu_seconds,
             "cached_trials": cache.count.hits,
             "cache_hit_rate": cache.hit_rate,
+            **(
+                {"folds_run": loop.n_folds_run, "folds_saved": loop.n_folds_saved}
+                if isinstance(loop, FoldedLoop)
+                else {}
+            ),
         }
 
     def _finished(self, loop: ExecutorLoop, objective: Objective, execution: dict[str, Any]) -> EngineSearch:
@@ -278,6 +314,8 @@ class EngineTask:
             task_id=self.task_id(objective),
             engine=self.engine,
             held_out=self.held_out,
+            holdout=self.settings.holdout,
+            data=self.whole.data_digest(),
             digest=self.digest,
             space=self.space,
             objective=objective,
@@ -310,6 +348,7 @@ class EngineTask:
             "seed": settings.seed,
             "optimizer": {"name": settings.optimizer, **settings.optimizer_settings},
             "lookahead": settings.lookahead,
+            "prune": settings.prune,
             "start_points": [dict(point) for point in settings.start_points],
         }
 

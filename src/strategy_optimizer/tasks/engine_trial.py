@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,18 +25,21 @@ class TrialValue:
     sums : array or None, shape (B, 3)
         Count, sum and sum of squares of the returns in B equal parts; None where the engine gives no returns. They
         are thousands of times smaller than the returns.
+    returns : array or None, shape (n,)
+        The returns themselves, where they were asked for.
     """
 
     metrics: Mapping[str, float]
     sums: FloatArray | None = None
+    returns: FloatArray | None = None
 
     def row(self, names: tuple[str, ...]) -> FloatArray:
         """Return the metrics in the order of `names`, NaN for those that are missing."""
         return np.array([self.metrics.get(name, np.nan) for name in names])
 
     def blocks(self, n_blocks: int) -> FloatArray:
-        """Return the block sums, (B, 3); zeros where there are none."""
-        return np.zeros((n_blocks, 3)) if self.sums is None else self.sums
+        """Return the block sums, (B, 3); as `no_sums` where there are none."""
+        return no_sums(n_blocks) if self.sums is None else self.sums
 
     def cached(self, seconds: float) -> CachedTrial:
         """Return what the cache keeps."""
@@ -57,17 +60,47 @@ class EngineTrial:
     engine : Engine
     n_blocks : int
         Parts of the block sums.
+    keep_returns : bool
+        Whether the returns are sent back too.
     """
 
-    def __init__(self, engine: Engine, n_blocks: int) -> None:
+    def __init__(self, engine: Engine, n_blocks: int, *, keep_returns: bool = False) -> None:
         self.engine = engine
         self.n_blocks = n_blocks
+        self.keep_returns = keep_returns
 
     def __call__(self, parameters: Mapping[str, Any]) -> TrialValue:
         """Return the metrics and block sums of the parameters; raises what the engine raises."""
         run = self.engine.run(parameters)
-        sums = None if run.returns is None else block_sums(np.asarray(run.returns, np.float64), self.n_blocks)
-        return TrialValue(dict(run.metrics), sums)
+        if run.returns is None:
+            return TrialValue(dict(run.metrics))
+        returns = np.asarray(run.returns, np.float64)
+        sums = block_sums(returns, self.n_blocks)
+        return TrialValue(dict(run.metrics), sums, returns if self.keep_returns else None)
+
+
+def no_sums(n_blocks: int) -> FloatArray:
+    """Return the block sums, (B, 3), of a trial without returns: no observations, sums that are not known."""
+    sums = np.full((n_blocks, 3), np.nan)
+    sums[:, 0] = 0.0
+    return sums
+
+
+class FoldTrial:
+    """Runs one fold of an engine: the function that executors send to their workers when trials have folds.
+
+    Parameters
+    ----------
+    folds : sequence of Engine
+    """
+
+    def __init__(self, folds: Sequence[Engine]) -> None:
+        self.folds = tuple(folds)
+
+    def __call__(self, argument: tuple[Mapping[str, Any], int]) -> TrialValue:
+        """Return the metrics of ``(parameters, fold)``."""
+        parameters, fold = argument
+        return TrialValue(dict(self.folds[fold].run(parameters).metrics))
 
 
 def block_sums(returns: FloatArray, n_blocks: int) -> FloatArray:

@@ -27,7 +27,7 @@ from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.records import Progress, Sink, StopReason
 from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
-from strategy_optimizer.tasks.engine_trial import TrialValue
+from strategy_optimizer.tasks.engine_trial import TrialValue, no_sums
 from strategy_optimizer.tasks.executors import Executor, Outcome
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.loop import PROGRESS_INTERVAL, Loop
@@ -48,12 +48,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that has ended and was not told: its metrics in the order of the names, its blocks, why it failed."""
+    """A trial that has ended and was not told.
+
+    Its metrics in the order of the names, its block sums, why it failed or was pruned, and in the latter case the
+    score that it would have had.
+    """
 
     values: FloatArray
     blocks: FloatArray
     seconds: float
     reason: str = ""
+    estimate: float = np.nan
 
 
 class ExecutorLoop(Loop):
@@ -176,27 +181,43 @@ class ExecutorLoop(Loop):
             np.array([one.seconds for one in ended]),
             asked=np.array(numbers, np.int32),
             known=np.array([one.known for one in asked], np.int32),
+            estimates=np.array([one.estimate for one in ended]),
         )
 
     def _table(self, ended: list[Ended]) -> MetricsTable:
         return MetricsTable(
             np.array([one.values for one in ended]),
-            np.array([one.blocks for one in ended]),
+            self._comparable(np.array([one.blocks for one in ended])),
             {row: one.reason for row, one in enumerate(ended) if one.reason},
             self.objective.names,
         )
+
+    def _comparable(self, blocks: FloatArray) -> FloatArray:
+        """Return block sums, (n, B, 3), without those of another number of returns than the first trial that had any.
+
+        Sums over other bars cannot be compared; validation says how many trials have none.
+        """
+        counts = blocks[:, :, 0]
+        given = counts.any(axis=1)
+        if given.any() and not self.history.block_counts.any():
+            self.history.set_counts(counts[int(np.argmax(given))])
+        blocks[given & (counts != self.history.block_counts).any(axis=1), :, 1:] = np.nan
+        return blocks
 
     # -- running -----------------------------------------------------------------------------------------------
 
     def _start(self, number: int) -> None:
         """Let a trial run, unless it is known."""
-        parameters = self.optimizer.space.to_dicts(self._asked[number].point[None])[0]
+        parameters = self._parameters(number)
         if self.cache is not None and self._keys is not None:
             trial = self.cache.get(self._keys.key(parameters))
             if trial is not None:
                 self._ended[number] = self._of_value(TrialValue.of_cached(trial), trial.seconds)
                 return
         self.executor.submit(number, parameters)
+
+    def _parameters(self, number: int) -> dict[str, Any]:
+        return dict(self.optimizer.space.to_dicts(self._asked[number].point[None])[0])
 
     def _collect(self) -> None:
         """Wait for a trial to end, but not longer than until the next report or the deadline."""
@@ -209,16 +230,17 @@ class ExecutorLoop(Loop):
             self._note(outcome)
 
     def _note(self, outcome: Outcome) -> None:
-        names, n_blocks = self.objective.names, self.history.n_blocks
         if outcome.failure is not None:
-            failed = np.full(len(names), np.nan), np.zeros((n_blocks, 3))
-            self._ended[outcome.number] = Ended(*failed, outcome.seconds, outcome.reason)
+            self._ended[outcome.number] = self._failed(outcome.seconds, outcome.reason)
             return
         self._ended[outcome.number] = self._of_value(outcome.value, outcome.seconds)
         if self.cache is not None and self._keys is not None:
-            point = self._asked[outcome.number].point
-            key = self._keys.key(self.optimizer.space.to_dicts(point[None])[0])
+            key = self._keys.key(self._parameters(outcome.number))
             self.cache.put(key, outcome.value.cached(outcome.seconds))
+
+    def _failed(self, seconds: float, reason: str) -> Ended:
+        values = np.full(len(self.objective.names), np.nan)
+        return Ended(values, no_sums(self.history.n_blocks), seconds, reason)
 
     def _of_value(self, value: TrialValue, seconds: float) -> Ended:
         return Ended(value.row(self.objective.names), value.blocks(self.history.n_blocks), seconds)
@@ -241,6 +263,7 @@ class ExecutorLoop(Loop):
                 ),
                 "seconds": [one.seconds for one in ended.values()],
                 "reasons": [one.reason for one in ended.values()],
+                "estimates": encode_array(np.array([one.estimate for one in ended.values()])),
             },
         }
 
@@ -251,9 +274,14 @@ class ExecutorLoop(Loop):
         for number, point, known in zip(flight["numbers"], points, flight["known"], strict=True):
             self._asked[number] = Asked(point, known)
         values, blocks = decode_array(ended["values"]), decode_array(ended["blocks"])
+        estimates = decode_array(ended["estimates"])
         for i, number in enumerate(ended["numbers"]):
             self._ended[number] = Ended(
-                values[i], blocks[i].reshape(-1, 3), ended["seconds"][i], ended["reasons"][i]
+                values[i],
+                blocks[i].reshape(-1, 3),
+                ended["seconds"][i],
+                ended["reasons"][i],
+                float(estimates[i]),
             )
         for number in self._asked:
             if number not in self._ended:
@@ -261,7 +289,7 @@ class ExecutorLoop(Loop):
 
     def _wind_up(self) -> None:
         """Note what had ended when the search was stopped: it counts, though the optimizer will never know."""
-        numbers = list(self._ended)
+        numbers = [number for number, one in self._ended.items() if np.isnan(one.estimate)]
         if not numbers:
             return
         asked = [self._asked.pop(number) for number in numbers]

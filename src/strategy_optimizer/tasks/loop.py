@@ -144,14 +144,22 @@ class Loop(ABC):
         *,
         asked: IntArray | None = None,
         known: int | IntArray = 0,
+        estimates: FloatArray | None = None,
     ) -> None:
-        """Score evaluated trials, tell the optimizer, note them."""
+        """Score evaluated trials, tell the optimizer, note them.
+
+        `estimates`, (n,), are the scores of those that were pruned, NaN for the others.
+        """
         if len(table) != len(points):
             raise TaskError(f"the evaluator returned {len(table)} rows for {len(points)} candidates")
         scores = self.objective.score_table(table)
+        pruned = None if estimates is None else ~np.isnan(estimates)
+        if pruned is not None and pruned.any():  # with several objectives none is
+            scores.score[pruned] = estimates[pruned]  # type: ignore[index]
+            scores.reasons.update({row: table.errors[row] for row in np.flatnonzero(pruned).tolist()})
         margins = scores.constraints if self.objective.constraints else None
         self.optimizer.tell_array(points, scores.score, constraints=margins, seconds=seconds)
-        self.history.append(points, table, scores, seconds, asked=asked, known=known)
+        self.history.append(points, table, scores, seconds, asked=asked, known=known, pruned=pruned)
 
     def _reason_to_stop(self) -> StopReason | None:
         """Return what ends the search between two groups."""

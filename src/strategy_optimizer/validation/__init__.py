@@ -14,7 +14,7 @@ _HOMES = {
     "lookahead": ("check_lookahead",),
     "lookahead_report": ("Difference", "Failure", "LookaheadReport"),
     "overfitting": ("Overfitting",),
-    "validate": ("Validation", "run_and_validate", "validate_search"),
+    "validate": ("Validation", "run_and_validate", "validate_engine_search", "validate_search"),
     "verdict": ("Verdict", "judge"),
     "walkforward": ("WalkForward", "WalkForwardMatrix", "walk_forward", "walk_forward_matrix"),
 }
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from strategy_optimizer.validation.lookahead import check_lookahead
     from strategy_optimizer.validation.lookahead_report import Difference, Failure, LookaheadReport
     from strategy_optimizer.validation.overfitting import Overfitting
-    from strategy_optimizer.validation.validate import Validation, run_and_validate, validate_search
+    from strategy_optimizer.validation.validate import (
+        Validation,
+        run_and_validate,
+        validate_engine_search,
+        validate_search,
+    )
     from strategy_optimizer.validation.verdict import Verdict, judge
     from strategy_optimizer.validation.walkforward import (
         WalkForward,
@@ -46,6 +51,7 @@ __all__ = [
     "check_lookahead",
     "judge",
     "run_and_validate",
+    "validate_engine_search",
     "validate_search",
     "walk_forward",
     "walk_forward_matrix",

@@ -29,10 +29,11 @@ class HeldOut:
     ----------
     n_bars : int
     trades : float
+        NaN where an engine does not say.
     moments : SharpeMoments
         Of its returns per bar.
     annual_sharpe : float
-        0 where it made no trade.
+        0 where it made no trade; of another engine what it calls ``sharpe_ratio``, NaN without.
     psr, psr_h0 : float
         Probability that its true Sharpe ratio is above 0, in the conventions of 2012 and 2025.
     minimum_track_record : float
@@ -69,11 +70,20 @@ def examine_held_out(search: FinishedSearch, params: Mapping[str, Any], *, looks
     result = run_backtest(search.bound_strategy, params, search.bars, rules)
     moments = sharpe_moments(bar_returns(result.equity))
     year = sqrt(periods_per_year(search))
+    annual = 0.0 if isinstance(moments, NotEnough) else moments.sharpe * year
+    n_bars = search.held_out[1] - search.held_out[0]
+    return held_out_record(moments, n_bars, result.metrics["trades"], annual, looks)
+
+
+def held_out_record(
+    moments: SharpeMoments | NotEnough, n_bars: int, trades: float, annual_sharpe: float, looks: int
+) -> HeldOut:
+    """Return the record whose returns have these moments."""
     return HeldOut(
-        n_bars=search.held_out[1] - search.held_out[0],
-        trades=result.metrics["trades"],
+        n_bars=n_bars,
+        trades=trades,
         moments=moments,
-        annual_sharpe=0.0 if isinstance(moments, NotEnough) else moments.sharpe * year,
+        annual_sharpe=annual_sharpe,
         psr=where_known(psr_2012, moments),
         psr_h0=where_known(psr_h0, moments),
         minimum_track_record=where_known(minimum_track_record_2012, moments),

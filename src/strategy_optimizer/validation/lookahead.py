@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import CompiledStrategy
 from strategy_optimizer.backtest.plan import SignalRows
-from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
+from strategy_optimizer.backtest.strategy import AnyStrategy, declared_space, strategy_class
 from strategy_optimizer.errors import BacktestError, DataError, StrategyError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.validation.altered_bars import guarded, with_other_future
@@ -107,7 +107,7 @@ class _Check:
         self.indices = indices
         self.strategy = strategy_class(strategy)
         self.label = self.strategy.label()
-        space = self.strategy.space()
+        space = declared_space(self.strategy)
         # Of inactive parameters too: `params` may activate them.
         defaults = {name: parameter.default_value for name, parameter in space.parameters.items()}
         self.params = space.validate({**defaults, **params})

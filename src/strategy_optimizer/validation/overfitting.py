@@ -6,7 +6,9 @@ Sharpe ratios are per observation, never annualised. A statistic that there is t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
@@ -14,13 +16,15 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.tasks import FinishedSearch
+from strategy_optimizer.threads import one_thread
 from strategy_optimizer.validation.all_tasks import AllTasks, examine_all_tasks
-from strategy_optimizer.validation.control_sample import examine_control_sample
+from strategy_optimizer.validation.control_sample import ControlSample, examine_control_sample
 from strategy_optimizer.validation.ledger import Earlier
 from strategy_optimizer.validation.statistics import (
     LoSharpe,
     MaximumDistribution,
     NotEnough,
+    OverfittingProbability,
     SharpeMoments,
     SuperiorAbility,
     TrialCounts,
@@ -97,7 +101,7 @@ class Overfitting:
     resampled, control_trials : int
         Trials that were run again, and those of the control sample.
     periods_per_year : float
-        Observations a year.
+        Observations a year; NaN where an engine gives no timestamps, and nothing is annualised.
     all_tasks : AllTasks or None
         Against the trials of all tasks on the same data; None where the ledger has no earlier ones, or was left out.
     """
@@ -133,6 +137,52 @@ class Overfitting:
         return self.deflated_sharpe_2012 if self.all_tasks is None else self.all_tasks.deflated_sharpe_2012
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What these statistics need of a search, whoever ran its trials.
+
+    Attributes
+    ----------
+    n_trials : int
+    distinct : int
+        Those with different returns.
+    blocks : array, shape (k, B, 3)
+        Block sums of the trials that completed.
+    sharpes : array, shape (n,)
+        Of the trials, per observation; NaN where there is none.
+    winner : array, shape (T,)
+        The winner's returns per observation.
+    periods_per_year : float
+        NaN where it is not known.
+    """
+
+    n_trials: int
+    distinct: int
+    blocks: FloatArray
+    sharpes: FloatArray
+    winner: FloatArray
+    periods_per_year: float
+
+
+@dataclass(frozen=True)
+class FurtherRuns:
+    """What is known from running trials again, and others beside them.
+
+    Attributes
+    ----------
+    resampled : int
+        Trials that were run again.
+    counts : TrialCounts
+    maximum_p_value : float
+    control : ControlSample
+    """
+
+    resampled: int
+    counts: TrialCounts | NotEnough
+    maximum_p_value: Number
+    control: ControlSample
+
+
 def examine_overfitting(
     search: FinishedSearch,
     ledger: Earlier | None = None,
@@ -153,22 +203,52 @@ def examine_overfitting(
         Run at most so many trials again for their returns; below 2 the statistics that need them are left out.
     """
     history = search.history
-    assert history.best is not None
     blocks = history.blocks[np.isfinite(history.metrics[:, 0])]
-    distinct = distinct_count(blocks[:, :, 1]) if len(blocks) else 0
-    returns = _winner_returns(search)
-    moments = sharpe_moments(returns)
-    variance = trials_sharpe_variance(trial_sharpes(search))
-    n_periods = _n_periods(len(returns))
+    evidence = Evidence(
+        n_trials=len(history),
+        distinct=distinct_count(blocks[:, :, 1]) if len(blocks) else 0,
+        blocks=blocks,
+        sharpes=trial_sharpes(search),
+        winner=_winner_returns(search),
+        periods_per_year=periods_per_year(search),
+    )
+    n_periods = _n_periods(len(evidence.winner))
     again = _resampled(search, n_periods, most_trials, threads)
-    counts = where_known(_counts, again)
-    whole = overfitting_probability(blocks, threads=threads)
-    control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
+    # One thread for linear algebra: where the cores are busy, two wait for each other many times as long.
+    with one_thread(), ThreadPoolExecutor(1) as beside:
+        counting = beside.submit(where_known, _counts, again)
+        resampling = beside.submit(where_known, _maximum_p_value, again)
+        whole = overfitting_probability(blocks, threads=threads)
+        control = examine_control_sample(search, n_periods, replications=REPLICATIONS, threads=threads)
+        counts, maximum_p_value = counting.result(), resampling.result()
+    resampled = 0 if isinstance(again, NotEnough) else len(again.rows)
+    return overfitting_of(evidence, whole, FurtherRuns(resampled, counts, maximum_p_value, control), ledger)
+
+
+def overfitting_of(
+    evidence: Evidence,
+    whole: OverfittingProbability | NotEnough,
+    further: FurtherRuns,
+    ledger: Earlier | None = None,
+) -> Overfitting:
+    """Return the overfitting statistics of what is known of a search; see `examine_overfitting`.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    whole : OverfittingProbability
+        Of its block sums.
+    further : FurtherRuns
+    ledger : Earlier, optional
+    """
+    distinct, counts = evidence.distinct, further.counts
+    moments = sharpe_moments(evidence.winner)
+    variance = trials_sharpe_variance(evidence.sharpes)
     deflated = _deflated(moments, variance, distinct, counts)
     deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
     expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
     return Overfitting(
-        n_trials=len(history),
+        n_trials=evidence.n_trials,
         distinct=distinct,
         counts=counts,
         moments=moments,
@@ -181,16 +261,16 @@ def examine_overfitting(
         deflated_by_count=deflated,
         minimum_track_record=where_known(minimum_track_record_2012, moments),
         minimum_backtest=where_known(_minimum_backtest, moments, distinct),
-        lo=lo_sharpe(returns, max(1, round(periods_per_year(search)))),
+        lo=_lo(evidence),
         pbo=where_known(lambda found: found.pbo, whole),
         loss_probability=where_known(lambda found: found.loss_probability, whole),
-        control_pbo=control.pbo,
-        maximum_p_value=where_known(_maximum_p_value, again),
-        superior=control.superior,
-        better=control.better,
-        resampled=0 if isinstance(again, NotEnough) else len(again.rows),
-        control_trials=control.trials,
-        periods_per_year=periods_per_year(search),
+        control_pbo=further.control.pbo,
+        maximum_p_value=further.maximum_p_value,
+        superior=further.control.superior,
+        better=further.control.better,
+        resampled=further.resampled,
+        control_trials=further.control.trials,
+        periods_per_year=evidence.periods_per_year,
         all_tasks=None
         if ledger is None
         else examine_all_tasks(ledger, moments, distinct, expected, deflated["distinct"], deflated_h0),
@@ -245,6 +325,12 @@ def _deflated_2012(moments: SharpeMoments, variance: float, n_trials: float) -> 
 
 def _deflated_h0(moments: SharpeMoments, variance: float, n_trials: float) -> Number:
     return deflated_sharpe_h0(moments, n_trials=max(1.0, n_trials), trials_variance=variance)
+
+
+def _lo(evidence: Evidence) -> LoSharpe | NotEnough:
+    if not isfinite(evidence.periods_per_year):
+        return NotEnough("timestamps of the returns", 0, len(evidence.winner))
+    return lo_sharpe(evidence.winner, max(1, round(evidence.periods_per_year)))
 
 
 def _minimum_backtest(moments: SharpeMoments, n_trials: float) -> Number:

@@ -24,8 +24,8 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite, sqrt
+from dataclasses import dataclass, replace
+from math import isfinite, isnan, sqrt
 from typing import Literal, TypeAlias
 
 from strategy_optimizer.market.report import counted
@@ -64,6 +64,8 @@ def judge(
     overfitting: Overfitting,
     held_out: HeldOut | None,
     lookahead: LookaheadReport | NotEnough | None = None,
+    *,
+    remarks: tuple[str, ...] = (),
 ) -> Verdict:
     """Return the verdict on what a search recommends.
 
@@ -75,6 +77,8 @@ def judge(
         The recommended parameters on bars that the search never saw; None without such bars.
     lookahead : LookaheadReport, optional
         Of the recommended parameters.
+    remarks : tuple of str
+        What else is to be said, after the reasons: what was not examined, and why.
 
     Examples
     --------
@@ -82,6 +86,7 @@ def judge(
     0.01
     """
     verdict = _by_luck(overfitting, held_out)
+    verdict = replace(verdict, reasons=(*verdict.reasons, *remarks))
     if not isinstance(lookahead, LookaheadReport) or not lookahead.found:
         return verdict
     found = f"the signals are no result of the past alone: {lookahead.differences[0]}"
@@ -95,7 +100,7 @@ def _by_luck(overfitting: Overfitting, held_out: HeldOut | None) -> Verdict:
         why = "no bars were held out: nothing says how the parameters do on data that the search has not seen"
         good = not isinstance(deflated, NotEnough) and 1.0 - deflated < PAPER_BELOW
         return Verdict("paper" if good else "reject", NotEnough("held-out bars", 0, 2), (why, in_sample))
-    out_of_sample = _held_out_reason(held_out)
+    out_of_sample = _held_out_reason(held_out, overfitting.periods_per_year)
     if isinstance(deflated, NotEnough) or isinstance(held_out.psr, NotEnough):
         lacking = deflated if isinstance(deflated, NotEnough) else held_out.psr
         assert isinstance(lacking, NotEnough)
@@ -114,12 +119,18 @@ def _decide(luck: float, held_out: HeldOut, reasons: tuple[str, ...]) -> Verdict
         return Verdict("reject", luck, ("the recommended parameters lost on the held-out bars", *reasons))
     if luck >= PAPER_BELOW:
         return Verdict("reject", luck, reasons)
-    if luck < DEPLOY_BELOW and held_out.trades < FEW_TRADES:
-        few = (
-            f"only {held_out.trades:.0f} trades on the held-out bars, fewer than {FEW_TRADES}: watch it first"
-        )
-        return Verdict("paper", luck, (few, *reasons))
+    if luck < DEPLOY_BELOW and not held_out.trades >= FEW_TRADES:  # NaN where they are not known
+        return Verdict("paper", luck, (_few_trades(held_out.trades), *reasons))
     return Verdict("deploy" if luck < DEPLOY_BELOW else "paper", luck, reasons)
+
+
+def _few_trades(trades: float) -> str:
+    if isnan(trades):
+        return (
+            "the engine does not say how many trades there were on the held-out bars, and it takes "
+            f"{FEW_TRADES} (give the metric 'trades'): watch it first"
+        )
+    return f"only {trades:.0f} trades on the held-out bars, fewer than {FEW_TRADES}: watch it first"
 
 
 def combined_chance(deflated: float, psr: float) -> float:
@@ -143,18 +154,30 @@ def _in_sample_reason(overfitting: Overfitting) -> str:
         whose = f", those of {counted(every.searches, 'earlier search', 'earlier searches')} on these data included,"
     if isinstance(deflated, NotEnough):
         return f"in sample nothing can be said: {deflated}"
-    annual = sqrt(overfitting.periods_per_year)
     assert not isinstance(expected, NotEnough)
     assert not isinstance(overfitting.moments, NotEnough)
+    best, usual = (
+        _sharpe_text(sharpe, overfitting.periods_per_year)
+        for sharpe in (overfitting.moments.sharpe, expected)
+    )
     return (
-        f"in sample the best Sharpe ratio is {overfitting.moments.sharpe * annual:.2f}; the best of "
-        f"{distinct:,.0f} trials without skill{whose} would have about {expected * annual:.2f} (deflated Sharpe "
-        f"ratio {deflated:.0%})"
+        f"in sample the best Sharpe ratio is {best}; the best of {distinct:,.0f} trials without skill{whose} would "
+        f"have about {usual} (deflated Sharpe ratio {deflated:.0%})"
     )
 
 
-def _held_out_reason(held_out: HeldOut) -> str:
+def _sharpe_text(sharpe: float, periods_per_year: float) -> str:
+    """Return a Sharpe ratio per observation as people read it: annual, where the length of a year is known."""
+    if isfinite(periods_per_year):
+        return f"{sharpe * sqrt(periods_per_year):.2f}"
+    return f"{sharpe:.4f} a bar"
+
+
+def _held_out_reason(held_out: HeldOut, periods_per_year: float) -> str:
     shown = f"{held_out.annual_sharpe:.2f}" if isfinite(held_out.annual_sharpe) else "none"
+    if not isfinite(periods_per_year):  # another engine, which counts years in its own way
+        own = f" (by the engine {shown} a year)" if isfinite(held_out.annual_sharpe) else ""
+        shown = _sharpe_text(held_out.sharpe, periods_per_year) + own
     if isinstance(held_out.psr, NotEnough):
         return f"held out the Sharpe ratio of the recommended parameters is {shown}: {held_out.psr}"
     sure = f"above 0 with {held_out.psr:.0%}"

@@ -8,4 +8,4 @@ from pathlib import Path
 
 # Helpers beside the tests are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
-collect_ignore_glob = [] if all(map(find_spec, ("vectorbt", "backtesting"))) else ["test_*.py"]
+collect_ignore_glob = [] if all(map(find_spec, ("vectorbt", "backtesting"))) else ["*.py"]

@@ -17,7 +17,14 @@ from backtesting_runs import CASH, mirror_of, representable
 from comparing import momentum_cases, random_cases
 from sma_cross import SmaCross
 
-from strategy_optimizer import Costs, ParameterSpace, create_optimizer, load_bars, simulate_signals
+from strategy_optimizer import (
+    Costs,
+    ParameterSpace,
+    create_optimizer,
+    load_bars,
+    optimize,
+    simulate_signals,
+)
 from strategy_optimizer.engines import BacktestingEngine
 from strategy_optimizer.errors import DataError, EngineError
 
@@ -156,6 +163,30 @@ def test_the_digest_changes_with_code_data_and_settings(goog):
     ]
     assert len({engine.digest() for engine in engines}) == len(engines)
     assert engine_of(goog).digest() == engine_of(goog.copy()).digest()
+    assert [engine.data_digest() == engines[0].data_digest() for engine in engines] == [True] * 3 + [
+        False
+    ] * 2
+
+
+def test_a_search_ends_in_a_verdict_and_other_code_on_the_frame_counts(goog):
+    def search(engine, **settings):
+        space = {
+            "n1": {"type": "discrete", "bounds": [5, 30]},
+            "n2": {"type": "discrete", "bounds": [31, 90]},
+        }
+        options = {"space": space, "evaluations": 15, "executor": "serial", "cache": False, "seed": 1}
+        return optimize(engine, **options | settings)
+
+    class Patient(SmaCross):
+        pass
+
+    first = search(engine_of(goog))
+    assert first.verdict.decision in ("deploy", "paper", "reject")
+    assert first.validation.held_out.n_bars == round(len(goog) * 0.25)
+    assert first.validation.held_out.trades > 0
+    second = search(engine_of(goog, Patient), holdout=0.3)
+    assert second.validation.overfitting.all_tasks.searches == 1
+    assert second.validation.held_out.looks == 2
 
 
 def test_the_frame_is_cut_for_the_holdout(goog):

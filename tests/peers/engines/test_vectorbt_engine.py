@@ -120,6 +120,8 @@ def test_a_copy_gives_the_same_and_the_digest_changes_with_code_and_data():
     engines = [engine, VectorbtEngine(other, "nasdaq"), VectorbtEngine(cross, "sp500")]
     assert len({e.digest() for e in engines}) == 3
     assert engine.digest() == copy.digest()
+    assert engines[1].data_digest() == engine.data_digest() != engines[2].data_digest()
+    assert VectorbtEngine(cross, None).data_digest() is None
 
 
 def test_space_and_label_are_given():

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 
+import psutil
 import pytest
 
 from contracts.executor import run_all
@@ -104,3 +105,23 @@ def test_a_forked_copy_of_the_parent_ends_nothing(mark: str) -> None:
             os._exit(0)
         os.waitpid(child, 0)
         assert run_all(executor, [1])[0].worker == pid
+
+
+def test_a_worker_ends_with_its_guard_whether_or_not_anybody_looks(mark: str, containment: str) -> None:
+    def function(parameters: int) -> None:
+        if parameters:
+            subprocess.Popen(["sleep", "60"])  # closing has to find this one
+        time.sleep(60 * parameters)
+
+    with ProcessExecutor(function, workers=1) as executor:
+        worker = int(run_all(executor, [0])[0].worker.removeprefix("process "))
+        executor.submit(0, 1)
+        deadline = time.monotonic() + 30.0
+        while len(processes_with(mark)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for guard in psutil.Process().children():
+            guard.kill()
+        deadline = time.monotonic() + 30.0
+        while worker in processes_with(mark) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert worker not in processes_with(mark)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 
 import pytest
 
@@ -143,17 +144,20 @@ def test_mistakes(nasdaq, changes, message) -> None:
     assert message in str(caught.value)
 
 
-def test_ctrl_c_keeps_whole_cells(nasdaq, monkeypatch) -> None:
-    from strategy_optimizer.validation.walkforward import choices
+def test_ctrl_c_keeps_whole_cells(nasdaq) -> None:
+    def interrupt(event) -> None:
+        if event.done == 12:
+            signal.raise_signal(signal.SIGINT)
 
-    def wait(futures, **named):
-        for future in futures[:12]:
-            future.result()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(choices, "wait", wait)
     found = walk_forward_matrix(
-        "momentum", nasdaq, "ga", train=["2y", "8y"], test=["1y"], evaluations=3000, workers=1
+        "momentum",
+        nasdaq,
+        "ga",
+        train=["2y", "8y"],
+        test=["1y"],
+        evaluations=3000,
+        workers=1,
+        progress=interrupt,
     )
     assert len(found.cells) == 1
     assert found.planned == 2

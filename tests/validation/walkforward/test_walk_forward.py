@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -273,30 +275,39 @@ def test_progress_counts_windows_and_trials(nasdaq) -> None:
     assert (last.done, last.windows, last.trials, last.fraction, last.seconds_left) == (3, 3, 120, 1.0, 0.0)
 
 
-def test_ctrl_c_keeps_the_windows_that_are_done(nasdaq, monkeypatch) -> None:
-    from strategy_optimizer.validation.walkforward import choices
+def test_ctrl_c_keeps_the_windows_that_are_done(nasdaq) -> None:
+    def interrupt(event) -> None:
+        if event.done == 1:
+            signal.raise_signal(signal.SIGINT)
 
-    def wait(futures, **named):
-        futures[0].result()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(choices, "wait", wait)
-    found = walk_forward("momentum", nasdaq, "ga", train="3y", test="6m", evaluations=2000, workers=1)
+    found = walk_forward(
+        "momentum", nasdaq, "ga", train="3y", test="6m", evaluations=2000, workers=1, progress=interrupt
+    )
     assert 1 <= len(found.windows) < found.planned == 34
     assert not found.complete
     assert found.notes[0].startswith(f"interrupted: {len(found.windows)} of 34 windows are done")
     assert [window.number for window in found.windows] == list(range(1, len(found.windows) + 1))
 
 
-def test_ctrl_c_before_the_first_window_is_done(nasdaq, monkeypatch) -> None:
-    from strategy_optimizer.validation.walkforward import choices
+def test_ctrl_c_before_the_first_window_is_done(nasdaq) -> None:
+    sent = []
 
-    def wait(futures, **named):
-        raise KeyboardInterrupt
+    def interrupt(event) -> None:
+        if not sent:
+            sent.append(event)
+            os.kill(os.getpid(), signal.SIGINT)  # from the thread of the search to the one that waits
 
-    monkeypatch.setattr(choices, "wait", wait)
     with pytest.raises(KeyboardInterrupt):
-        walk_forward("momentum", nasdaq, "ga", train="6y", test="6m", evaluations=1_000_000, workers=1)
+        walk_forward(
+            "momentum",
+            nasdaq,
+            "ga",
+            train="6y",
+            test="6m",
+            evaluations=1_000_000,
+            workers=1,
+            progress=interrupt,
+        )
 
 
 def test_the_json_form_is_plain(nasdaq) -> None:

@@ -18,15 +18,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from strategy_optimizer.machine_code import compiled
 from strategy_optimizer.optimizer.history import FloatArray
 
 ROOT_3 = math.sqrt(3.0)
 INACTIVE_HEIGHT = 0.75
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _difference(a: float, b: float, is_category: bool) -> float:
     if a == b or (a != a and b != b):
         return 0.0
@@ -39,36 +39,45 @@ def _difference(a: float, b: float, is_category: bool) -> float:
     return (a - b) * (a - b)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
+def _correlate(
+    point: FloatArray, columns: FloatArray, weights: FloatArray, categorical: np.ndarray, out: FloatArray
+) -> None:
+    """Write the correlations (n,) of a point (d,) with the first n of points that lie in columns (d, m) into `out`.
+
+    The inner loops are over points: the compiler turns them into vector instructions, all but the exponential.
+    """
+    out[:] = 0.0
+    for j in range(len(point)):
+        for b in range(len(out)):
+            out[b] += weights[j] * _difference(point[j], columns[j, b], categorical[j])
+    for b in range(len(out)):
+        out[b] = ROOT_3 * math.sqrt(out[b])
+    for b in range(len(out)):
+        out[b] = (1.0 + out[b]) * math.exp(-out[b])
+
+
+@compiled(nogil=True)
 def cross_correlation(
     x: FloatArray, z: FloatArray, weights: FloatArray, categorical: np.ndarray, out: FloatArray
 ) -> None:
     """Write the correlations (n, m) of features x (n, d) with z (m, d) into `out`."""
-    n, d = x.shape
-    for a in range(n):
-        for b in range(z.shape[0]):
-            total = 0.0
-            for j in range(d):
-                total += weights[j] * _difference(x[a, j], z[b, j], categorical[j])
-            r = ROOT_3 * math.sqrt(total)
-            out[a, b] = (1.0 + r) * math.exp(-r)
+    columns = z.T.copy()
+    for a in range(len(x)):
+        _correlate(x[a], columns, weights, categorical, out[a])
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def correlation(x: FloatArray, weights: FloatArray, categorical: np.ndarray, out: FloatArray) -> None:
     """Write the correlations (n, n) of features x (n, d) among themselves into `out`."""
-    n, d = x.shape
-    for a in range(n):
+    columns = x.T.copy()
+    for a in range(len(x)):
+        _correlate(x[a], columns, weights, categorical, out[a, :a])
+        out[:a, a] = out[a, :a]
         out[a, a] = 1.0
-        for b in range(a):
-            total = 0.0
-            for j in range(d):
-                total += weights[j] * _difference(x[a, j], x[b, j], categorical[j])
-            r = ROOT_3 * math.sqrt(total)
-            out[a, b] = out[b, a] = (1.0 + r) * math.exp(-r)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def contract_gradient(
     x: FloatArray, weights: FloatArray, categorical: np.ndarray, factor: FloatArray, out: FloatArray
 ) -> None:

@@ -525,8 +525,8 @@ class _Pool:
         self.forget_jobs(worker)
         self._selector.unregister(worker.control)
         worker.hang_up()
-        was_forced = worker.join(2.0)
-        if was_forced or not report or report.get("left"):
+        was_killed = worker.join(2.0)
+        if was_killed or not report or report.get("left"):
             end_marked([worker.mark], worker.group)
         self._cpu_seconds += report.get("cpu_seconds", 0.0)
         self.alive.remove(worker)
@@ -544,13 +544,29 @@ def _end(owner: int, alive: list[WorkerProcess], selector: selectors.BaseSelecto
     if os.getpid() == owner:
         for worker in alive:
             worker.hang_up()
-        forced = [worker for worker in alive if worker.join(3.0)]
-        if forced:
-            end_marked([worker.mark for worker in forced], forced[0].group)
+        killed = [worker for worker in alive if worker.join(3.0)]
+        if killed:
+            end_marked([worker.mark for worker in killed], killed[0].group)
     alive.clear()
     selector.close()
     for file in files:
         os.close(file)
+
+
+def may_have_workers() -> bool:
+    """Say whether this process can have worker processes: not on Windows, nor as a worker itself.
+
+    Raises
+    ------
+    ExecutorError
+        In a worker that imports the module that made it: it would begin the same work again.
+    """
+    if sys.platform == "win32":
+        return False
+    worker = sys.modules.get("_strategy_optimizer_child.worker")
+    if worker is not None and worker.loading:
+        _refuse_nesting()
+    return MARK not in os.environ
 
 
 def _refuse_nesting() -> None:

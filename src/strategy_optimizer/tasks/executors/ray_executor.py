@@ -27,15 +27,12 @@ from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker
 from strategy_optimizer.tasks.executors.sending import function_parts, sent_argument
 from strategy_optimizer.tasks.executors.worker_process import THREADS
 
-BATCH_SECONDS = 0.025
+BATCH_SECONDS = 0.06
 PATIENCE = 4 * BATCH_SECONDS
 """A batch that takes longer gives back what it has not begun."""
 
 SHORT = 0.25
 """A worker gets its next batch while it still works where a batch is expected to be shorter."""
-
-START_SECONDS = 60.0
-"""Without any worker for so long nothing can be run."""
 
 LOOK_EVERY = 0.25
 STORE = 200 * 2**20
@@ -44,7 +41,7 @@ NODE_DIED = re.compile("because its (owner|node) has died")
 NOTES = "strategy-optimizer:"
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
     number: int
     argument: bytes
@@ -53,7 +50,7 @@ class _Run:
     alone: bool = False  # it may be what ended a worker: nothing else is risked with it
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
     turn: int
     runs: list[_Run]
@@ -62,7 +59,7 @@ class _Batch:
     noted: bool = False  # the worker will do nothing of it after the present run
 
 
-@dataclass
+@dataclass(eq=False)
 class _Lane:
     """One worker, and what was sent to it."""
 
@@ -99,6 +96,8 @@ class RayExecutor(Executor):
         Ray's description of what the nodes need, as in ``{"pip": ["my-strategy"]}``.
     store : int
         Bytes of the object store of a cluster that is started here: the function and its data must fit.
+    start_seconds : float
+        Without any worker for so long the executor gives up; more where nodes are made when they are needed.
 
     Raises
     ------
@@ -118,10 +117,12 @@ class RayExecutor(Executor):
         attempts: int = 3,
         runtime_env: Mapping[str, Any] | None = None,
         store: int = STORE,
+        start_seconds: float = 60.0,
     ) -> None:
         _check(workers, attempts)
         self._limits = limits or Limits()
         self._attempts = attempts
+        self._start_seconds = start_seconds
         self._open: dict[int, None] = {}
         self._waiting: deque[_Run] = deque()
         self._outcomes: list[Outcome] = []
@@ -214,7 +215,7 @@ class RayExecutor(Executor):
     def close(self) -> None:
         """End the workers; and the cluster when it was started here."""
         cluster, self._closed = self._cluster, True
-        for lane in self._lanes:
+        for lane in [] if cluster.own else self._lanes:
             self._end(lane)
         self._lanes.clear()
         self._open.clear()
@@ -388,9 +389,9 @@ class RayExecutor(Executor):
         self._try_again(lane, batch, suspects, error)
 
     def _try_again(self, lane: _Lane, batch: _Batch, suspects: list[_Run], error: BaseException) -> None:
-        node_died = not isinstance(error, self._cluster.ray.exceptions.ActorDiedError) or bool(
-            NODE_DIED.search(str(error))
-        )
+        exceptions = self._cluster.ray.exceptions
+        by_itself = isinstance(error, (exceptions.ActorDiedError, exceptions.OutOfMemoryError))
+        node_died = not by_itself or NODE_DIED.search(str(error)) is not None
         for run in reversed(suspects):
             if node_died:
                 run.node_losses += 1
@@ -522,7 +523,7 @@ class RayExecutor(Executor):
         if any(lane.ready for lane in self._lanes):
             return
         since = min(time.monotonic() - lane.asked for lane in self._lanes)
-        if since > START_SECONDS:
+        if since > self._start_seconds:
             resources = self._cluster.ray.cluster_resources().get("CPU", 0)
             raise ExecutorError(
                 f"no worker has been there for {since:.0f} s: the cluster has {resources:.0f} cores, and none is free"

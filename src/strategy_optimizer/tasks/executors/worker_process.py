@@ -263,14 +263,13 @@ class WorkerProcess:
         self.control.close()
 
     def join(self, seconds: float) -> bool:
-        """Wait for the guard's end; returns whether it had to be forced."""
+        """Wait for the guard's end; returns whether it was killed and may have left something behind."""
         try:
-            self.guard.wait(seconds)
+            return self.guard.wait(seconds) != 0
         except subprocess.TimeoutExpired:
             self.guard.kill()
             self.guard.wait()
             return True
-        return False
 
 
 def _command(flags: list[str], module: str, settings: dict[str, Any]) -> list[str]:

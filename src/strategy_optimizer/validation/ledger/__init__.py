@@ -12,7 +12,12 @@ from strategy_optimizer.validation.ledger.entry import SKETCHED, Entry, Sketch, 
 from strategy_optimizer.validation.ledger.folder import Ledger, Reading
 from strategy_optimizer.validation.ledger.keys import KeySet, count_beyond, union
 from strategy_optimizer.validation.ledger.months import Months, months_of
-from strategy_optimizer.validation.ledger.recording import entry_of, trials_of, walk_forward_entry
+from strategy_optimizer.validation.ledger.recording import (
+    engine_entry_of,
+    entry_of,
+    trials_of,
+    walk_forward_entry,
+)
 from strategy_optimizer.validation.ledger.related import Related, related_trials
 from strategy_optimizer.validation.ledger.spread import SharpeSpread, pooled
 
@@ -31,6 +36,7 @@ __all__ = [
     "Trials",
     "compare",
     "count_beyond",
+    "engine_entry_of",
     "entry_of",
     "joined",
     "months_of",

@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.market import Bars
 from strategy_optimizer.market.moments import moment_text
-from strategy_optimizer.tasks import FinishedSearch, OptimizationTask
+from strategy_optimizer.tasks import EngineSearch, FinishedSearch, OptimizationTask
 from strategy_optimizer.tasks.division import Window
+from strategy_optimizer.validation.engine_trials import (
+    engine_sharpes,
+    gave_metrics,
+    gave_returns,
+    n_returns,
+)
 from strategy_optimizer.validation.ledger.entry import (
     MOST_SYMBOLS,
     SKETCHED,
@@ -27,7 +33,7 @@ from strategy_optimizer.validation.ledger.entry import (
     short,
 )
 from strategy_optimizer.validation.ledger.keys import KeyArray, KeySet, parameter_keys, representative_keys
-from strategy_optimizer.validation.ledger.months import months_of
+from strategy_optimizer.validation.ledger.months import Months, months_of, unseen_months
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
 from strategy_optimizer.validation.trial_returns import choose_trials, evaluate_periods, trial_sharpes
 
@@ -61,6 +67,68 @@ def entry_of(search: FinishedSearch, *, shown: int | None = None, threads: int |
         held_out=search.held_out,
         shown=_keys(search, points),
     )
+
+
+def engine_entry_of(search: EngineSearch, *, shown: int | None = None) -> Entry:
+    """Return the entry of a search on another engine that has ended; the parameters are those of `entry_of`.
+
+    Notes
+    -----
+    Its bars are not known. The same data are those of the same `Engine.data_digest`, of which so large a share is held
+    out; for an engine that cannot say it, those of the same engine. No returns are kept.
+    """
+    history = search.history
+    searched, held_out = _engine_months(search)
+    judged = history.best if shown is None else shown
+    return Entry(
+        task_id=search.task_id,
+        kind="search",
+        recorded=now(),
+        interrupted=search.stop_reason in ("interrupted", "cancelled"),
+        strategy=short(search.engine.label),
+        strategy_digest=search.digest,
+        data=short(search.data or ""),
+        symbols=(),
+        first="",
+        last="",
+        trials=_engine_trials(search),
+        searched=searched,
+        held_out=held_out,
+        shown=_engine_keys(search, history.points[[] if judged is None else [judged]]),
+    )
+
+
+def _engine_months(search: EngineSearch) -> tuple[Months, Months]:
+    """Return what stands for the months that were searched and held out."""
+    later = search.held_out
+    if search.data is None:
+        searched = unseen_months(f"engine {search.digest}")
+        return searched, unseen_months("", 0.0, 0.0) if later is None else unseen_months(
+            f"engine {later.digest()}"
+        )
+    split = 1.0 if later is None else 1.0 - search.holdout
+    text = f"data {search.data}"
+    return unseen_months(text, 0.0, split), unseen_months(text, split, 1.0)
+
+
+def _engine_trials(search: EngineSearch) -> Trials:
+    """Return what is kept of an engine's trials; those without returns count as different ones."""
+    history = search.history
+    ran, known = gave_metrics(history), gave_returns(history)
+    keys = _engine_keys(search, history.points)
+    compared = representative_keys(keys[known], history.column("sums")[:, :, 0][known])
+    distinct = np.unique(np.concatenate([compared, keys[ran & ~known]]))
+    return Trials(
+        made=len(history),
+        distinct=len(distinct),
+        keys=KeySet.of(distinct),
+        spread=SharpeSpread.of(engine_sharpes(search), max(1, n_returns(history))),
+        sketch=Sketch.none(),
+    )
+
+
+def _engine_keys(search: EngineSearch, points: NDArray[np.float64]) -> KeyArray:
+    return parameter_keys(search.digest, search.space, search.space, points)
 
 
 def walk_forward_entry(

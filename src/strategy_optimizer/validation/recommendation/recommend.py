@@ -15,7 +15,7 @@ trial in sample and the default parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ from strategy_optimizer.backtest import PopulationEvaluator
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import SpaceError
 from strategy_optimizer.optimizer.surrogate import LEAST_VALUES, fit_surrogate
-from strategy_optimizer.tasks import FinishedSearch, Performance, bind_evaluator, performance_of
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks import FinishedSearch, Performance, TrialHistory, bind_evaluator, performance_of
 from strategy_optimizer.tasks.reproduction import reproduce
 from strategy_optimizer.validation.recommendation.steadiness import steadiness
 from strategy_optimizer.validation.robustness.perturbed_points import perturbed_points
@@ -126,8 +127,7 @@ def recommend(search: FinishedSearch, *, threads: int | None = None) -> Recommen
     assert history.best is not None
     year = periods_per_year(search)
     points, steady = history.points, steadiness(history.blocks, year)
-    candidates = _candidates(search)
-    rows, beliefs = _regions(search, points, steady, candidates)
+    rows, beliefs = steadiest_regions(space, points, steady, candidate_rows(history))
     contenders = np.concatenate([points[rows], points[history.best][None], _default_point(search)])
     plateaus = _plateaus(search, contenders, year, threads)
     trials: list[int | None] = [*(rows + 1).tolist(), history.best + 1, None][: len(contenders)]
@@ -135,17 +135,13 @@ def recommend(search: FinishedSearch, *, threads: int | None = None) -> Recommen
         Contender(trial, parameters, *plateau, performance_of(search, search.bound_strategy, parameters))
         for trial, parameters, plateau in zip(trials, space.to_dicts(contenders), plateaus, strict=True)
     ]
-    known = np.array([each.plateau for each in found[: len(rows)]])
-    ranks = np.argsort(-np.where(np.isnan(known), beliefs - 1e9, known), kind="stable")
     best = found[len(rows)]
-    regions = tuple(found[i] for i in ranks)
-    if best.plateau > regions[0].plateau:
-        regions = (best, *(region for region in regions if region.trial != best.trial))
+    regions = ranked(found[: len(rows)], beliefs, best)
     _prove(search, int(regions[0].trial or 0))
     return Recommendation(
         parameters=regions[0].parameters,
         trial=int(regions[0].trial or 0),
-        reason=_reason(regions, best),
+        reason=reason_of(regions[0], best),
         regions=regions,
         best=best,
         defaults=found[len(rows) + 1] if len(found) > len(rows) + 1 else None,
@@ -159,9 +155,18 @@ def _prove(search: FinishedSearch, number: int) -> None:
         reproduce(trial, search.bound_strategy, search.bars, search.rules, search.objective)
 
 
-def _candidates(search: FinishedSearch) -> IntArray:
+def ranked(found: Sequence[Contender], beliefs: FloatArray, best: Contender) -> tuple[Contender, ...]:
+    """Return the contenders, the highest plateau first; those without one by what is believed of them, after these."""
+    known = np.array([each.plateau for each in found])
+    ranks = np.argsort(-np.where(np.isnan(known), beliefs - 1e9, known), kind="stable")
+    regions = tuple(found[i] for i in ranks)
+    if best.plateau > regions[0].plateau:
+        return (best, *(region for region in regions if region.trial != best.trial))
+    return regions
+
+
+def candidate_rows(history: TrialHistory) -> IntArray:
     """Return the rows that may be recommended: the Pareto front, or the better half of the feasible trials."""
-    history = search.history
     if history.front is not None:
         return history.front.rows
     scores = np.where(history.feasible, history.scores, np.nan)
@@ -169,14 +174,14 @@ def _candidates(search: FinishedSearch) -> IntArray:
     return rows
 
 
-def _regions(
-    search: FinishedSearch, points: FloatArray, steady: FloatArray, candidates: IntArray
+def steadiest_regions(
+    space: ParameterSpace, points: FloatArray, steady: FloatArray, candidates: IntArray
 ) -> tuple[IntArray, FloatArray]:
     """Return the candidate (k,) of each region that is believed to be the steadiest, and what is believed of it."""
     if np.isfinite(steady).sum() < LEAST_VALUES:
         first = candidates[[np.nan_to_num(steady[candidates]).argmax()]]
         return first, np.nan_to_num(steady[first])
-    surrogate = fit_surrogate(search.space, points, steady, most=MODEL_POINTS)
+    surrogate = fit_surrogate(space, points, steady, most=MODEL_POINTS)
     believed = surrogate.predict_mean(points[candidates])
     chosen: list[int] = []
     free = np.ones(len(candidates), np.bool_)
@@ -208,32 +213,42 @@ def _plateaus(
     steady, sharpes = steadiness(table.blocks, year), table.values[:, SHARPE]
     found, first = [], len(contenders)
     for i, near in enumerate(around):
-        own, others = steady[i], slice(first, first + len(near))
+        others = slice(first, first + len(near))
         first += len(near)
-        # A neighbour that fails earned nothing.
-        plateau = float(np.append(np.nan_to_num(steady[others]), own).mean()) if len(near) else np.nan
-        found.append((float(own), plateau, len(near), _left(sharpes[i], sharpes[others])))
+        found.append(
+            (
+                float(steady[i]),
+                plateau_of(steady[i], steady[others]),
+                len(near),
+                left_of(sharpes[i], sharpes[others]),
+            )
+        )
     return found
 
 
-def _left(own: float, others: FloatArray) -> float:
+def plateau_of(own: float, others: FloatArray) -> float:
+    """Return the mean steadiness of a contender and its neighbours; one that failed (NaN) earned nothing."""
+    return float(np.append(np.nan_to_num(others), own).mean()) if len(others) else np.nan
+
+
+def left_of(own: float, others: FloatArray) -> float:
+    """Return the 10 % quantile of the neighbours' Sharpe ratios over a contender's own; NaN unless that is above 0."""
     if not own > 0.0 or not len(others):
         return np.nan
     return float(np.quantile(np.nan_to_num(others), QUANTILE, method="inverted_cdf") / own)
 
 
-def _reason(regions: tuple[Contender, ...], best: Contender) -> str:
-    chosen = regions[0]
+def reason_of(chosen: Contender, best: Contender) -> str:
+    """Return why a contender is recommended, in a sentence."""
     if chosen.parameters == best.parameters:
         return "the best trial in sample is also a steady one among steady neighbours"
-    sharpe, theirs = (_sharpe(each.performance.in_sample) for each in (chosen, best))
+    sharpe, theirs = (each.performance.in_sample.get("sharpe_ratio", np.nan) for each in (chosen, best))
+    known = not np.isnan(sharpe) and not np.isnan(theirs)  # another engine need not give it
     if np.isnan(chosen.plateau):
-        return f"its neighbours lead to expect the steadiest returns (Sharpe ratio {sharpe:.2f}, the best {theirs:.2f})"
+        compared = f" (Sharpe ratio {sharpe:.2f}, the best {theirs:.2f})" if known else ""
+        return f"its neighbours lead to expect the steadiest returns{compared}"
+    compared = f", with a Sharpe ratio of {sharpe:.2f} against {theirs:.2f}" if known else ""
     return (
         f"it and its {chosen.neighbours} neighbours earned more evenly than the best trial in sample and its own "
-        f"({chosen.plateau:.2f} against {best.plateau:.2f}), with a Sharpe ratio of {sharpe:.2f} against {theirs:.2f}"
+        f"({chosen.plateau:.2f} against {best.plateau:.2f}){compared}"
     )
-
-
-def _sharpe(metrics: Mapping[str, float]) -> float:
-    return metrics["sharpe_ratio"]

@@ -98,10 +98,11 @@ def _k_means(features: Features, first: IntArray) -> IntArray:
             break
         labels = nearest
         sizes = np.bincount(labels, minlength=k)
+        filled = np.flatnonzero(sizes)
         totals = np.zeros_like(centres)
         order = np.argsort(labels, kind="stable")
-        starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
-        totals[labels[order][starts]] = np.add.reduceat(features[order], starts, axis=0)
+        starts = np.cumsum(sizes[filled]) - sizes[filled]
+        totals[filled] = np.add.reduceat(features[order], starts, axis=0)
         # An empty cluster begins anew at the row that lies worst.
         totals[sizes == 0] = features[squared.min(axis=1).argmax()]
         centres = np.divide(totals, np.maximum(sizes, 1)[:, None], dtype=np.float32)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from strategy_optimizer.machine_code import compiled
 
 TABLES = 2**19  # bytes of a tile's sums of subsets: they stay in a core's second cache
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def winners(sums: Any, squares: Any, halves: Any, start: int, stop: int) -> Any:
     """Return the best score (2, halves) among the trials ``start <= j < stop`` in each half, and its trial."""
     best = np.full(halves.shape, -np.inf)
@@ -35,7 +36,7 @@ def winners(sums: Any, squares: Any, halves: Any, start: int, stop: int) -> Any:
     return best, columns
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def below(sums: Any, squares: Any, halves: Any, winners: Any, start: int, stop: int) -> Any:
     """Return how many trials ``start <= j < stop`` score below each half's winner in the other half (2, halves).
 
@@ -58,7 +59,7 @@ def below(sums: Any, squares: Any, halves: Any, winners: Any, start: int, stop: 
     return counts
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _marks(sums: Any, squares: Any, halves: Any, winners: Any) -> Any:
     """Return the score (2, halves) of each half's winner in the other half."""
     marks = np.empty(halves.shape)
@@ -75,7 +76,7 @@ def _marks(sums: Any, squares: Any, halves: Any, winners: Any) -> Any:
     return marks
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _tables(n_blocks: int, n: int) -> Any:
     """Return memory for the sums of subsets of a tile (sum or square, subset, trial), for scores, and its width."""
     subsets = 2 ** (n_blocks // 2)
@@ -83,7 +84,7 @@ def _tables(n_blocks: int, n: int) -> Any:
     return np.zeros((2, subsets, width)), np.zeros((2, subsets, width)), np.zeros(width), width
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fill(low: Any, high: Any, sums: Any, squares: Any, first: int, n: int) -> None:
     """Write the sums of all subsets of the last blocks, `low`, and of the first, `high`, for n trials."""
     half = len(sums) // 2
@@ -98,7 +99,7 @@ def _fill(low: Any, high: Any, sums: Any, squares: Any, first: int, n: int) -> N
                 table[1, mask, j] = table[1, rest, j] + squares[block, first + j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _score(scores: Any, low: Any, high: Any, half: int, n: int) -> None:
     """Write ``sign(s) s^2 / q`` of n trials in one half."""
     bits = 0

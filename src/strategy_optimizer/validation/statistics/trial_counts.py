@@ -32,6 +32,7 @@ from strategy_optimizer.validation.statistics.not_enough import (
 )
 
 LEAST_PERIODS = 3  # two give correlations of 1 and -1 alone
+MOST_CLUSTERS = 100  # numbers of clusters that are tried
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,16 @@ def trial_counts(trials: ArrayLike, *, seed: int = 0, most_rows: int = 1000) -> 
     >>> found.distinct, found.clusters, 4 < found.effective_rank < 5
     (200, 4, True)
     """
-    correlation = average_correlation_count(trials)
-    rank = effective_rank(trials)
-    clusters = cluster_count(trials, seed=seed, most_rows=most_rows)
-    if isinstance(correlation, NotEnough):
-        return correlation
-    if isinstance(rank, NotEnough):
-        return rank
-    if isinstance(clusters, NotEnough):
-        return clusters
-    return TrialCounts(distinct_count(trials), correlation, rank, clusters)
+    finite = _finite_rows(trials)
+    rows = _standardised(finite)
+    if isinstance(rows, NotEnough):
+        return rows
+    return TrialCounts(
+        _distinct_count(finite),
+        _average_correlation_count(rows),
+        _effective_rank(rows),
+        _cluster_count(rows, seed, most_rows),
+    )
 
 
 def distinct_count(trials: ArrayLike) -> int:
@@ -84,7 +85,11 @@ def distinct_count(trials: ArrayLike) -> int:
     >>> distinct_count([[0.1, 0.2], [0.1, 0.2], [0.1, 0.3], [np.nan, 0.3]])
     2
     """
-    return len({row.tobytes() for row in _finite_rows(trials) + 0.0})  # -0.0 + 0.0 is 0.0
+    return _distinct_count(_finite_rows(trials))
+
+
+def _distinct_count(finite: FloatArray) -> int:
+    return len({row.tobytes() for row in finite + 0.0})  # -0.0 + 0.0 is 0.0
 
 
 def average_correlation_count(trials: ArrayLike) -> float | NotEnough:
@@ -95,9 +100,11 @@ def average_correlation_count(trials: ArrayLike) -> float | NotEnough:
     >>> average_correlation_count([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])
     2.0
     """
-    rows = _standardised(trials)
-    if isinstance(rows, NotEnough):
-        return rows
+    rows = _standardised(_finite_rows(trials))
+    return rows if isinstance(rows, NotEnough) else _average_correlation_count(rows)
+
+
+def _average_correlation_count(rows: FloatArray) -> float:
     n = len(rows)
     if n == 1:
         return 1.0
@@ -124,9 +131,11 @@ def effective_rank(trials: ArrayLike) -> float | NotEnough:
     >>> round(effective_rank([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]]), 12)
     2.0
     """
-    rows = _standardised(trials)
-    if isinstance(rows, NotEnough):
-        return rows
+    rows = _standardised(_finite_rows(trials))
+    return rows if isinstance(rows, NotEnough) else _effective_rank(rows)
+
+
+def _effective_rank(rows: FloatArray) -> float:
     n, periods = rows.shape
     # Both products have the same eigenvalues other than zero.
     return effective_rank_of(rows @ rows.T if n <= periods else rows.T @ rows)
@@ -149,7 +158,7 @@ def effective_rank_of(matrix: ArrayLike) -> float:
 
 
 def cluster_count(
-    trials: ArrayLike, *, seed: int = 0, most_rows: int = 1000, most_clusters: int = 100
+    trials: ArrayLike, *, seed: int = 0, most_rows: int = 1000, most_clusters: int = MOST_CLUSTERS
 ) -> int | NotEnough:
     """Return the number of clusters of trials (N, T); see `clusters`.
 
@@ -163,11 +172,13 @@ def cluster_count(
     most_clusters : int
         Numbers of clusters that are tried; there are also at most half as many clusters as trials.
     """
-    rows = _standardised(trials)
-    if isinstance(rows, NotEnough):
-        return rows
     require(most_rows >= 3, "most_rows", most_rows, "at least 3")
     require(most_clusters >= 2, "most_clusters", most_clusters, "at least 2")
+    rows = _standardised(_finite_rows(trials))
+    return rows if isinstance(rows, NotEnough) else _cluster_count(rows, seed, most_rows, most_clusters)
+
+
+def _cluster_count(rows: FloatArray, seed: int, most_rows: int, most_clusters: int = MOST_CLUSTERS) -> int:
     rng = np.random.default_rng(seed)
     if len(rows) > most_rows:
         rows = rows[np.sort(rng.choice(len(rows), most_rows, replace=False))]
@@ -183,9 +194,8 @@ def _finite_rows(trials: ArrayLike) -> FloatArray:
     return finite
 
 
-def _standardised(trials: ArrayLike) -> FloatArray | NotEnough:
+def _standardised(rows: FloatArray) -> FloatArray | NotEnough:
     """Return the rows that vary with mean 0 and length 1, so that products of rows are correlations."""
-    rows = _finite_rows(trials)
     if rows.shape[1] < LEAST_PERIODS:
         return NotEnough("periods", rows.shape[1], LEAST_PERIODS)
     rows = rows[varies(rows, axis=1)]

@@ -10,7 +10,7 @@ from strategy_optimizer.validation.walkforward.progress import WindowsProgress
 from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward, WindowResult
 from strategy_optimizer.validation.walkforward.stability import ParameterStability
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
-from strategy_optimizer.validation.walkforward.walk_forward import walk_forward
+from strategy_optimizer.validation.walkforward.walk import walk_forward
 
 __all__ = [
     "Choosing",

@@ -1,4 +1,4 @@
-"""The searches: one for each training window, several at a time.
+"""What the search in one training window is, and what it chose.
 
 A choice follows from its training bars and the seed alone. Each search is given those bars and no others; its seed is
 drawn from the caller's and the place of the bars, so that neither other windows nor the number of workers matter.
@@ -9,24 +9,22 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from strategy_optimizer.backtest import PopulationEvaluator
-from strategy_optimizer.backtest.evaluate import available_cores
 from strategy_optimizer.errors import DataError, ReproductionError, StrategyError, TaskError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.records import StopReason
-from strategy_optimizer.tasks import OptimizationTask
-from strategy_optimizer.tasks.strategy_binding import bind_evaluator
-from strategy_optimizer.validation.ledger import SKETCHED, Trials, trials_of
+from strategy_optimizer.objective import Objective
+from strategy_optimizer.records import Event, Progress, Sink, StopReason
+from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.tasks import OptimizationTask, TaskSettings
+from strategy_optimizer.tasks.strategy_binding import StrategyClass, bind_evaluator
+from strategy_optimizer.validation.ledger import Trials, trials_of
 from strategy_optimizer.validation.recommendation import recommend
-from strategy_optimizer.validation.walkforward.progress import Tracker
 from strategy_optimizer.validation.walkforward.result import CHOOSING, Choosing
 
 TIMED_OPTIMIZERS = ("auto", "ensemble")
@@ -68,114 +66,123 @@ class Choice:
     reason: str = ""
 
 
-class WindowSearches:
-    """Runs the searches of all training windows.
-
-    Parameters
-    ----------
-    task : OptimizationTask
-        What is searched, how and at which costs; its own bars do not matter.
-    bars : Bars
-        All of them.
-    workers : int, optional
-        Searches at a time; all cores by default.
-    tracker : Tracker
-        Learns of each trial and search.
-    choose : {"recommended", "best"}
-        Which parameters of a search are traded.
+@dataclass(frozen=True)
+class WindowPlan:
+    """What is searched in every window, and how.
 
     Attributes
     ----------
-    trials : dict of range to Trials
-        What the ledger keeps of each search that has ended, also before it was done; empty where it is left out.
+    strategy : strategy class
+    bars : Bars
+        All of them.
+    space : ParameterSpace
+    objective : Objective
+    settings : TaskSettings
+        Its workers are the threads of one search.
+    choose : {"recommended", "best"}
+        Which parameters of a search are traded.
+    sketched : int
+        Trials of a window whose returns the ledger keeps.
     """
 
-    def __init__(
-        self,
-        task: OptimizationTask,
-        bars: Bars,
-        workers: int | None,
-        tracker: Tracker,
-        choose: Choosing = "recommended",
-    ) -> None:
-        if choose not in CHOOSING:
-            raise TaskError(f"choose is {choose!r}; expected {' or '.join(map(repr, CHOOSING))}")
-        self.choose: Choosing = choose
-        self.task = task
-        self.bars = bars
-        self.workers = workers or available_cores()
-        self.trials: dict[range, Trials] = {}
-        self._sketched = SKETCHED
-        self._tracker = tracker
-        self._lock = threading.Lock()
-        self._running: set[OptimizationTask] = set()
-        self._stopped = False
+    strategy: StrategyClass
+    bars: Bars
+    space: ParameterSpace
+    objective: Objective
+    settings: TaskSettings
+    choose: Choosing
+    sketched: int
 
-    def run(self, trains: Sequence[range]) -> dict[range, Choice]:
-        """Return the choice of each window; after Ctrl-C of those that were done.
+    def task(self, train: range, sink: Sink | None = None) -> OptimizationTask:
+        """Return the search of one training window: it has no other bars."""
+        return window_task(self, self.bars, train, sink)
 
-        Raises
-        ------
-        ReproductionError
-            The reference simulator does not confirm a winner.
-        """
-        from strategy_optimizer.threads import one_thread
+    def with_threads(self, threads: int) -> WindowPlan:
+        """Return the plan of searches with so many threads each."""
+        return replace(self, settings=replace(self.settings, workers=threads))
 
-        wanted = list(dict.fromkeys(trains))
-        self._sketched = max(1, SKETCHED // len(wanted))
-        at_once = min(self.workers, len(wanted))
-        settings = {
-            "workers": max(1, self.workers // at_once),
-            "optimizer_settings": self._optimizer_settings(wanted[0]),
-        }
-        # Around all of them: searches that end would give linear algebra its threads back while others still run.
-        with one_thread(), ThreadPoolExecutor(at_once) as pool:
-            futures = [pool.submit(self._search, train, settings) for train in wanted]
-            with suppress(KeyboardInterrupt):  # what is done is kept
-                wait(futures, return_when=FIRST_EXCEPTION)
-            self._stop()  # those that still run, after Ctrl-C or because one of them raised
-        choices = [future.result() for future in futures]
-        return {choice.train: choice for choice in choices if choice is not None}
 
-    def _stop(self) -> None:
-        with self._lock:
-            self._stopped = True
-            for task in self._running:
-                task.cancel()
+@dataclass(frozen=True)
+class Searched:
+    """How the search in one window ended.
 
-    def _search(self, train: range, settings: Mapping[str, Any]) -> Choice | None:
-        """Return the choice of one window; None when it was stopped."""
-        task = window_task(self.task, self.bars, train, self._tracker.of(train), **settings)
-        with self._lock:
-            if self._stopped:
-                return None
-            self._running.add(task)
+    Attributes
+    ----------
+    train : range
+    choice : Choice or None
+        None when it was stopped, or failed.
+    trials : Trials or None
+        What the ledger keeps of it, also of one that was stopped; None without a trial, and where it is left out.
+    error : Exception or None
+        What ends the whole walk-forward.
+    """
+
+    train: range
+    choice: Choice | None = None
+    trials: Trials | None = None
+    error: Exception | None = None
+
+
+class WindowSearch:
+    """The search in one window, which another thread may stop.
+
+    Parameters
+    ----------
+    plan : WindowPlan
+    train : range
+    report : callable
+        Receives the number of trials made so far.
+    """
+
+    def __init__(self, plan: WindowPlan, train: range, report: Callable[[int], None]) -> None:
+        self._plan = plan
+        self._train = train
+        self._report = report
+        self._task: OptimizationTask | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End it soon; the trials that are made count for the ledger."""
+        self._stopped.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def run(self) -> Searched:
+        """Return how it ended. What it raises is a value."""
+        if self._stopped.is_set():
+            return Searched(self._train)
+        choice = trials = error = None
         try:
-            choice = _choose(task, train, self.choose)
-        finally:
-            with self._lock:
-                self._running.discard(task)
-            self._keep_trials(task, train)
-        if choice is not None:
-            self._tracker.finished(train, choice.trials)
-        return choice
+            task = self._task = self._plan.task(self._train, self._take)
+            if self._stopped.is_set():
+                task.cancel()
+            try:
+                choice = _choose(task, self._train, self._plan.choose)
+            finally:
+                trials = self._trials_of(task)
+        except Exception as raised:
+            error = raised
+        return Searched(self._train, choice, trials, error)
 
-    def _keep_trials(self, task: OptimizationTask, train: range) -> None:
-        if task.settings.ledger and task.search is not None and len(task.search.history):
-            self.trials[train] = trials_of(
-                task.search, sketched=self._sketched, threads=task.settings.workers
-            )
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self._report(event.trials)
 
-    def _optimizer_settings(self, train: range) -> dict[str, Any]:
-        """Return the optimizer's own; what a trial takes is measured once, before several share the cores."""
-        settings = dict(self.task.settings.optimizer_settings)
-        if self.task.settings.optimizer in TIMED_OPTIMIZERS and settings.get("trial_seconds") is None:
-            settings["trial_seconds"] = trial_seconds(self.task, self.bars.slice(train.start, train.stop))
-        return settings
+    def _trials_of(self, task: OptimizationTask) -> Trials | None:
+        if not task.settings.ledger or task.search is None or not len(task.search.history):
+            return None
+        return trials_of(task.search, sketched=self._plan.sketched, threads=task.settings.workers)
+
+
+def check_choosing(choose: Choosing) -> Choosing:
+    """Return a way to choose, or refuse what is none."""
+    if choose not in CHOOSING:
+        raise TaskError(f"choose is {choose!r}; expected {' or '.join(map(repr, CHOOSING))}")
+    return choose
 
 
 def window_task(
-    task: OptimizationTask, bars: Bars, train: range, sink: Any = None, **settings: Any
+    task: OptimizationTask | WindowPlan, bars: Bars, train: range, sink: Sink | None = None
 ) -> OptimizationTask:
     """Return the search of one training window: it has no other bars."""
     return OptimizationTask(
@@ -183,7 +190,7 @@ def window_task(
         bars.slice(train.start, train.stop),
         task.space,
         task.objective,
-        replace(task.settings, seed=window_seed(task.settings.seed, train), **settings),
+        replace(task.settings, seed=window_seed(task.settings.seed, train)),
         sink=sink,
     )
 
@@ -196,6 +203,14 @@ def window_seed(seed: int, train: range) -> int:
     """
     place = np.random.SeedSequence(entropy=seed, spawn_key=(train.start, train.stop))
     return int(place.generate_state(1)[0])
+
+
+def optimizer_settings(task: OptimizationTask, bars: Bars) -> dict[str, Any]:
+    """Return the optimizer's own; what a trial takes is measured once, before several searches share the cores."""
+    settings = dict(task.settings.optimizer_settings)
+    if task.settings.optimizer in TIMED_OPTIMIZERS and settings.get("trial_seconds") is None:
+        settings["trial_seconds"] = trial_seconds(task, bars)
+    return settings
 
 
 def trial_seconds(task: OptimizationTask, bars: Bars) -> float:

@@ -6,7 +6,9 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.backtest.strategy import AnyStrategy
@@ -23,14 +25,15 @@ from strategy_optimizer.validation.statistics import (
     trials_sharpe_variance,
 )
 from strategy_optimizer.validation.walkforward.assembly import assemble
-from strategy_optimizer.validation.walkforward.choices import Choice, WindowSearches
+from strategy_optimizer.validation.walkforward.choices import Choice
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
 from strategy_optimizer.validation.walkforward.recommendation import recommend
-from strategy_optimizer.validation.walkforward.recording import run_recorded
+from strategy_optimizer.validation.walkforward.recording import run_kept, search_identity
 from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
+from strategy_optimizer.validation.walkforward.searches import WindowSearches
 from strategy_optimizer.validation.walkforward.track_record import TrackRecord
-from strategy_optimizer.validation.walkforward.walk_forward import first_task, read_lengths
+from strategy_optimizer.validation.walkforward.walk import first_task, read_lengths
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,8 @@ def walk_forward_matrix(
     seed: int = 0,
     workers: int | None = None,
     progress: WindowsSink | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     **search: Any,
 ) -> WalkForwardMatrix:
     """Return a walk-forward for each pair of training and test lengths, and which pair to use.
@@ -153,7 +158,7 @@ def walk_forward_matrix(
     ----------
     train, test : sequence of int or str
         Lengths, as for `walk_forward`. The step is the test length.
-    strategy, data, optimizer, anchored, purge, choose, seed, workers, progress, **search
+    strategy, data, optimizer, anchored, purge, choose, seed, workers, progress, checkpoint, resume, **search
         As for `walk_forward`.
 
     Raises
@@ -186,12 +191,18 @@ def walk_forward_matrix(
     task = first_task(strategy, bars, optimizer, shortest, seed=seed, workers=workers, **search)
     trains = list(dict.fromkeys(window.train for windows in plans.values() for window in windows))
     tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
-    choices, ledger_notes = run_recorded(WindowSearches(task, bars, workers, tracker, choose), trains)
+    choices, more_notes = run_kept(
+        partial(WindowSearches, task, bars, workers, tracker, choose),
+        trains,
+        checkpoint,
+        resume,
+        lambda: search_identity(task, choose, [asdict(lengths) for lengths in pairs.values()]),
+    )
     cells = _cells(task, bars, pairs, plans, choices, choose)
     if not cells:
         raise KeyboardInterrupt
     found = _matrix(cells, len(pairs), choices, seed, time.perf_counter() - started)
-    return replace(found, caveats=(*found.caveats, *ledger_notes))
+    return replace(found, caveats=(*found.caveats, *more_notes))
 
 
 def _pairs(

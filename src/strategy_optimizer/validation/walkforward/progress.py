@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from strategy_optimizer.records import Event, Progress
-
 INTERVAL = 0.1  # seconds between two reports of a search that goes on
 
 
@@ -62,19 +60,26 @@ class Tracker:
         self._started = self._last = time.perf_counter()
         self._trials: dict[range, int] = {}
         self._done: set[range] = set()
+        self._kept = 0.0  # share of all trials that an earlier session made
 
-    def of(self, train: range) -> Callable[[Event], None]:
-        """Return what takes the events of one window's search."""
+    def note(self, train: range, trials: int) -> None:
+        """Note how many trials the search of a window has made so far."""
+        self._note(train, trials, finished=False)
 
-        def take(event: Event) -> None:
-            if isinstance(event, Progress):
-                self._note(train, event.trials, finished=False)
-
-        return take
+    def kept(self, train: range, trials: int) -> None:
+        """Note that an earlier session searched a window."""
+        self._trials[train] = trials
+        self._done.add(train)
+        self._kept = len(self._done) / self._windows
 
     def finished(self, train: range, trials: int) -> None:
         """Note that a window's search is done."""
         self._note(train, trials, finished=True)
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest takes if it goes on as it has since the beginning; None before the first trial."""
+        with self._lock:
+            return self._progress(time.perf_counter() - self._started).seconds_left
 
     def _note(self, train: range, trials: int, *, finished: bool) -> None:
         with self._lock:
@@ -98,5 +103,5 @@ class Tracker:
             trials=sum(self._trials.values()),
             elapsed=elapsed,
             fraction=fraction,
-            seconds_left=elapsed * (1.0 - fraction) / fraction if fraction > 0.0 else None,
+            seconds_left=elapsed * (1.0 - fraction) / made if (made := fraction - self._kept) > 0.0 else None,
         )

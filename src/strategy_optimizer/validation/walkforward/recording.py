@@ -1,11 +1,19 @@
-"""Records the trials of a walk-forward's searches in the trial ledger."""
+"""Runs a walk-forward's searches and keeps what they found: windows in a checkpoint, trials in the trial ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
+from strategy_optimizer.errors import TaskError
+from strategy_optimizer.tasks import OptimizationTask
 from strategy_optimizer.validation.ledger import record, walk_forward_entry
-from strategy_optimizer.validation.walkforward.choices import Choice, WindowSearches
+from strategy_optimizer.validation.walkforward.choices import Choice
+from strategy_optimizer.validation.walkforward.result import Choosing
+from strategy_optimizer.validation.walkforward.searches import WindowSearches
+from strategy_optimizer.validation.walkforward.window_store import WindowStore
 
 LEFT_OUT = "the trial ledger was left out: later searches on these data will not count these trials"
 
@@ -20,14 +28,49 @@ def run_recorded(
     choices : dict
         As `WindowSearches.run` returns them.
     notes : tuple of str
-        What went wrong with the ledger.
+        What went wrong with worker processes and the ledger.
     """
     choices: dict[range, Choice] = {}
     try:
         choices = searches.run(trains)
     finally:
         notes = _record(searches, trains, choices)
-    return choices, notes
+    return choices, (*searches.notes, *notes)
+
+
+def run_kept(
+    searches: Callable[[WindowStore | None], WindowSearches],
+    trains: Sequence[range],
+    checkpoint: str | Path | None,
+    resume: bool,
+    identity: Callable[[], Mapping[str, Any]],
+) -> tuple[dict[range, Choice], tuple[str, ...]]:
+    """Run the searches as `run_recorded` does, and keep the windows that are done in a folder if there is to be one.
+
+    Raises
+    ------
+    TaskError
+        When something is to be resumed and no folder is given.
+    CheckpointError
+        As for `WindowStore`.
+    """
+    if checkpoint is None:
+        if resume:
+            raise TaskError("resume needs the checkpoint's folder")
+        return run_recorded(searches(None), trains)
+    with WindowStore(checkpoint, identity(), resume=resume) as store:
+        return run_recorded(searches(store), trains)
+
+
+def search_identity(task: OptimizationTask, choose: Choosing, windows: Any) -> dict[str, Any]:
+    """Return what the choices of all windows depend on, as JSON values; `windows` says which these are."""
+    return {
+        **task.identity(),
+        "budget": asdict(task.settings.budget),
+        "choose": choose,
+        "ledger": task.settings.ledger,
+        "windows": windows,
+    }
 
 
 def _record(

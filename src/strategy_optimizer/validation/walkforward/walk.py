@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.backtest.strategy import AnyStrategy
@@ -12,18 +14,17 @@ from strategy_optimizer.errors import DataError, TaskError
 from strategy_optimizer.market import Bars, load_bars
 from strategy_optimizer.tasks import OptimizationTask, make_task
 from strategy_optimizer.validation.walkforward.assembly import assemble
-from strategy_optimizer.validation.walkforward.choices import WindowSearches, window_task
+from strategy_optimizer.validation.walkforward.choices import window_task
 from strategy_optimizer.validation.walkforward.lengths import Length, Lengths, bars_in, plan_windows
 from strategy_optimizer.validation.walkforward.progress import Tracker, WindowsSink
-from strategy_optimizer.validation.walkforward.recording import run_recorded
+from strategy_optimizer.validation.walkforward.recording import run_kept, search_identity
 from strategy_optimizer.validation.walkforward.result import Choosing, WalkForward
+from strategy_optimizer.validation.walkforward.searches import WindowSearches
 
 NOT_TAKEN: Mapping[str, str] = {
     "seconds": "a limit of time would make the choices depend on the machine; limit the trials with evaluations",
     "holdout": "the test windows are what is held out",
     "validate": "it is a validation itself",
-    "checkpoint": "its searches are short; make them one by one with optimize to keep them",
-    "resume": "its searches are short; make them one by one with optimize to keep them",
     "warm_start": "points that were found on later bars would tell earlier windows about them",
 }
 
@@ -42,6 +43,8 @@ def walk_forward(
     seed: int = 0,
     workers: int | None = None,
     progress: WindowsSink | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     **search: Any,
 ) -> WalkForward:
     """Optimise again and again on a window of the past and trade each choice on the bars that follow.
@@ -65,9 +68,14 @@ def walk_forward(
     seed : int
         Each window's search draws its own from it and from the place of its training bars.
     workers : int, optional
-        Windows searched at a time, in threads; all cores by default. The result does not depend on it.
+        Windows searched at a time, in this process and in worker processes; all cores by default. The result does not
+        depend on it. Short work, and with 1 all of it, stays in this process.
     progress : callable, optional
         Receives `WindowsProgress`.
+    checkpoint : str or Path, optional
+        Folder that keeps each window whose search is done, so that a killed walk-forward can be resumed.
+    resume : bool
+        Continue the walk-forward in `checkpoint`; the result is that of one which was not interrupted.
     **search
         Anything else that `optimize` takes: ``evaluations`` (trials of each window), ``objective``,
         ``outcome_constraints``, ``space``, ``constraints``, ``costs``, ``fill``, ``cash``, ``target``, ``patience``,
@@ -84,6 +92,10 @@ def walk_forward(
         A length that cannot be read, or windows longer than the data; before anything runs.
     StrategyOptimizerError
         What `optimize` raises when the strategy, data or settings cannot be used.
+    CheckpointError
+        The folder holds a walk-forward already, none to resume, or another one: each difference is named.
+    ExecutorError
+        A window whose worker process ends each time it is begun.
     KeyboardInterrupt
         Ctrl-C before one window was done.
 
@@ -108,14 +120,19 @@ def walk_forward(
     task = first_task(strategy, bars, optimizer, windows[0].train, seed=seed, workers=workers, **search)
     trains = [window.train for window in windows]
     tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
-    searches = WindowSearches(task, bars, workers, tracker, choose)
-    choices, ledger_notes = run_recorded(searches, trains)
+    choices, more_notes = run_kept(
+        partial(WindowSearches, task, bars, workers, tracker, choose),
+        trains,
+        checkpoint,
+        resume,
+        lambda: search_identity(task, choose, asdict(lengths)),
+    )
     done = [window for window in windows if window.train in choices]
     if not done:
         raise KeyboardInterrupt
     seconds = time.perf_counter() - started
     found = assemble(task, bars, lengths, done, choices, choose=choose, planned=len(windows), seconds=seconds)
-    return replace(found, notes=(*found.notes, *ledger_notes))
+    return replace(found, notes=(*found.notes, *more_notes))
 
 
 def read_lengths(

@@ -1,0 +1,185 @@
+"""The loop whose trials run fold by fold, and are stopped when they cannot catch up.
+
+A worker runs one fold at a time. After each the trial races against the best complete trial among those that were known
+when it was asked for, so that in the ordered mode the search does not depend on the number of workers either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from strategy_optimizer.engines.folded import combine
+from strategy_optimizer.errors import TaskError
+from strategy_optimizer.objective import ParetoObjective
+from strategy_optimizer.optimizer.state import decode_array, encode_array
+from strategy_optimizer.tasks.engine_trial import TrialValue
+from strategy_optimizer.tasks.executor_loop import Ended, ExecutorLoop
+from strategy_optimizer.tasks.executors import Outcome
+from strategy_optimizer.tasks.pruning import FoldPruner, Race
+from strategy_optimizer.tasks.trial_cache import TrialKeys
+
+
+class FoldedLoop(ExecutorLoop):
+    """Runs a search whose trials consist of folds.
+
+    Parameters
+    ----------
+    pruner : FoldPruner
+    fold_keys : sequence of TrialKeys
+        Keys of each fold's runs, for the cache.
+    **options
+        Those of `ExecutorLoop`. The executor's function takes ``(parameters, fold)``.
+
+    Attributes
+    ----------
+    n_folds_run, n_folds_saved : int
+        Folds that were run or found in the cache, and those that pruned trials were spared, this session.
+
+    Raises
+    ------
+    TaskError
+        With several objectives: a trial that is behind in one may be ahead in another.
+    """
+
+    def __init__(self, *arguments: Any, pruner: FoldPruner, fold_keys: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if isinstance(self.objective, ParetoObjective):
+            raise TaskError(
+                f"trials are pruned by one score, but the objective has several ({self.objective}); "
+                "give one, or run the folds whole (prune=False)"
+            )
+        self.pruner = pruner
+        self.n_folds_run = self.n_folds_saved = 0
+        self._fold_keys: tuple[TrialKeys, ...] = tuple(fold_keys)
+        self._runs: dict[int, list[TrialValue]] = {}  # of trials in flight, in the order of running
+        self._seconds: dict[int, float] = {}
+        self._races: dict[int, Race | None] = {}  # of trials in flight
+        # Of trials that were told and are complete: their fold scores, (n, K), and their rows in the history.
+        self._complete: list[list[float]] = []
+        self._rows: list[int] = []
+        self._finished: dict[int, list[float]] = {}  # ended, not told: scores by fold
+        self._race_at: tuple[int, Race | None] = (-1, None)
+
+    # -- running -----------------------------------------------------------------------------------------------
+
+    def _start(self, number: int) -> None:
+        self._runs[number], self._seconds[number] = [], 0.0
+        self._races[number] = self._race(self._asked[number].known)
+        self._next_fold(number)
+
+    def _race(self, known: int) -> Race | None:
+        """Return what judges trials that know the first `known` ones; None while none of these may win."""
+        if self._race_at[0] != known:
+            rows = [row for row in self._rows if row < known]
+            scores = self._complete[: len(rows)]
+            feasible = self.history.column("feasible", 0, known)
+            winning = [i for i, row in enumerate(rows) if feasible[row]]
+            best = max(winning, key=lambda i: sum(scores[i]), default=None)
+            race = None if best is None else self.pruner.race(scores[best], scores)
+            self._race_at = (known, race)
+        return self._race_at[1]
+
+    def _next_fold(self, number: int) -> None:
+        """Let the next fold of a trial run, unless it is known."""
+        parameters = self._parameters(number)
+        while True:
+            fold = self.pruner.order[len(self._runs[number])]
+            trial = None if self.cache is None else self.cache.get(self._fold_keys[fold].key(parameters))
+            if trial is None:
+                self.executor.submit(self._ticket(number), (parameters, fold))
+                return
+            if not self._take_fold(number, TrialValue.of_cached(trial), trial.seconds):
+                return
+
+    def _ticket(self, number: int) -> int:
+        """Return a number of the executor for the next fold of a trial."""
+        return number * self.pruner.n_folds + len(self._runs[number])
+
+    def _note(self, outcome: Outcome) -> None:
+        number = outcome.number // self.pruner.n_folds
+        if outcome.failure is not None:
+            seconds = self._seconds[number] + outcome.seconds
+            self._end(number, self._failed(seconds, outcome.reason))
+            return
+        if self.cache is not None:
+            fold = self.pruner.order[len(self._runs[number])]
+            key = self._fold_keys[fold].key(self._parameters(number))
+            self.cache.put(key, outcome.value.cached(outcome.seconds))
+        if self._take_fold(number, outcome.value, outcome.seconds):
+            self._next_fold(number)
+
+    def _take_fold(self, number: int, value: TrialValue, seconds: float) -> bool:
+        """Take a finished fold in; return whether the trial goes on."""
+        runs = self._runs[number]
+        runs.append(value)
+        self._seconds[number] += seconds
+        self.n_folds_run += 1
+        scores = [self._fold_score(run) for run in runs]
+        if len(runs) == self.pruner.n_folds:
+            if all(np.isfinite(scores)):
+                self._finished[number] = self.pruner.by_fold(scores)
+            self._end(number, self._so_far(number))
+            return False
+        race = self._races[number]
+        reason = None if race is None or not all(np.isfinite(scores)) else race.verdict(scores)
+        if race is None or reason is None:
+            return True
+        self.n_folds_saved += self.pruner.n_folds - len(runs)
+        self._end(number, self._so_far(number, reason, race.estimate(scores).score))
+        return False
+
+    def _fold_score(self, value: TrialValue) -> float:
+        return self.objective.composite(dict.fromkeys(self.objective.names, np.nan) | dict(value.metrics))
+
+    def _so_far(self, number: int, reason: str = "", estimate: float = np.nan) -> Ended:
+        """Return what the folds that were run add up to."""
+        metrics = combine([run.metrics for run in self._runs[number]], self.pruner.n_folds)
+        value = TrialValue(metrics)
+        return Ended(
+            value.row(self.objective.names),
+            value.blocks(self.history.n_blocks),
+            self._seconds[number],
+            reason,
+            estimate,
+        )
+
+    def _end(self, number: int, ended: Ended) -> None:
+        self._ended[number] = ended
+        for kept in (self._runs, self._seconds, self._races):
+            del kept[number]
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
+    def _tell(self, numbers: list[int]) -> None:
+        first = len(self.history)
+        super()._tell(numbers)
+        for row, number in enumerate(numbers, first):
+            scores = self._finished.pop(number, None)
+            if scores is not None:
+                self._complete.append(scores)
+                self._rows.append(row)
+
+    # -- saving ------------------------------------------------------------------------------------------------
+
+    def _flight(self) -> dict[str, Any]:
+        n = self.pruner.n_folds
+        return super()._flight() | {
+            "complete": encode_array(np.array(self._complete).reshape(-1, n)),
+            "rows": self._rows,
+            "finished": {
+                "numbers": list(self._finished),
+                "scores": encode_array(np.array(list(self._finished.values())).reshape(-1, n)),
+            },
+        }
+
+    def _take_off(self, flight: Mapping[str, Any]) -> None:
+        self._complete = decode_array(flight["complete"]).tolist()
+        self._rows = [int(row) for row in flight["rows"]]
+        finished = flight["finished"]
+        self._finished = dict(
+            zip(finished["numbers"], decode_array(finished["scores"]).tolist(), strict=True)
+        )
+        super()._take_off(flight)

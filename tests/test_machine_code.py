@@ -1,0 +1,87 @@
+"""The cache of machine code: found without readying the compiler, and the same numbers as freshly compiled."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+FUNCTIONS = """
+    import math
+    import numpy as np
+    from numba.typed import Dict
+    from numba.core import types
+    from strategy_optimizer.machine_code import compiled
+
+    @compiled(nogil=True)
+    def algebra(x):
+        inverse = np.linalg.solve(np.dot(x, x.T) + np.eye(3), np.ones(3))
+        return inverse.sum() + math.erf(x[0, 1]) + np.percentile(x, 30.0) + np.argsort(x[0])[0]
+
+    @compiled()
+    def containers(x):
+        kept = Dict.empty(types.int64, types.float64)
+        numbers = [1.0]
+        for j in range(3):
+            kept[j] = x[j, 0]
+            numbers.append(kept[j] + len(str(j)))
+        return sum(numbers)
+
+    @compiled(inline="always")
+    def half(x):
+        return 0.5 * x
+
+    @compiled()
+    def halves(x):
+        return half(x[0, 1]) + half(x[1, 1])
+"""
+USE = """
+    import sys
+    from numba.core.base import BaseContext
+
+    readied = []
+    ready = BaseContext.refresh
+    BaseContext.refresh = lambda context: (readied.append(1), ready(context))
+    import numpy as np
+    import functions
+
+    x = np.arange(9.0).reshape(3, 3)
+    for function in (functions.algebra, functions.containers, functions.halves):
+        print(repr(function(x)), bool(function.stats.cache_hits), file=sys.stdout)
+    print(bool(readied))
+"""
+
+
+@pytest.fixture
+def use(tmp_path):
+    """Return a call that uses the functions in a process of its own and returns their numbers, hits, and readying."""
+    (tmp_path / "functions.py").write_text(textwrap.dedent(FUNCTIONS))
+
+    def run() -> tuple[list[str], list[str], str]:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(USE)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        *lines, readied = done.stdout.splitlines()
+        return [line.split()[0] for line in lines], [line.split()[1] for line in lines], readied
+
+    return run
+
+
+def test_the_next_process_finds_the_code_and_needs_no_compiler(use):
+    numbers, hits, readied = use()
+    assert (hits, readied) == (["False"] * 3, "True")
+    again, hits, readied = use()
+    assert (again, hits, readied) == (numbers, ["True"] * 3, "False")
+
+
+def test_what_is_not_found_is_compiled_beside_what_is(use, tmp_path):
+    numbers, _, _ = use()
+    for path in (tmp_path / "__pycache__").glob("functions.containers*.nb?"):
+        path.unlink()
+    again, hits, readied = use()
+    assert (again, hits, readied) == (numbers, ["True", "False", "True"], "True")
