@@ -49,7 +49,7 @@ def test_default_costs_are_those_of_the_library(call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["optmize"], "no such command 'optmize'. Did you mean 'optimize'?"),
+        (["optmize"], "no such command 'optmize'. Did you mean 'optimize'"),
         (["optimize"], "missing argument 'STRATEGY'"),
         (["optimize", "momentum", "--evalutions", "5"], "--evaluations"),
         (["optimize", "momentum", "--evaluations", "2,000"], "'2,000' is not a whole number, such as 2000"),
