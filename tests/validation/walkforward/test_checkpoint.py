@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ctrl_c import interrupt_once
 from strategy_optimizer import Discrete, Signals, Strategy
 from strategy_optimizer.errors import CheckpointError, TaskError
 from strategy_optimizer.validation import walk_forward, walk_forward_matrix
@@ -30,11 +30,7 @@ def text_of(found: Any) -> str:
 def interrupt_after(windows: int):
     """Return what takes progress and sends Ctrl-C once so many windows are done."""
 
-    def take(event) -> None:
-        if event.done == windows:
-            signal.raise_signal(signal.SIGINT)
-
-    return take
+    return interrupt_once(lambda event: event.done == windows)
 
 
 def ledger_entry(folder: Path) -> tuple[Any, ...]:

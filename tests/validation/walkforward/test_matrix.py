@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 
 import pytest
 
+from ctrl_c import interrupt_once
 from strategy_optimizer import Costs
 from strategy_optimizer.errors import SplitError
 from strategy_optimizer.validation import walk_forward, walk_forward_matrix
@@ -145,10 +145,7 @@ def test_mistakes(nasdaq, changes, message) -> None:
 
 
 def test_ctrl_c_keeps_whole_cells(nasdaq) -> None:
-    def interrupt(event) -> None:
-        if event.done == 12:
-            signal.raise_signal(signal.SIGINT)
-
+    interrupt = interrupt_once(lambda event: event.done == 12)
     found = walk_forward_matrix(
         "momentum",
         nasdaq,

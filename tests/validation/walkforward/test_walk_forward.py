@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ctrl_c import interrupt_once
 from markets import zigzag
 from strategy_optimizer import Costs, Discrete, Signals, Strategy, optimize
 from strategy_optimizer.errors import DataError, ReproductionError, SplitError, StrategyError, TaskError
@@ -276,10 +277,7 @@ def test_progress_counts_windows_and_trials(nasdaq) -> None:
 
 
 def test_ctrl_c_keeps_the_windows_that_are_done(nasdaq) -> None:
-    def interrupt(event) -> None:
-        if event.done == 1:
-            signal.raise_signal(signal.SIGINT)
-
+    interrupt = interrupt_once(lambda event: event.done == 1)
     found = walk_forward(
         "momentum", nasdaq, "ga", train="3y", test="6m", evaluations=2000, workers=1, progress=interrupt
     )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ctrl_c import interrupt_once
 from strategy_optimizer import Costs, Discrete, Signals, Strategy, load_bars
 from strategy_optimizer.errors import ExecutorError, ReproductionError
 from strategy_optimizer.tasks.executors import ProcessExecutor
@@ -388,10 +389,7 @@ def test_progress_comes_from_inside_the_windows(nasdaq, sent) -> None:
 def test_ctrl_c_keeps_the_windows_that_are_done(nasdaq, sent, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("STRATEGY_OPTIMIZER_DATA", str(tmp_path))
 
-    def interrupt(event) -> None:
-        if event.done == 3:
-            signal.raise_signal(signal.SIGINT)
-
+    interrupt = interrupt_once(lambda event: event.done == 3)
     arguments = QUICK | {"optimizer": "ga", "evaluations": 5000}
     found = walk_forward("momentum", nasdaq, workers=3, progress=interrupt, **arguments)
     assert len(sent) >= 2
