@@ -6,8 +6,9 @@ import asyncio
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -56,14 +57,12 @@ def _refuse() -> None:
     raise RuntimeError("this cannot be read")
 
 
-class ExecutorContract:
+class ExecutorContract(ABC):
     """Give `create`; the tests follow."""
 
-    sends: ClassVar[bool] = True
-    """Whether values travel to other processes."""
-
+    @abstractmethod
     def create(self, function: Callable[[Any], Any]) -> Executor:
-        raise NotImplementedError
+        """Return the executor that is tested."""
 
     def test_every_run_has_one_outcome(self) -> None:
         with self.create(lambda parameters: parameters["x"] ** 2) as executor:
@@ -130,21 +129,6 @@ class ExecutorContract:
                 executor.submit(0, value)
                 assert finish(executor)[0].value == value
 
-    def test_a_value_that_cannot_be_sent_back_is_a_failure(self) -> None:
-        if not self.sends:
-            pytest.skip("values stay where they are")
-
-        def function(parameters: int) -> Any:
-            return [threading.Lock(), Unreadable(), 5][parameters]
-
-        with self.create(function) as executor:
-            found = run_all(executor, [0, 1, 2])
-        assert found[0].failure == "unreadable"
-        assert "cannot pickle '_thread.lock' object" in found[0].message
-        assert found[1].failure == "unreadable"
-        assert "this cannot be read" in found[1].message
-        assert found[2].value == 5
-
     def test_large_values_travel(self) -> None:
         with self.create(lambda parameters: parameters * 2) as executor:
             found = run_all(executor, [b"x" * 3_000_000, b"y" * 5_000_000])
@@ -173,3 +157,19 @@ class ExecutorContract:
         assert executor.wait() == []
         with pytest.raises(ExecutorError, match="closed"):
             executor.submit(1, 1)
+
+
+class SendingExecutorContract(ExecutorContract):
+    """The same for an executor whose values come from other processes."""
+
+    def test_a_value_that_cannot_be_sent_back_is_a_failure(self) -> None:
+        def function(parameters: int) -> Any:
+            return [threading.Lock(), Unreadable(), 5][parameters]
+
+        with self.create(function) as executor:
+            found = run_all(executor, [0, 1, 2])
+        assert found[0].failure == "unreadable"
+        assert "cannot pickle '_thread.lock' object" in found[0].message
+        assert found[1].failure == "unreadable"
+        assert "this cannot be read" in found[1].message
+        assert found[2].value == 5

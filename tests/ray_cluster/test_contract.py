@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contracts.executor import ExecutorContract
+from contracts.executor import SendingExecutorContract
 from strategy_optimizer.tasks.executors import Executor, RayExecutor
 from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
 
@@ -19,7 +19,7 @@ def _cluster() -> Iterator[None]:
     cluster.close()
 
 
-class TestRayExecutor(ExecutorContract):
+class TestRayExecutor(SendingExecutorContract):
     def create(self, function: Callable[[Any], Any]) -> Executor:
         return RayExecutor(function, workers=2)
 

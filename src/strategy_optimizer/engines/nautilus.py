@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -67,9 +68,9 @@ class NautilusBase(Engine):
         self.label = label
         self._settings = Settings(interval, currency)
 
+    @abstractmethod
     def _prepared(self, parameters: Mapping[str, Any]) -> Iterator[Prepared]:
         """Yield what is to run for the parameters; each is disposed of before the next one is asked for."""
-        raise NotImplementedError
 
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
         """Backtest the parameters with one `BacktestEngine` or several, one after the other."""
@@ -146,8 +147,9 @@ class NautilusBase(Engine):
         """Return the digest of code, configuration, data, settings and versions."""
         return content_digest(*self._ingredients(), str(self._settings), self.versions())
 
+    @abstractmethod
     def _ingredients(self) -> Sequence[Any]:
-        raise NotImplementedError
+        """Return what the numbers depend on besides settings and versions."""
 
 
 class NautilusEngine(NautilusBase):

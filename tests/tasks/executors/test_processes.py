@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contracts.executor import ExecutorContract, finish, run_all
+from contracts.executor import SendingExecutorContract, finish, run_all
 from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor
 
 
-class TestProcessExecutor(ExecutorContract):
+class TestProcessExecutor(SendingExecutorContract):
     def create(self, function: Callable[[Any], Any]) -> Executor:
         return ProcessExecutor(function, workers=2)
 

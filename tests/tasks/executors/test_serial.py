@@ -8,7 +8,5 @@ from strategy_optimizer.tasks.executors import Executor, SerialExecutor
 
 
 class TestSerialExecutor(ExecutorContract):
-    sends = False
-
     def create(self, function: Callable[[Any], Any]) -> Executor:
         return SerialExecutor(function)
