@@ -83,9 +83,6 @@ def test_a_program_that_ends(how: str) -> None:
     assert not Path(facts["folder"]).exists()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="two of Ray's agents, idle, sometimes outlive a killed program by minutes"
-)
 def test_a_program_that_is_killed() -> None:
     process, facts = start("wait")
     process.kill()

@@ -143,7 +143,7 @@ class RayCluster:
             with _silent_shutdown():
                 self.ray.shutdown()
         if self._folder is not None:
-            ray_leftovers.end_all(str(self._folder))
+            ray_leftovers.end_all(str(self._folder), os.getpid())
             self._folder = None
             self._guard.communicate()
             _forget_token()
