@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from strategy_optimizer.engines import Engine, FoldedEngine
 from strategy_optimizer.errors import ObjectiveError, TaskError
-from strategy_optimizer.objective import Objective, ParetoObjective
-from strategy_optimizer.optimizer import Optimizer, create_optimizer
-from strategy_optimizer.records import Sink, StopReason
+from strategy_optimizer.objective import Objective
+from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
-from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
 from strategy_optimizer.tasks.engine_trial import EngineTrial, FoldTrial, TrialValue
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLoop
@@ -25,6 +22,7 @@ from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.pruning import FoldPruner
 from strategy_optimizer.tasks.result import EngineResult
+from strategy_optimizer.tasks.search_task import SearchSettings, SearchTask
 from strategy_optimizer.tasks.trial_cache import TaskCache, TrialCache, TrialKeys
 from strategy_optimizer.version import __version__
 
@@ -35,20 +33,14 @@ PLANNED_WITHOUT_LIMIT = 1_000
 N_BLOCKS = 16
 
 
-@dataclass(frozen=True)
-class EngineSettings:
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings(SearchSettings):
     """What a search on another engine does besides its engine, space and objective.
 
     Parameters
     ----------
-    optimizer, optimizer_settings, budget, seed
-        As in `TaskSettings`.
-    holdout : float
-        Share of the data that the search does not see, where the engine can divide them.
     executor : {"processes", "serial", "ray"}
         Worker processes with limits; this process, one trial after the other; a Ray cluster.
-    workers : int, optional
-        Trials at once; by default all cores.
     ray_address : str, optional
         A cluster to join; without it Ray is started here.
     limits : Limits
@@ -61,42 +53,30 @@ class EngineSettings:
         Whether trials of earlier tasks that are known already are not run again.
     prune : bool
         Whether trials of a `FoldedEngine` are stopped when they cannot catch up.
-    checkpoint, resume, start_points, validate, ledger
-        As in `TaskSettings`.
+    **others
+        Those of `SearchSettings`. Data are held out where the engine can divide them.
     """
 
-    optimizer: str = "auto"
-    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=lambda: Budget(evaluations=DEFAULT_ENGINE_EVALUATIONS))
-    seed: int = 0
-    holdout: float = 0.25
     executor: ExecutorName = "processes"
-    workers: int | None = None
     ray_address: str | None = None
     limits: Limits = field(default_factory=Limits)
     memory: int | None = None
     lookahead: int | None = DEFAULT_LOOKAHEAD
     cache: bool = True
     prune: bool = True
-    checkpoint: str | Path | None = None
-    resume: bool = False
-    start_points: tuple[Mapping[str, Any], ...] = ()
-    validate: bool = True
-    ledger: bool = True
 
     def __post_init__(self) -> None:
-        check_count("workers", self.workers)
+        super().__post_init__()
         check_count("lookahead", self.lookahead)
         if self.executor not in get_args(ExecutorName):
             known = ", ".join(map(repr, get_args(ExecutorName)))
             raise TaskError(f"the executor is {self.executor!r}; expected one of {known}")
         if self.ray_address is not None and self.executor != "ray":
             raise TaskError(f"ray_address is {self.ray_address!r}, but the executor is {self.executor!r}")
-        if self.resume and self.checkpoint is None:
-            raise TaskError("resume needs the checkpoint's folder")
 
 
-class EngineTask:
+class EngineTask(SearchTask[EngineSettings]):
     """A search for the best parameters of what an engine runs.
 
     Parameters
@@ -131,34 +111,17 @@ class EngineTask:
         *,
         sink: Sink | None = None,
     ) -> None:
-        self.settings = settings or EngineSettings()
+        super().__init__(space, settings or EngineSettings(), sink)
         engine.check()
         self.whole = engine
         self.engine, self.held_out = engine.divide(self.settings.holdout)
-        self.space = space
-        self.sink = sink
         self.search: EngineSearch | None = None
         self.result: EngineResult | None = None
         self.digest = self.engine.digest()
         self._make_objective = objective
-        self._loop: ExecutorLoop | None = None
-        self._cancelled = False
 
-    @property
-    def history(self) -> TrialHistory:
-        """Every trial so far."""
-        return TrialHistory(self.space, N_BLOCKS) if self._loop is None else self._loop.history
-
-    @property
-    def stop_reason(self) -> StopReason | None:
-        """What ended the search; None before."""
-        return self._loop.stop_reason if self._loop else None
-
-    def cancel(self) -> None:
-        """End the search soon, keeping what is done; may be called from any thread."""
-        self._cancelled = True
-        if self._loop is not None:
-            self._loop.cancel()
+    def _empty_history(self) -> TrialHistory:
+        return TrialHistory(self.space, N_BLOCKS)
 
     def run(self) -> EngineResult:
         """Search, run the winner again in a fresh process, and return the result.
@@ -172,18 +135,17 @@ class EngineTask:
         ReproductionError
             The winner's numbers are others when it is run again.
         """
-        if self._loop is not None:
-            raise TaskError("the task has run already; make another, or resume its checkpoint")
+        self._refuse_to_run_twice()
         settings = self.settings
         keys = TrialKeys.of_engine(self.engine, self.space)
         cache = TaskCache(TrialCache() if settings.cache else None)
         try:
             with self._executor(self.engine) as executor:
                 objective = self._make_objective(self._metric_names(executor, cache, keys))
-                optimizer = self._make_optimizer(objective)
-                checkpoint = self._open_checkpoint(objective)
+                optimizer = self._make_optimizer(objective, PLANNED_WITHOUT_LIMIT)
+                checkpoint = self._open_checkpoint(self.identity(objective))
                 try:
-                    loop = self._loop = self._make_loop(
+                    loop = self._make_loop(
                         optimizer,
                         executor,
                         objective,
@@ -195,9 +157,7 @@ class EngineTask:
                         sink=self.sink,
                         n_blocks=N_BLOCKS,
                     )
-                    if self._cancelled:
-                        loop.cancel()
-                    loop.run()
+                    self._run_loop(loop)
                 finally:
                     if checkpoint is not None:
                         checkpoint.close()
@@ -224,13 +184,6 @@ class EngineTask:
         return RayExecutor(
             trial, address=settings.ray_address, workers=settings.workers, limits=settings.limits
         )
-
-    def first_parameters(self) -> dict[str, Any]:
-        """Return the defaults of the space, or a random point where its constraints forbid them."""
-        defaults = self.space.defaults()
-        if self.space.is_feasible(self.space.from_dicts([defaults]))[0]:
-            return defaults
-        return self.space.sample_random(self.settings.seed)
 
     def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:
         """Run the defaults once: what fails there fails in every trial, and the metrics get to be known."""
@@ -266,26 +219,6 @@ class EngineTask:
             fold_keys=[TrialKeys.of_engine(fold, self.space) for fold in engine.folds],
             **options,
         )
-
-    def _make_optimizer(self, objective: Objective) -> Optimizer:
-        settings = self.settings
-        several = isinstance(objective, ParetoObjective)
-        if several and settings.budget.target is not None:
-            raise TaskError(
-                f"target is {settings.budget.target:g}, one score, but the objective has several ({objective}); "
-                "use patience, or a reference point, which chooses on the front"
-            )
-        optimizer = create_optimizer(
-            settings.optimizer,
-            self.space,
-            budget=settings.budget.evaluations or PLANNED_WITHOUT_LIMIT,
-            seed=settings.seed,
-            directions=objective.directions if several else None,
-            **settings.optimizer_settings,
-        )
-        if settings.start_points:
-            optimizer.suggest(self.space.from_dicts(list(settings.start_points)))
-        return optimizer
 
     # -- after it --------------------------------------------------------------------------------------------
 
@@ -356,9 +289,3 @@ class EngineTask:
         """Return the engine's label and a digest of the identity and the budget."""
         document = json.dumps([self.identity(objective), asdict(self.settings.budget)], sort_keys=True)
         return f"{self.engine.label}-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
-
-    def _open_checkpoint(self, objective: Objective) -> Checkpoint | None:
-        settings = self.settings
-        if settings.checkpoint is None:
-            return None
-        return Checkpoint(settings.checkpoint, self.identity(objective), resume=settings.resume)

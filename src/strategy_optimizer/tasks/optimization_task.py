@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.backtest import PopulationEvaluator, Rules
-from strategy_optimizer.errors import DataError, StrategyError, TaskError
+from strategy_optimizer.errors import DataError, StrategyError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.objective import Objective, ParetoObjective
-from strategy_optimizer.optimizer import Optimizer, create_optimizer
+from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Reproducing, Sink, StopReason
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget, check_count
+from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
 from strategy_optimizer.tasks.division import divide
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.result import Result
 from strategy_optimizer.tasks.result_aggregator import FinishedSearch, aggregate, rules_json
 from strategy_optimizer.tasks.search_loop import SearchLoop
+from strategy_optimizer.tasks.search_task import SearchSettings, SearchTask
 from strategy_optimizer.tasks.strategy_binding import StrategyClass, bind_evaluator, bind_strategy
 from strategy_optimizer.version import __version__
 
@@ -31,56 +29,23 @@ PLANNED_WITHOUT_LIMIT = 10_000
 """Trials for which the optimizer plans when only time limits the search."""
 
 
-@dataclass(frozen=True)
-class TaskSettings:
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings(SearchSettings):
     """What a task does besides its strategy, bars, space and objective.
 
     Parameters
     ----------
-    optimizer : str
-        A name that `create_optimizer` knows.
-    optimizer_settings : mapping
-        Its own settings.
-    budget : Budget
-    seed : int
     rules : Rules
         Costs, fills and cash; its window is set by the task.
-    holdout : float
-        Share of the bars, the last ones, that the search does not see; 0 for none.
-    workers : int, optional
-        Threads; all cores by default. The result does not depend on it.
-    checkpoint : str or Path, optional
-        Folder for the checkpoint.
-    resume : bool
-        Continue what the checkpoint holds.
-    start_points : tuple of mapping
-        Parameters to try before all others, as `warm_start.earlier_points` finds them.
-    validate : bool
-        Whether a verdict is wanted; `validation.run_and_validate` gives it.
-    ledger : bool
-        Whether `run_and_validate` is to count earlier searches, and to record this one for later ones.
+    **others
+        Those of `SearchSettings`. The result does not depend on `workers`, which are threads here.
     """
 
-    optimizer: str = "auto"
-    optimizer_settings: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=lambda: Budget(evaluations=DEFAULT_EVALUATIONS))
-    seed: int = 0
     rules: Rules = field(default_factory=Rules)
-    holdout: float = 0.25
-    workers: int | None = None
-    checkpoint: str | Path | None = None
-    resume: bool = False
-    start_points: tuple[Mapping[str, Any], ...] = ()
-    validate: bool = True
-    ledger: bool = True
-
-    def __post_init__(self) -> None:
-        check_count("workers", self.workers)
-        if self.resume and self.checkpoint is None:
-            raise TaskError("resume needs the checkpoint's folder")
 
 
-class OptimizationTask:
+class OptimizationTask(SearchTask[TaskSettings]):
     """A search for the best parameters of one strategy on one set of bars.
 
     Parameters
@@ -119,38 +84,19 @@ class OptimizationTask:
         *,
         sink: Sink | None = None,
     ) -> None:
-        self.settings = settings or TaskSettings()
+        super().__init__(space, settings or TaskSettings(), sink)
         self.strategy = strategy
         self.bound_strategy = bind_strategy(self.strategy, space)
         self.bars = bars
-        self.space = space
         self.objective = objective
         self.search: FinishedSearch | None = None
         self.result: Result | None = None
         self.in_sample, self.held_out = divide(bars, self.settings.holdout)
         self.rules = replace(self.settings.rules, window=self.in_sample)
-        self.optimizer = self._make_optimizer()
-        self.sink = sink
-        self._loop: SearchLoop | None = None
-        self._cancelled = False
+        self.optimizer = self._make_optimizer(objective, PLANNED_WITHOUT_LIMIT)
 
-    @property
-    def history(self) -> TrialHistory:
-        """Every trial so far."""
-        if self._loop is not None:
-            return self._loop.history
+    def _empty_history(self) -> TrialHistory:
         return TrialHistory(self.space, self.rules.n_blocks, self.objective)
-
-    @property
-    def stop_reason(self) -> StopReason | None:
-        """What ended the search; None before."""
-        return self._loop.stop_reason if self._loop else None
-
-    def cancel(self) -> None:
-        """End the search soon, keeping what is done; may be called from any thread."""
-        self._cancelled = True
-        if self._loop is not None:
-            self._loop.cancel()
 
     def run(self) -> Result:
         """Search, check the winner, and return the result.
@@ -168,15 +114,12 @@ class OptimizationTask:
         ReproductionError
             The reference simulator does not confirm the winner.
         """
-        if self._loop is not None:
-            raise TaskError("the task has run already; make another, or resume its checkpoint")
+        self._refuse_to_run_twice()
         self.check_defaults()
-        checkpoint = self._open_checkpoint()
+        checkpoint = self._open_checkpoint(self.identity())
         try:
-            loop = self._loop = self._make_loop(checkpoint)
-            if self._cancelled:
-                loop.cancel()
-            stop_reason = loop.run()
+            loop = self._make_loop(checkpoint)
+            stop_reason = self._run_loop(loop)
         finally:
             if checkpoint is not None:
                 checkpoint.close()
@@ -186,27 +129,6 @@ class OptimizationTask:
         self.search = self._finished(loop, stop_reason)
         self.result = aggregate(self.search)
         return self.result
-
-    def _make_optimizer(self) -> Optimizer:
-        settings = self.settings
-        planned = settings.budget.evaluations or PLANNED_WITHOUT_LIMIT
-        several = isinstance(self.objective, ParetoObjective)
-        if several and settings.budget.target is not None:
-            raise TaskError(
-                f"target is {settings.budget.target:g}, one score, but the objective has several "
-                f"({self.objective}); use patience, or a reference point, which chooses on the front"
-            )
-        optimizer = create_optimizer(
-            settings.optimizer,
-            self.space,
-            budget=planned,
-            seed=settings.seed,
-            directions=self.objective.directions if several else None,
-            **settings.optimizer_settings,
-        )
-        if settings.start_points:
-            optimizer.suggest(self.space.from_dicts(list(settings.start_points)))
-        return optimizer
 
     def _make_loop(self, checkpoint: Checkpoint | None) -> SearchLoop:
         engine = PopulationEvaluator(
@@ -224,7 +146,7 @@ class OptimizationTask:
 
     def check_defaults(self) -> None:
         """Run the strategy once on the defaults of the space: what fails there would fail in every trial."""
-        params = self._allowed_defaults()
+        params = self.first_parameters()
         engine = PopulationEvaluator(self.bound_strategy, self.bars, self.rules, threads=1)
         failure = engine.evaluate([params]).errors.get(0)
         if failure is not None:
@@ -236,13 +158,6 @@ class OptimizationTask:
                 f"{self.settings.holdout:g}), but {self.strategy.label()} with the parameters tried first, "
                 f"{params}, decides nothing before bar {warmup}; expected more bars, or shorter periods"
             )
-
-    def _allowed_defaults(self) -> dict[str, Any]:
-        """Return the defaults of the space, or a random point where its constraints forbid them."""
-        defaults = self.space.defaults()
-        if self.space.is_feasible(self.space.from_dicts([defaults]))[0]:
-            return defaults
-        return self.space.sample_random(self.settings.seed)
 
     def _finished(self, loop: SearchLoop, stop_reason: StopReason) -> FinishedSearch:
         return FinishedSearch(
@@ -297,9 +212,3 @@ class OptimizationTask:
         """The strategy's name and a digest of the identity and the budget."""
         document = json.dumps([self.identity(), asdict(self.settings.budget)], sort_keys=True)
         return f"{self.strategy.label()}-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
-
-    def _open_checkpoint(self) -> Checkpoint | None:
-        settings = self.settings
-        if settings.checkpoint is None:
-            return None
-        return Checkpoint(settings.checkpoint, self.identity(), resume=settings.resume)
