@@ -28,7 +28,7 @@ CASES = {
     "--no-validate": [*COMMAND, "--no-validate"],
     "--help": ["optimize", "--help"],
 }
-PROGRAM = "from strategy_optimizer.cli.app import main; main()"
+PROGRAM = "from strategy_optimizer.cli.program import main; main()"
 PARTS = """
 import time
 stamps = [time.perf_counter()]

@@ -17,7 +17,7 @@ import pytest
 
 from strategy_optimizer.models import ResultModel
 
-PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.app import main; main()"]
+PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 # Slow enough to be caught at work: each trial sleeps.
 SLOW = """
 import time

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strategy_optimizer.cli.app import run
+from strategy_optimizer.cli.program import run
 
 
 @dataclass(frozen=True)

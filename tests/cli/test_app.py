@@ -9,7 +9,7 @@ import re
 import pytest
 
 from strategy_optimizer import __version__
-from strategy_optimizer.cli import app, searching
+from strategy_optimizer.cli import program, searching
 from strategy_optimizer.errors import ReproductionError
 from strategy_optimizer.tasks import DEFAULT_COSTS
 
@@ -136,7 +136,7 @@ def test_only_typer_is_imported_for_the_help() -> None:
     import sys
 
     code = (
-        "import sys; from strategy_optimizer.cli.app import run; run(['--help']);"
+        "import sys; from strategy_optimizer.cli.program import run; run(['--help']);"
         "heavy = {'numpy', 'numba', 'polars', 'pandas', 'scipy', 'pydantic', 'rich'} & set(sys.modules);"
         "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )
@@ -145,4 +145,4 @@ def test_only_typer_is_imported_for_the_help() -> None:
 
 
 def test_the_entry_point_is_there() -> None:
-    assert callable(app.main)
+    assert callable(program.main)

@@ -1,55 +1,45 @@
-"""The program `strategy-optimizer`: its commands and options, and how errors end it.
+"""The commands of the program `strategy-optimizer`.
 
 Only Typer is imported here, so that ``--help`` comes at once; a command imports its work when it runs.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from strategy_optimizer.cli import option_types
-from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAILED
 from strategy_optimizer.cli.option_types import (
     AsJson,
     Borrow,
     Cash,
     Commission,
-    Constraint,
     Data,
     Fill,
     FixedFee,
     From,
-    Generations,
     Holdout,
-    ObjectiveText,
-    OptimizerName,
     Param,
-    Patience,
-    Population,
     Quiet,
-    Reference,
     Repair,
-    Require,
     Seed,
-    Setting,
     Slippage,
-    SpaceFile,
     StrategyName,
-    Target,
     To,
     Trials,
-    WithLedger,
     Workers,
     whole,
 )
-from strategy_optimizer.cli.options import OptimizeOptions, ReportOptions, WalkForwardOptions
-from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
+from strategy_optimizer.cli.options import (
+    SAMPLE,
+    EngineOptions,
+    OptimizeOptions,
+    ReportOptions,
+    WalkForwardOptions,
+    takes,
+)
 from strategy_optimizer.version import __version__
 
 PROGRAM = "strategy-optimizer"
@@ -84,9 +74,6 @@ def _program(
     """
 
 
-SAMPLE = "nasdaq"
-
-
 @app.command(
     short_help="Search the best parameters of a strategy.",
     epilog="\b\nExamples:\n"
@@ -96,80 +83,12 @@ SAMPLE = "nasdaq"
     "  strategy-optimizer optimize momentum -o sharpe_ratio,max_drawdown,turnover\n"
     "  strategy-optimizer optimize momentum --report momentum.html",
 )
-def optimize(
-    context: typer.Context,
-    strategy: StrategyName,
-    data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
-    start: From = None,
-    end: To = None,
-    repair: Repair = None,
-    evaluations: Annotated[
-        int | None, option_types.evaluations("How many trials; 2000 if no --time is given.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option("--time", "-t", metavar="T", help="How long to search: 30s, 5m, 1h30m.")
-    ] = None,
-    target: Target = None,
-    patience: Patience = None,
-    objective: ObjectiveText = None,
-    reference: Reference = None,
-    require: Require = None,
-    holdout: Holdout = 0.25,
-    validate: Annotated[
-        bool,
-        typer.Option(
-            "--validate/--no-validate", help="Say whether the winner can be believed, from all trials."
-        ),
-    ] = True,
-    require_edge: Annotated[
-        bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
-    ] = False,
-    space: SpaceFile = None,
-    constraint: Constraint = None,
-    param: Param = None,
-    optimizer: OptimizerName = "auto",
-    population: Population = None,
-    generations: Generations = None,
-    setting: Setting = None,
-    seed: Seed = 0,
-    commission: Commission = 0.0005,
-    slippage: Slippage = 0.0002,
-    fixed_fee: FixedFee = 0.0,
-    borrow: Borrow = 0.0,
-    cash: Cash = 100_000.0,
-    fill: Fill = "next_open",
-    workers: Workers = None,
-    ledger: WithLedger = True,
-    warm_start: Annotated[
-        Path | None,
-        typer.Option(
-            "--warm-start",
-            metavar="FILE",
-            help="Try the best trials of an earlier --export first, on these data.",
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", metavar="DIR", help="Keep the search here, also when it is done."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False,
-    export: Annotated[list[Path] | None, option_types.export("all trials")] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            "--report",
-            metavar="FILE.html",
-            help="Write a report: one page with verdict, equity, robustness, walk-forward and surfaces.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> int:
+@takes(OptimizeOptions)
+def optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     """Search the best parameters of STRATEGY and show how they do on data they were not chosen on."""
-    options = OptimizeOptions.of(locals())
     from strategy_optimizer.cli.searching import run_optimize
 
-    return run_optimize(options, call=context.obj)
+    return run_optimize(options, call)
 
 
 @app.command(
@@ -180,105 +99,16 @@ def optimize(
     "  strategy-optimizer optimize-engine my_engine.py --evaluations 500 --workers 4 --trial-time 60s\n"
     "  strategy-optimizer optimize-engine my_engine.py --executor ray --lookahead free",
 )
-def optimize_engine(
-    context: typer.Context,
-    engine: Annotated[
-        str,
-        typer.Argument(
-            metavar="ENGINE",
-            help="my_engine.py, a name in it (my_engine.py:run), or package.module:name: an Engine, or a function "
-            "that takes a dict of parameters and returns a dict of metrics.",
-        ),
-    ],
-    space: SpaceFile = None,
-    constraint: Constraint = None,
-    param: Param = None,
-    optimizer: OptimizerName = "auto",
-    evaluations: Annotated[
-        int | None, option_types.evaluations("How many trials; 200 if no --time is given.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option("--time", "-t", metavar="T", help="How long to search: 30s, 5m, 1h30m.")
-    ] = None,
-    target: Target = None,
-    patience: Patience = None,
-    seed: Seed = 0,
-    objective: ObjectiveText = None,
-    require: Require = None,
-    reference: Reference = None,
-    setting: Setting = None,
-    holdout: Holdout = 0.25,
-    validate: Annotated[
-        bool,
-        typer.Option(
-            "--validate/--no-validate", help="Say whether the winner can be believed, from all trials."
-        ),
-    ] = True,
-    require_edge: Annotated[
-        bool, typer.Option("--require-edge", help="End with exit code 3 unless the verdict is deploy.")
-    ] = False,
-    ledger: WithLedger = True,
-    executor: Annotated[
-        str,
-        typer.Option("--executor", metavar="NAME", help="processes, serial (in this process) or ray."),
-    ] = "processes",
-    workers: Workers = None,
-    ray_address: Annotated[
-        str | None,
-        typer.Option("--ray-address", metavar="ADDRESS", help="A Ray cluster to join; needs --executor ray."),
-    ] = None,
-    trial_time: Annotated[
-        str | None, typer.Option("--trial-time", metavar="T", help="How long one trial may take: 60s, 10m.")
-    ] = None,
-    trial_memory: Annotated[
-        str | None,
-        typer.Option("--trial-memory", metavar="SIZE", help="Memory of one trial. [default: 4G]"),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory", metavar="SIZE", help="Memory of all trials together: 8G. Near it fewer run."
-        ),
-    ] = None,
-    lookahead: Annotated[
-        str,
-        typer.Option(
-            "--lookahead",
-            metavar="N|free",
-            help="Trials in flight that do not know each other; the search is the same for any number of workers. "
-            "free: each knows all that have ended.",
-        ),
-    ] = "8",
-    cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Take trials that are known already; see `cache`.")
-    ] = True,
-    warm_start: Annotated[
-        Path | None,
-        typer.Option(
-            "--warm-start", metavar="FILE", help="Try the best trials of an earlier --export first."
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", metavar="DIR", help="Keep the search here, also when it is done."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False,
-    export: Annotated[list[Path] | None, option_types.export("all trials")] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> int:
+@takes(EngineOptions)
+def optimize_engine(options: EngineOptions, call: Sequence[str]) -> int:
     """Search the best parameters of what ENGINE runs: your own function, an HTTP service, another package.
 
     Trials run in worker processes with limits; whatever one of them does, it fails with its reason and the search goes
     on. See docs/engines and docs/executors.md.
     """
-    typed = locals()
-    lists = ("constraint", "param", "require", "setting", "export")
-    from strategy_optimizer.cli.engines import EngineOptions, run_engine
+    from strategy_optimizer.cli.engines import run_engine
 
-    del typed["context"]
-    typed["json"] = typed.pop("as_json")
-    return run_engine(EngineOptions(**{**typed, **{name: typed[name] or [] for name in lists}}), context.obj)
+    return run_engine(options, call)
 
 
 @app.command(
@@ -289,96 +119,16 @@ def optimize_engine(
     "  strategy-optimizer walk-forward ma_cross --train 5y --test 1y --anchored -r 'trades >= 10'\n"
     "  strategy-optimizer walk-forward momentum --train 1y,3y,5y --test 3m,6m,1y --matrix",
 )
-def walk_forward(
-    context: typer.Context,
-    strategy: StrategyName,
-    data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
-    start: From = None,
-    end: To = None,
-    repair: Repair = None,
-    train: Annotated[
-        str,
-        typer.Option(
-            "--train",
-            metavar="LENGTH",
-            help="Each search sees this much of the past: 3y, 18m, 26w, 90d, or 500 for bars.",
-        ),
-    ] = "3y",
-    test: Annotated[
-        str,
-        typer.Option("--test", metavar="LENGTH", help="What it chose is traded on so much of what follows."),
-    ] = "6m",
-    step: Annotated[
-        str | None,
-        typer.Option(
-            "--step", metavar="LENGTH", help="From one test to the next. [default: as long as a test]"
-        ),
-    ] = None,
-    purge: Annotated[
-        str,
-        typer.Option("--purge", metavar="LENGTH", help="Left out between the past and its test."),
-    ] = "0",
-    anchored: Annotated[
-        bool, typer.Option("--anchored", help="The past always begins at the first bar, and grows.")
-    ] = False,
-    choose: Annotated[
-        str,
-        typer.Option(
-            "--choose",
-            metavar="WHICH",
-            help="Trade the recommended parameters of each search, or its best ones: recommended | best.",
-        ),
-    ] = "recommended",
-    matrix: Annotated[
-        bool,
-        typer.Option(
-            "--matrix", help="Compare all pairs of --train 1y,3y and --test 3m,6m: how often is best?"
-        ),
-    ] = False,
-    evaluations: Annotated[
-        int | None, option_types.evaluations("Trials in each window. [default: 2000]")
-    ] = None,
-    target: Target = None,
-    patience: Patience = None,
-    objective: ObjectiveText = None,
-    reference: Reference = None,
-    require: Require = None,
-    space: SpaceFile = None,
-    constraint: Constraint = None,
-    param: Param = None,
-    optimizer: OptimizerName = "auto",
-    population: Population = None,
-    generations: Generations = None,
-    setting: Setting = None,
-    seed: Seed = 0,
-    commission: Commission = 0.0005,
-    slippage: Slippage = 0.0002,
-    fixed_fee: FixedFee = 0.0,
-    borrow: Borrow = 0.0,
-    cash: Cash = 100_000.0,
-    fill: Fill = "next_open",
-    workers: Workers = None,
-    ledger: WithLedger = True,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", metavar="DIR", help="Keep each window here as soon as it is done."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an interrupted walk-forward from its --checkpoint.")
-    ] = False,
-    export: Annotated[list[Path] | None, option_types.export("the windows")] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> int:
+@takes(WalkForwardOptions)
+def walk_forward(options: WalkForwardOptions, call: Sequence[str]) -> int:
     """Optimise STRATEGY on a window of the past, trade the choice on the bars that follow, move on, repeat.
 
     All tests put end to end are a track record that no search has seen. It stands beside that of the default
     parameters and of buy-and-hold; PSR says how sure it is that it is no luck.
     """
-    options = WalkForwardOptions.of(locals())
     from strategy_optimizer.cli.walk_forward import run_walk_forward
 
-    return run_walk_forward(options, call=context.obj)
+    return run_walk_forward(options, call)
 
 
 @app.command(
@@ -435,8 +185,8 @@ def validate(
     data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
     start: From = None,
     end: To = None,
-    repair: Repair = None,
-    param: Param = None,
+    repair: Repair = [],  # noqa: B006  # Typer copies it
+    param: Param = [],  # noqa: B006  # Typer copies it
     result: Annotated[
         Path | None,
         typer.Option(
@@ -511,7 +261,7 @@ def report_result(
             help="The data, where they are no sample; of them the result's period is taken. As for `optimize`.",
         ),
     ] = None,
-    repair: Repair = None,
+    repair: Repair = [],  # noqa: B006  # Typer copies it
     walk_forward: Annotated[
         bool,
         typer.Option(
@@ -548,8 +298,8 @@ def check(
     data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
     start: From = None,
     end: To = None,
-    repair: Repair = None,
-    param: Param = None,
+    repair: Repair = [],  # noqa: B006  # Typer copies it
+    param: Param = [],  # noqa: B006  # Typer copies it
     candidates: Annotated[
         int,
         typer.Option(
@@ -611,7 +361,7 @@ def show_ledger(
     ] = None,
     start: From = None,
     end: To = None,
-    repair: Repair = None,
+    repair: Repair = [],  # noqa: B006  # Typer copies it
     holdout: Holdout = 0.25,
     reset: Annotated[
         bool, typer.Option("--reset", help="Remove what is shown; later searches do not count it any more.")
@@ -661,55 +411,3 @@ def demo(seed: Seed = 0) -> int:
     from strategy_optimizer.cli.demo import run_demo
 
     return run_demo(seed)
-
-
-def main() -> None:
-    """Run the program with the arguments it was started with."""
-    sys.exit(run(sys.argv[1:]))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run the program and return its exit code; every error becomes one message on stderr."""
-    try:
-        code = typer.main.get_command(app).main(
-            list(arguments), PROGRAM, standalone_mode=False, obj=tuple(arguments)
-        )
-        sys.stdout.flush()
-        return code if isinstance(code, int) else DONE
-    except StrategyOptimizerError as error:
-        return _fail(str(error), WORK_FAILED if isinstance(error, ReproductionError) else CALL_WRONG, error)
-    except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter must not try to flush the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except SystemExit as error:  # a strategy file without `if __name__ == "__main__":`
-        return _fail(f"the strategy's code ended the program: SystemExit({error.code})", CALL_WRONG, error)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", CALL_WRONG, error)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # Typer's own: an unknown option, a value out of range
-            return _fail(_usage_text(error), CALL_WRONG, error)
-        message = f"unexpected {type(error).__name__}: {error}"
-        return _fail(
-            f"{message}\nThis is a fault of the program; {DEBUG}=1 shows the traceback", WORK_FAILED, error
-        )
-
-
-def _fail(message: str, code: int, error: BaseException) -> int:
-    from strategy_optimizer.cli.terminal import error as print_error
-
-    if os.environ.get(DEBUG):
-        import traceback
-
-        traceback.print_exception(error)
-    print_error(message)
-    return code
-
-
-def _usage_text(error: Exception) -> str:
-    """Return Typer's message in our form, with where to look."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else PROGRAM
-    message = error.format_message().strip().rstrip(".")  # type: ignore[attr-defined]
-    return f"{message[:1].lower()}{message[1:]}; see {path} --help"

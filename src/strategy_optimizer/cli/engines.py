@@ -9,14 +9,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_fixed, parse_settings
 from strategy_optimizer.cli.engine_view import print_engine_result
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
+from strategy_optimizer.cli.options import EngineOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.searching import check_writable
 from strategy_optimizer.cli.terminal import note
@@ -28,44 +28,6 @@ from strategy_optimizer.validation import run_and_validate
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """The options of `optimize-engine`; names as in the options."""
-
-    engine: str
-    space: Path | None
-    constraint: list[str]
-    param: list[str]
-    optimizer: str
-    evaluations: int | None
-    time: str | None
-    target: float | None
-    patience: Any
-    seed: int
-    objective: str | None
-    require: list[str]
-    reference: str | None
-    setting: list[str]
-    holdout: float
-    validate: bool
-    require_edge: bool
-    ledger: bool
-    executor: str
-    workers: int | None
-    ray_address: str | None
-    trial_time: str | None
-    trial_memory: str | None
-    memory: str | None
-    lookahead: str
-    cache: bool
-    warm_start: Path | None
-    checkpoint: Path | None
-    resume: bool
-    export: list[Path]
-    json: bool
-    quiet: bool
 
 
 def run_engine(options: EngineOptions, call: Sequence[str]) -> int:

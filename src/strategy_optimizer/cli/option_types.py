@@ -66,13 +66,13 @@ Holdout = Annotated[
     ),
 ]
 Repair = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option(
         "--repair", metavar="WHAT", help="What may be mended in the data, such as sort or drop_nan."
     ),
 ]
 Param = Annotated[
-    list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="Hold a parameter fixed.")
+    list[str], typer.Option("--param", "-p", metavar="NAME=VALUE", help="Hold a parameter fixed.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
 Seed = Annotated[int, typer.Option("--seed", "-s", parser=whole, metavar="N", help="Same seed, same search.")]
@@ -108,7 +108,7 @@ Reference = Annotated[
     ),
 ]
 Require = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option("--require", "-r", metavar="EXPR", help="What a winner must have: 'trades >= 30'."),
 ]
 SpaceFile = Annotated[
@@ -118,7 +118,7 @@ SpaceFile = Annotated[
     ),
 ]
 Constraint = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option("--constraint", "-c", metavar="EXPR", help="Between parameters: 'fast < slow'."),
 ]
 OptimizerName = Annotated[
@@ -136,7 +136,7 @@ Generations = Annotated[
     typer.Option("--generations", parser=whole, metavar="N", help="Its generations; sets the trials."),
 ]
 Setting = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option("--setting", metavar="NAME=VALUE", help="Any other setting of the optimizer."),
 ]
 Commission = Annotated[

@@ -17,7 +17,7 @@ from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_settings
 from strategy_optimizer.cli.data import load_named_bars, narrowed_space
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
-from strategy_optimizer.cli.options import OptimizeOptions, SearchOptions
+from strategy_optimizer.cli.options import OptimizeOptions, StrategyOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
@@ -117,7 +117,7 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
     return OptimizationTask(task.strategy, task.bars, task.space, task.objective, kept, sink=progress)
 
 
-def search_arguments(options: SearchOptions) -> dict[str, Any]:
+def search_arguments(options: StrategyOptions) -> dict[str, Any]:
     """Return what `make_task` takes of the options that all searches share."""
     strategy = get_strategy(options.strategy)
     objective = parse_objective(
@@ -146,7 +146,7 @@ def search_arguments(options: SearchOptions) -> dict[str, Any]:
     }
 
 
-def _optimizer(options: SearchOptions, *, several: bool) -> tuple[str, dict[str, Any]]:
+def _optimizer(options: StrategyOptions, *, several: bool) -> tuple[str, dict[str, Any]]:
     """Return the optimizer's name and settings; a population asks for a genetic algorithm."""
     settings = parse_settings(options.setting)
     for name, value in (("population_size", options.population), ("generations", options.generations)):

@@ -1,0 +1,67 @@
+"""The program `strategy-optimizer`: it runs a command, and every error ends it with one message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from strategy_optimizer.cli.app import PROGRAM, app
+from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAILED
+from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
+
+DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
+
+
+def main() -> None:
+    """Run the program with the arguments it was started with."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program and return its exit code; every error becomes one message on stderr."""
+    try:
+        code = typer.main.get_command(app).main(
+            list(arguments), PROGRAM, standalone_mode=False, obj=tuple(arguments)
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except StrategyOptimizerError as error:
+        return _fail(str(error), WORK_FAILED if isinstance(error, ReproductionError) else CALL_WRONG, error)
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter must not try to flush the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except SystemExit as error:  # a strategy file without `if __name__ == "__main__":`
+        return _fail(f"the strategy's code ended the program: SystemExit({error.code})", CALL_WRONG, error)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", CALL_WRONG, error)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # Typer's own: an unknown option, a value out of range
+            return _fail(_usage_text(error), CALL_WRONG, error)
+        message = f"unexpected {type(error).__name__}: {error}"
+        return _fail(
+            f"{message}\nThis is a fault of the program; {DEBUG}=1 shows the traceback", WORK_FAILED, error
+        )
+
+
+def _fail(message: str, code: int, error: BaseException) -> int:
+    from strategy_optimizer.cli.terminal import error as print_error
+
+    if os.environ.get(DEBUG):
+        import traceback
+
+        traceback.print_exception(error)
+    print_error(message)
+    return code
+
+
+def _usage_text(error: Exception) -> str:
+    """Return Typer's message in our form, with where to look."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else PROGRAM
+    message = error.format_message().strip().rstrip(".")  # type: ignore[attr-defined]
+    return f"{message[:1].lower()}{message[1:]}; see {path} --help"
