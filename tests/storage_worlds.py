@@ -10,6 +10,7 @@ from sqlalchemy import MetaData, select
 
 from strategy_optimizer import ParameterSpace
 from strategy_optimizer.storage import Lease, NewEvent, NewTask, Store, TrialChunk
+from strategy_optimizer.storage.datasets import CHUNK_BYTES
 from strategy_optimizer.tasks import TrialHistory
 from strategy_optimizer.tasks.history import COMPLETED, FAILED, TrialColumns
 
@@ -95,6 +96,12 @@ def assert_same_history(one: TrialHistory, other: TrialHistory) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.reasons == other.reasons
     assert (one.best, one.best_score) == (other.best, other.best_score)
+
+
+def put_content(store: Store, digest: str, content: bytes = b"bars") -> None:
+    """Store the content that a dataset is about to have."""
+    chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+    store.datasets.put_content(digest, chunks, size=len(content), preview={"rows": [1, 2]})
 
 
 def populate(store: Store) -> None:

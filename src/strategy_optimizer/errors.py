@@ -174,10 +174,30 @@ class DuplicateError(StorageError, ValueError):
 
 
 class NotStoredError(StorageError, KeyError):
-    """There is no such user, key, dataset or schedule."""
+    """There is no such user, key, dataset, schedule or strategy."""
 
     def __str__(self) -> str:
         return str(self.args[0])  # a KeyError would print it in quotes
+
+
+class QuotaError(StrategyOptimizerError):
+    """A user's quota is used up.
+
+    Attributes
+    ----------
+    quota : str
+        Which: a field of `Quota`.
+    limit, used, asked : int
+    """
+
+    def __init__(
+        self, message: str | None = None, *, quota: str = "", limit: int = 0, used: int = 0, asked: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.asked = asked
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
