@@ -40,6 +40,12 @@ class StrategyStore(TableAccess):
             lambda transaction: self._put(transaction, name, source=source, place=place, problem=problem)
         )
 
+    def retire(self, name: str, reason: str) -> None:
+        """Let a strategy have no newest version any more: what has one of its versions keeps it."""
+        self.change_rows(
+            strategies, strategies.c.name == name, newest=None, problem=reason, changed=self.now()
+        )
+
     def _put(self, transaction: Transaction, name: str, **values: Any) -> None:
         """Insert or change a strategy; nothing happens when it is so already."""
         known = transaction.connection.execute(
