@@ -57,7 +57,7 @@ def create_app(service: Service) -> FastAPI:
         size=service.settings.body_size * MEGABYTE,
         larger={"/api/v1/datasets": service.settings.upload_size * MEGABYTE},
     )
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, metrics=service.metrics)
     return app
 
 

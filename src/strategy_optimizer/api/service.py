@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
 from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
 
 if TYPE_CHECKING:
@@ -25,8 +26,14 @@ class Service:
     settings : ServiceSettings
     authenticate : callable
         Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong.
+    metrics : Metrics
+        Made here.
     """
 
     store: Store
     settings: ServiceSettings
     authenticate: Callable[[HTTPConnection], Principal | None]
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", Metrics(self.store))
