@@ -116,6 +116,7 @@ evidence: install  ## write the published numbers that the statistics reproduce 
 lock:  ## resolve the requirements anew, with hashes and without addresses (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+	uv pip compile pyproject.toml --extra postgres --extra ray --python-version 3.12 --python-platform linux $(LOCK) -c requirements/dev.txt -o requirements/image.txt
 	uv pip compile pyproject.toml --group peers --python-version 3.11 $(LOCK) -o requirements/peers.txt
 	uv pip compile pyproject.toml requirements/search-peers.in --python-version 3.11 $(LOCK) -c requirements/dev.txt --override requirements/search-peers.overrides -o requirements/search-peers.txt
 	uv pip compile pyproject.toml requirements/nautilus.in --extra nautilus --python-version 3.11 $(LOCK) -o requirements/nautilus.txt

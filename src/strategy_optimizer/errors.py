@@ -161,23 +161,26 @@ class LeaseLostError(TaskError):
     """Another worker has the task now, or it has ended: nothing of this write was taken."""
 
 
-class StorageError(StrategyOptimizerError):
-    """The database cannot be used, or refuses; the cause is chained."""
+class NotAuthenticatedError(StrategyOptimizerError):
+    """Who calls is not known: the key, the session or the ticket is missing, wrong, expired or revoked."""
 
 
-class StorageUnavailableError(StorageError):
-    """The database does not answer, or others hold it for too long; the same call may succeed later."""
+class NotAllowedError(StrategyOptimizerError):
+    """Who calls is known, and may not do this."""
 
 
-class DuplicateError(StorageError, ValueError):
-    """The name, or the id, is taken already."""
+class TooManyRequestsError(StrategyOptimizerError):
+    """Too many requests came in a short time.
 
+    Attributes
+    ----------
+    retry_after : float
+        Seconds to wait.
+    """
 
-class NotStoredError(StorageError, KeyError):
-    """There is no such user, key, dataset, schedule or strategy."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])  # a KeyError would print it in quotes
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class QuotaError(StrategyOptimizerError):
@@ -198,6 +201,29 @@ class QuotaError(StrategyOptimizerError):
         self.limit = limit
         self.used = used
         self.asked = asked
+
+
+class SettingsError(StrategyOptimizerError, ValueError):
+    """A setting of the service is unknown or wrong."""
+
+
+class StorageError(StrategyOptimizerError):
+    """The database cannot be used, or refuses; the cause is chained."""
+
+
+class StorageUnavailableError(StorageError):
+    """The database does not answer, or others hold it for too long; the same call may succeed later."""
+
+
+class DuplicateError(StorageError, ValueError):
+    """The name, or the id, is taken already."""
+
+
+class NotStoredError(StorageError, KeyError):
+    """There is no such user, key, dataset, schedule or strategy."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would print it in quotes
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
