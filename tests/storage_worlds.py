@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import MetaData, select
 
 from strategy_optimizer import ParameterSpace
 from strategy_optimizer.storage import Lease, NewEvent, NewTask, Store, TrialChunk
-from strategy_optimizer.storage.datasets import CHUNK_BYTES
+from strategy_optimizer.storage.datasets import CHUNK_BYTES, NewContent
 from strategy_optimizer.tasks import TrialHistory
 from strategy_optimizer.tasks.history import COMPLETED, FAILED, TrialColumns
 
@@ -98,10 +99,12 @@ def assert_same_history(one: TrialHistory, other: TrialHistory) -> None:
     assert (one.best, one.best_score) == (other.best, other.best_score)
 
 
-def put_content(store: Store, digest: str, content: bytes = b"bars") -> None:
-    """Store the content that a dataset is about to have."""
+def put_content(store: Store, digest: str, content: bytes = b"bars", most: int | None = None) -> None:
+    """Store the content that a dataset is about to have, or the first chunks of it."""
     chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
-    store.datasets.put_content(digest, chunks, size=len(content), preview={"rows": [1, 2]})
+    file = hashlib.sha256(digest.encode() + content).hexdigest()
+    new = NewContent(file, len(content), lambda: chunks[:most], {"rows": [1, 2]})
+    store.datasets.put_content(digest, new)
 
 
 def populate(store: Store) -> None:

@@ -43,11 +43,19 @@ def test_content_that_is_not_there(store: Store) -> None:
 
 
 def test_a_dataset_of_half_the_content_is_refused(store: Store) -> None:
-    store.datasets.put_content(ONE, [bytes(CHUNK_BYTES)], size=CHUNK_BYTES + 1, preview=None)
+    put_content(store, ONE, bytes(CHUNK_BYTES + 1), most=1)
     with pytest.raises(NotStoredError, match="not stored"):
         add(store, "ada", "prices")
     with pytest.raises(NotStoredError, match="not stored"):
         list(store.datasets.read_content(ONE))
+
+
+def test_chunks_of_another_release_are_not_mixed_in(store: Store) -> None:
+    put_content(store, ONE, b"a" * CHUNK_BYTES + b"a", most=1)
+    put_content(store, ONE, b"b" * CHUNK_BYTES + b"b")
+    put_content(store, ONE, b"c" * CHUNK_BYTES + b"c")
+    assert [chunk[:1] for chunk in store.datasets.read_content(ONE)] == [b"b", b"b"]
+    add(store, "ada", "prices")
 
 
 def test_content_goes_with_the_last_that_has_it(store: Store) -> None:

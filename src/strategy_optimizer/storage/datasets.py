@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import NotStoredError, QuotaError, StorageError
@@ -19,49 +20,56 @@ CHUNK_BYTES = 2**20
 """The most that one row of content has."""
 
 
+@dataclass(frozen=True)
+class NewContent:
+    """Content to be stored.
+
+    Attributes
+    ----------
+    file : str
+        The SHA-256 of its bytes.
+    size : int
+        How many they are.
+    chunks : callable
+        Gives them, `CHUNK_BYTES` at a time.
+    preview : JSON value
+    """
+
+    file: str
+    size: int
+    chunks: Callable[[], Iterable[bytes]]
+    preview: Any
+
+
 class DatasetStore(TableAccess):
     """Datasets and their owners."""
 
     # -- content ---------------------------------------------------------------------------------------------
 
-    def put_content(self, digest: str, chunks: Iterable[bytes], *, size: int, preview: Any) -> None:
-        """Store content that a dataset is about to have; the same again changes nothing.
+    def put_content(self, digest: str, content: NewContent) -> None:
+        """Store content that a dataset is about to have; what is stored already stays.
+
+        Each chunk is written by itself, so that others can write in between.
 
         Parameters
         ----------
         digest : str
             The hash of the bars.
-        chunks : iterable of bytes
-            At most `CHUNK_BYTES` each; each is written by itself, so that others can write in between.
-        size : int
-            The bytes of all chunks.
-        preview : JSON value
+        content : NewContent
 
         Raises
         ------
         NotStoredError
             When it was removed meanwhile, with the last other dataset that had it: to be done again.
         """
-        count = -(-size // CHUNK_BYTES)
-        values = {"digest": digest, "size": size, "chunks": count, "preview": pack_json(preview)}
+        file = self._database.write(lambda transaction: _begin(transaction, digest, content))
+        if file == content.file:
+            for number, payload in enumerate(content.chunks()):
+                self._put_chunk(digest, file, number, payload)
 
-        def begin(transaction: Transaction) -> None:
-            statement = transaction.insert(dataset_contents).values(**values, created=transaction.now())
-            transaction.connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[dataset_contents.c.digest], set_={"created": transaction.now()}
-                )
-            )
-
-        self._database.write(begin)
-        for number, payload in enumerate(chunks):
-            self._put_chunk(digest, number, payload)
-
-    def _put_chunk(self, digest: str, number: int, payload: bytes) -> None:
+    def _put_chunk(self, digest: str, file: str, number: int, payload: bytes) -> None:
         def work(transaction: Transaction) -> None:
-            statement = transaction.insert(dataset_chunks).values(
-                digest=digest, number=number, payload=payload
-            )
+            statement = transaction.insert(dataset_chunks).values(file=file, number=number, payload=payload)
             transaction.connection.execute(
                 statement.on_conflict_do_nothing(index_elements=list(dataset_chunks.primary_key.columns))
             )
@@ -81,16 +89,10 @@ class DatasetStore(TableAccess):
         NotStoredError
             When it is not there.
         """
-        for number in range(self._chunks_of(digest)):
-            wanted = (dataset_chunks.c.digest == digest) & (dataset_chunks.c.number == number)
-            payload = self._database.read(
-                lambda transaction, wanted=wanted: transaction.connection.execute(  # type: ignore[misc]
-                    select(dataset_chunks.c.payload).where(wanted)
-                ).scalar_one_or_none()
-            )
-            if payload is None:  # it was removed meanwhile
-                raise NotStoredError(_missing(digest))
-            yield payload
+        file, chunks = self._content_row(digest, dataset_contents.c.file, dataset_contents.c.chunks)
+        for number in range(chunks):
+            wanted = (dataset_chunks.c.file == file) & (dataset_chunks.c.number == number)
+            yield self._find(select(dataset_chunks.c.payload).where(wanted), digest)[0]
 
     def preview(self, digest: str) -> Any:
         """Return the preview of some content.
@@ -100,22 +102,18 @@ class DatasetStore(TableAccess):
         NotStoredError
             When it is not there.
         """
-        statement = select(dataset_contents.c.preview).where(dataset_contents.c.digest == digest)
-        found = self._database.read(
-            lambda transaction: transaction.connection.execute(statement).scalar_one_or_none()
-        )
-        if found is None:
-            raise NotStoredError(_missing(digest))
-        return unpack_json(found)
+        return unpack_json(self._content_row(digest, dataset_contents.c.preview)[0])
 
-    def _chunks_of(self, digest: str) -> int:
-        statement = select(dataset_contents.c.chunks).where(dataset_contents.c.digest == digest)
+    def _content_row(self, digest: str, *columns: Any) -> Any:
+        return self._find(select(*columns).where(dataset_contents.c.digest == digest), digest)
+
+    def _find(self, statement: Select[Any], digest: str) -> Any:
         found = self._database.read(
-            lambda transaction: transaction.connection.execute(statement).scalar_one_or_none()
+            lambda transaction: transaction.connection.execute(statement).one_or_none()
         )
         if found is None:
             raise NotStoredError(_missing(digest))
-        return int(found)
+        return found
 
     # -- datasets --------------------------------------------------------------------------------------------
 
@@ -225,20 +223,45 @@ def is_unused() -> ColumnElement[bool]:
     return ~select(datasets.c.id).where(datasets.c.digest == dataset_contents.c.digest).exists()
 
 
-def _lock_content(transaction: Transaction, digest: str) -> int | None:
-    """Keep others from adding or removing datasets of this content; returns how many chunks it should have."""
+def _begin(transaction: Transaction, digest: str, content: NewContent) -> str:
+    """Make the row of some content and return the hash of the file whose chunks it has or is to have."""
+    known = _lock_content(transaction, digest)
+    if known is not None and known.file != content.file:
+        if _has_all_chunks(transaction, known.file, known.chunks):
+            return str(known.file)
+        transaction.connection.execute(delete(dataset_contents).where(dataset_contents.c.digest == digest))
+    now = transaction.now()
+    statement = transaction.insert(dataset_contents).values(
+        digest=digest,
+        file=content.file,
+        size=content.size,
+        chunks=-(-content.size // CHUNK_BYTES),
+        preview=pack_json(content.preview),
+        created=now,
+    )
+    # Begun anew: it is not tidied up while it is being added again.
+    transaction.connection.execute(
+        statement.on_conflict_do_update(index_elements=[dataset_contents.c.digest], set_={"created": now})
+    )
+    return content.file
+
+
+def _lock_content(transaction: Transaction, digest: str) -> Any:
+    """Keep others from adding or removing datasets of this content; returns its file and how many chunks it has."""
     # FOR UPDATE holds on PostgreSQL; SQLite has one writer anyway.
-    found = select(dataset_contents.c.chunks).where(dataset_contents.c.digest == digest).with_for_update()
-    chunks: int | None = transaction.connection.execute(found).scalar_one_or_none()
-    return chunks
+    found = select(dataset_contents.c.file, dataset_contents.c.chunks)
+    statement = found.where(dataset_contents.c.digest == digest).with_for_update()
+    return transaction.connection.execute(statement).one_or_none()
 
 
 def _is_complete(transaction: Transaction, digest: str) -> bool:
-    wanted = _lock_content(transaction, digest)
-    if wanted is None:
-        return False
-    count = select(func.count()).select_from(dataset_chunks).where(dataset_chunks.c.digest == digest)
-    return bool(transaction.connection.execute(count).scalar_one() == wanted)
+    known = _lock_content(transaction, digest)
+    return known is not None and _has_all_chunks(transaction, known.file, known.chunks)
+
+
+def _has_all_chunks(transaction: Transaction, file: str, chunks: int) -> bool:
+    count = select(func.count()).select_from(dataset_chunks).where(dataset_chunks.c.file == file)
+    return bool(transaction.connection.execute(count).scalar_one() == chunks)
 
 
 def _check_quota(

@@ -236,6 +236,8 @@ dataset_contents = Table(
     "dataset_contents",
     metadata,
     Column("digest", String(64), primary_key=True),
+    # The hash of the bytes: another release may write the same bars otherwise, and chunks must not be mixed.
+    Column("file", String(64), nullable=False, unique=True),
     Column("size", LargeInteger, nullable=False),
     Column("chunks", Integer, nullable=False),
     Column("preview", LargeBinary, nullable=False),
@@ -245,7 +247,7 @@ dataset_contents = Table(
 dataset_chunks = Table(
     "dataset_chunks",
     metadata,
-    Column("digest", ForeignKey("dataset_contents.digest", ondelete="CASCADE"), primary_key=True),
+    Column("file", ForeignKey("dataset_contents.file", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("payload", LargeBinary, nullable=False),
 )

@@ -19,22 +19,24 @@ def upgrade() -> None:
     op.create_table(
         "dataset_contents",
         sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("file", sa.String(length=64), nullable=False),
         sa.Column("size", LARGE_INTEGER, nullable=False),
         sa.Column("chunks", sa.Integer(), nullable=False),
         sa.Column("preview", sa.LargeBinary(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_dataset_contents")),
+        sa.UniqueConstraint("file", name=op.f("uq_dataset_contents_file")),
     )
     op.create_index(op.f("ix_dataset_contents_created"), "dataset_contents", ["created"], unique=False)
     op.create_table(
         "dataset_chunks",
-        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("file", sa.String(length=64), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["digest"], ["dataset_contents.digest"], name=op.f("fk_dataset_chunks_digest"), ondelete="CASCADE"
+            ["file"], ["dataset_contents.file"], name=op.f("fk_dataset_chunks_file"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("digest", "number", name=op.f("pk_dataset_chunks")),
+        sa.PrimaryKeyConstraint("file", "number", name=op.f("pk_dataset_chunks")),
     )
     op.create_table(
         "strategies",
