@@ -8,8 +8,6 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from strategy_optimizer.engines import CallableEngine, Engine, FoldedEngine
 from strategy_optimizer.errors import EngineError, SpaceError
 from strategy_optimizer.objective import Objective, ObjectiveLike, OutcomeConstraint, parse_objective
@@ -25,8 +23,12 @@ from strategy_optimizer.tasks.engine_task import (
 )
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD
 from strategy_optimizer.tasks.executors import Limits
-from strategy_optimizer.tasks.preparation import planned_evaluations, space_document
-from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
+from strategy_optimizer.tasks.preparation import (
+    plain_settings,
+    planned_evaluations,
+    space_document,
+    start_points,
+)
 
 
 def make_engine_task(
@@ -133,13 +135,9 @@ def make_engine_task(
     searched = engine_space(chosen, space, constraints)
     given = planned_evaluations(evaluations, seconds, optimizer_settings, DEFAULT_ENGINE_EVALUATIONS)
     budget = Budget(given, seconds, target, patience)
-    n_start = n_taken_over(budget.evaluations or PLANNED_WITHOUT_LIMIT)
     settings = EngineSettings(
         optimizer=optimizer,
-        optimizer_settings={
-            key: value.item() if isinstance(value, np.generic) else value
-            for key, value in optimizer_settings.items()
-        },
+        optimizer_settings=plain_settings(optimizer_settings),
         budget=budget,
         seed=seed,
         holdout=holdout,
@@ -155,7 +153,7 @@ def make_engine_task(
         resume=resume,
         validate=validate,
         ledger=ledger,
-        start_points=() if warm_start is None else earlier_points(warm_start, searched, n_start),
+        start_points=start_points(warm_start, searched, budget.evaluations or PLANNED_WITHOUT_LIMIT),
     )
     goal = partial(_objective, objective, list(outcome_constraints), reference)
     return EngineTask(chosen, searched, goal, settings, sink=progress)

@@ -13,30 +13,25 @@ import numpy as np
 
 from strategy_optimizer.engines import Engine
 from strategy_optimizer.errors import ReproductionError
-from strategy_optimizer.objective import Objective
-from strategy_optimizer.optimizer import Optimizer
-from strategy_optimizer.records import StopReason, Trial
-from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.convergence import analyse_convergence
+from strategy_optimizer.records import Trial
+from strategy_optimizer.tasks.ended_search import (
+    EndedSearch,
+    counts_of,
+    progress_of,
+    shared_fields,
+    winner,
+)
 from strategy_optimizer.tasks.engine_trial import EngineTrial
 from strategy_optimizer.tasks.executors import Executor, Limits, Outcome, ProcessExecutor, SerialExecutor
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.notes import write_notes
 from strategy_optimizer.tasks.reproduction import TOLERANCE, compare
 from strategy_optimizer.tasks.result import FRONT_POINTS, EngineResult, FrontPoint, Performance
-from strategy_optimizer.tasks.result_aggregator import (
-    counts_of,
-    optimizer_json,
-    progress_of,
-    space_json,
-    taken_over,
-    winner,
-)
 from strategy_optimizer.version import __version__
 
 
-@dataclass(frozen=True)
-class EngineSearch:
+@dataclass(frozen=True, kw_only=True)
+class EngineSearch(EndedSearch):
     """All that the result of a search on an engine is made from.
 
     Candidates are run again in fresh processes; what was run so is remembered, because a run may take minutes.
@@ -53,22 +48,11 @@ class EngineSearch:
         Of `engine`.
     """
 
-    task_id: str
     engine: Engine
     held_out: Engine | None
     holdout: float
     data: str | None
     digest: str
-    space: ParameterSpace
-    objective: Objective
-    optimizer: Optimizer
-    history: TrialHistory
-    stop_reason: StopReason
-    why_converged: str | None
-    seconds: float
-    trials_per_second: float
-    n_resumed: int
-    n_start_points: int
     limits: Limits
     in_process: bool
     first_parameters: Mapping[str, Any]
@@ -151,29 +135,12 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
         search.why_converged,
     )
     return EngineResult(
-        task_id=search.task_id,
+        **shared_fields(search, trial, best, defaults, counts, (*notes, *_without_returns(search))),
         strategy_name=search.engine.label,
         strategy_digest=search.digest,
-        best_parameters=trial.parameters,
-        best_score=trial.score,
-        best_trial=trial.number,
-        best=best,
         default_parameters=first,
-        defaults=defaults,
-        convergence=analyse_convergence(history, defaults.in_sample["composite_score"]),
-        counts=counts,
-        stop_reason=search.stop_reason,
-        seconds=search.seconds,
-        trials_per_second=search.trials_per_second,
-        objective=search.objective.to_json() | {"text": str(search.objective)},
-        space=space_json(search.space),
-        optimizer=optimizer_json(search.optimizer),
-        seed=search.optimizer.seed,
         versions=_versions(search.engine),
-        reproduced=True,
         reproduced_by=proof,
-        notes=(*taken_over(history, search.n_start_points), *notes, *_without_returns(search)),
-        history=history,
         pareto_front=tuple(
             FrontPoint(
                 trial=point.number,

@@ -244,22 +244,12 @@ class EngineTask(SearchTask[EngineSettings]):
 
     def _finished(self, loop: ExecutorLoop, objective: Objective, execution: dict[str, Any]) -> EngineSearch:
         return EngineSearch(
-            task_id=self.task_id(objective),
+            **self._ended(loop, objective, self.task_id(objective)),
             engine=self.engine,
             held_out=self.held_out,
             holdout=self.settings.holdout,
             data=self.whole.data_digest(),
             digest=self.digest,
-            space=self.space,
-            objective=objective,
-            optimizer=loop.optimizer,
-            history=loop.history,
-            stop_reason=loop.stop_reason or "budget",
-            why_converged=loop.why_converged,
-            seconds=loop.elapsed,
-            trials_per_second=(len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
-            n_resumed=loop.n_resumed,
-            n_start_points=len(self.settings.start_points),
             limits=self.settings.limits,
             in_process=self.settings.executor == "serial",
             first_parameters=self.first_parameters(),

@@ -11,7 +11,7 @@ from strategy_optimizer.backtest import PopulationEvaluator, Rules
 from strategy_optimizer.errors import DataError, StrategyError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import Objective
-from strategy_optimizer.records import Reproducing, Sink, StopReason
+from strategy_optimizer.records import Reproducing, Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.checkpoint import Checkpoint
@@ -119,14 +119,14 @@ class OptimizationTask(SearchTask[TaskSettings]):
         checkpoint = self._open_checkpoint(self.identity())
         try:
             loop = self._make_loop(checkpoint)
-            stop_reason = self._run_loop(loop)
+            self._run_loop(loop)
         finally:
             if checkpoint is not None:
                 checkpoint.close()
         self.optimizer = loop.optimizer
         if self.sink is not None and loop.history.best is not None:
             self.sink(Reproducing(self.in_sample[1] - self.in_sample[0]))
-        self.search = self._finished(loop, stop_reason)
+        self.search = self._finished(loop)
         self.result = aggregate(self.search)
         return self.result
 
@@ -159,24 +159,14 @@ class OptimizationTask(SearchTask[TaskSettings]):
                 f"{params}, decides nothing before bar {warmup}; expected more bars, or shorter periods"
             )
 
-    def _finished(self, loop: SearchLoop, stop_reason: StopReason) -> FinishedSearch:
+    def _finished(self, loop: SearchLoop) -> FinishedSearch:
         return FinishedSearch(
-            task_id=self.task_id,
+            **self._ended(loop, self.objective, self.task_id),
             strategy=self.strategy,
             bound_strategy=self.bound_strategy,
             bars=self.bars,
-            space=self.space,
-            objective=self.objective,
-            optimizer=loop.optimizer,
             rules=self.rules,
             held_out=self.held_out,
-            history=loop.history,
-            stop_reason=stop_reason,
-            why_converged=loop.why_converged,
-            seconds=loop.elapsed,
-            trials_per_second=(len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
-            n_resumed=loop.n_resumed,
-            n_start_points=len(self.settings.start_points),
         )
 
     # -- identity ------------------------------------------------------------------------------------------

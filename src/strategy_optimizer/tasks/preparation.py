@@ -128,12 +128,9 @@ def make_task(
     planned = planned_evaluations(evaluations, seconds, optimizer_settings, DEFAULT_EVALUATIONS)
     budget = Budget(planned, seconds, target, patience)
     searched = search_space(chosen, space, constraints)
-    n_start = n_taken_over(budget.evaluations or PLANNED_WITHOUT_LIMIT)
     settings = TaskSettings(
         optimizer=optimizer,
-        optimizer_settings={
-            k: v.item() if isinstance(v, np.generic) else v for k, v in optimizer_settings.items()
-        },
+        optimizer_settings=plain_settings(optimizer_settings),
         budget=budget,
         seed=seed,
         rules=Rules(DEFAULT_COSTS if costs is None else costs, cash, fill, reentry),
@@ -143,7 +140,7 @@ def make_task(
         workers=workers,
         checkpoint=checkpoint,
         resume=resume,
-        start_points=() if warm_start is None else earlier_points(warm_start, searched, n_start),
+        start_points=start_points(warm_start, searched, budget.evaluations or PLANNED_WITHOUT_LIMIT),
     )
     return OptimizationTask(chosen, load_bars(data), searched, goal, settings, sink=progress)
 
@@ -193,6 +190,18 @@ def space_document(path: Path) -> Mapping[str, Any]:
 
 def _strategy(strategy: str | AnyStrategy) -> StrategyClass:
     return get_strategy(strategy) if isinstance(strategy, str) else strategy_class(strategy)
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an optimizer's settings as JSON has them: NumPy's numbers as Python's."""
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
+
+
+def start_points(
+    warm_start: str | Path | Iterable[Mapping[str, Any]] | None, space: ParameterSpace, planned: int
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the points of an earlier search that are tried first, of so many trials planned."""
+    return () if warm_start is None else earlier_points(warm_start, space, n_taken_over(planned))
 
 
 def planned_evaluations(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,49 +18,35 @@ from strategy_optimizer.backtest import (
     run_backtest,
     simulate_signals,
 )
-from strategy_optimizer.errors import SpaceError, StrategyError, TaskError
+from strategy_optimizer.errors import SpaceError, StrategyError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.objective import Objective, ParetoObjective
-from strategy_optimizer.optimizer import Optimizer
+from strategy_optimizer.objective import ParetoObjective
 from strategy_optimizer.optimizer.checks import signs_of
-from strategy_optimizer.optimizer.stopping import (
-    FrontProgress,
-    SearchProgress,
-    front_progress,
-    search_progress,
-)
-from strategy_optimizer.records import STOP_REASONS, StopReason, Trial
-from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.convergence import analyse_convergence
+from strategy_optimizer.records import Trial
 from strategy_optimizer.tasks.division import Window
-from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.notes import FrontRivals, tally_text, write_notes
+from strategy_optimizer.tasks.ended_search import (
+    EndedSearch,
+    counts_of,
+    progress_of,
+    shared_fields,
+    winner,
+)
+from strategy_optimizer.tasks.notes import FrontRivals, write_notes
 from strategy_optimizer.tasks.reproduction import reproduce
-from strategy_optimizer.tasks.result import FRONT_POINTS, Counts, DataInfo, FrontPoint, Performance, Result
+from strategy_optimizer.tasks.result import FRONT_POINTS, DataInfo, FrontPoint, Performance, Result
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 from strategy_optimizer.version import __version__
 
 
-@dataclass(frozen=True)
-class FinishedSearch:
-    """All that a result is made from."""
+@dataclass(frozen=True, kw_only=True)
+class FinishedSearch(EndedSearch):
+    """All that the result of a search on our own engine is made from."""
 
-    task_id: str
     strategy: StrategyClass
     bound_strategy: StrategyClass
     bars: Bars
-    space: ParameterSpace
-    objective: Objective
-    optimizer: Optimizer
     rules: Rules
     held_out: Window | None
-    history: TrialHistory
-    stop_reason: StopReason
-    why_converged: str | None
-    seconds: float
-    trials_per_second: float
-    n_resumed: int
-    n_start_points: int = 0
 
     @property
     def in_sample(self) -> Window:
@@ -81,6 +67,7 @@ def aggregate(search: FinishedSearch) -> Result:
     trial = winner(search.history, search.stop_reason)
     proof = _proof(search, trial)
     best = performance_of(search, search.bound_strategy, trial.parameters)
+    best = replace(best, in_sample=trial.metrics | {"composite_score": trial.score})
     default_parameters = search.strategy.space().defaults()
     defaults = _default_performance(search, default_parameters)
     market = Performance(*_both(search, lambda rules: buy_and_hold(search.bars, rules).metrics))
@@ -98,35 +85,17 @@ def aggregate(search: FinishedSearch) -> Result:
         progress_of(search.optimizer),
         search.why_converged,
     )
-    notes = (*taken_over(search.history, search.n_start_points), *notes)
     return Result(
-        task_id=search.task_id,
+        **shared_fields(search, trial, best, defaults, counts, notes),
         strategy_name=search.strategy.label(),
         strategy_digest=search.strategy.digest(),
-        best_parameters=trial.parameters,
-        best_score=trial.score,
-        best_trial=trial.number,
-        best=replace(best, in_sample=trial.metrics | {"composite_score": trial.score}),
         default_parameters=default_parameters,
-        defaults=defaults,
         buy_and_hold=market,
-        convergence=analyse_convergence(search.history, defaults.in_sample["composite_score"]),
-        counts=counts,
-        stop_reason=search.stop_reason,
-        seconds=search.seconds,
-        trials_per_second=search.trials_per_second,
         data=_data_info(search),
-        objective=search.objective.to_json() | {"text": str(search.objective)},
-        space=space_json(search.space),
         costs=asdict(search.rules.costs),
         rules=rules_json(search.rules),
-        optimizer=optimizer_json(search.optimizer),
-        seed=search.optimizer.seed,
         versions=_versions(),
-        reproduced=True,
         reproduced_by=proof,
-        notes=notes,
-        history=search.history,
         pareto_front=front,
     )
 
@@ -135,21 +104,6 @@ def rules_json(rules: Rules) -> dict[str, Any]:
     """Return the rules of the backtests besides costs and window."""
     names = ("cash", "fill", "reentry", "n_blocks", "periods_per_year")
     return {name: getattr(rules, name) for name in names}
-
-
-def winner(history: TrialHistory, stop_reason: StopReason) -> Trial:
-    """Return the trial that wins, or raise a `TaskError` that says why there is none."""
-    if history.best is not None:
-        return history[history.best]
-    if not len(history):
-        raise TaskError(f"the search ended before a trial was finished: {STOP_REASONS[stop_reason]}")
-    if history.n_failed == len(history):
-        raise TaskError(f"all {len(history):,} trials failed: {tally_text(history.failures())}")
-    raise TaskError(
-        f"none of {len(history):,} trials satisfies the outcome constraints: "
-        f"{tally_text(history.violations())}; {history.n_failed:,} failed. "
-        "Loosen the constraints, or widen the space"
-    )
 
 
 def _proof(search: FinishedSearch, winner: Trial) -> str:
@@ -276,21 +230,6 @@ def buy_and_hold(bars: Bars, rules: Rules) -> BacktestResult:
 # -- facts -----------------------------------------------------------------------------------------------
 
 
-def counts_of(history: TrialHistory, n_resumed: int) -> Counts:
-    """Return how many trials there were, and why some could not win."""
-    n = len(history)
-    return Counts(
-        trials=n,
-        completed=n - history.n_failed - history.n_pruned,
-        failed=history.n_failed,
-        pruned=history.n_pruned,
-        infeasible=history.n_infeasible,
-        resumed=n_resumed,
-        failures=dict(list(history.failures().items())[:20]),
-        violations=dict(history.violations()),
-    )
-
-
 def _data_info(search: FinishedSearch) -> DataInfo:
     bars = search.bars
     first, last = _dates(bars, (0, bars.n_bars))
@@ -314,42 +253,6 @@ def _dates(bars: Bars, window: Window) -> tuple[str, str]:
     whole_days = bool((bars.timestamp[: window[1]] % 86_400_000_000_000 == 0).all())
     first, last = np.datetime_as_string(ends, unit="D" if whole_days else "s").tolist()
     return first, last
-
-
-def space_json(space: ParameterSpace) -> dict[str, Any]:
-    """Return the space; a constraint in Python is named, not written out."""
-    try:
-        return space.to_json()
-    except SpaceError:
-        text = [c if isinstance(c, str) else f"Python: {c.__qualname__}" for c in space.constraints]
-        entries = {name: parameter.to_json() for name, parameter in space.parameters.items()}
-        return {"parameter_space": entries, "constraints": text}
-
-
-def taken_over(history: TrialHistory, n: int) -> Iterator[str]:
-    """Say what the first n trials, points of an earlier search, were worth."""
-    if n == 0 or history.front is not None or history.best is None:
-        return
-    best = float(np.where(history.feasible, np.nan_to_num(history.scores, nan=-np.inf), -np.inf)[:n].max())
-    worth = f"the best of them scores {best:.4g} here" if np.isfinite(best) else "none of them works here"
-    yield f"{n} points of an earlier search were tried first: {worth}, the winner {history.best_score:.4g}"
-
-
-def progress_of(optimizer: Optimizer) -> SearchProgress | FrontProgress | None:
-    """Return how the best score grew, with several objectives how the front did."""
-    scores = optimizer.log.winning_scores
-    return search_progress(scores) if scores.ndim == 1 else front_progress(scores)
-
-
-def optimizer_json(optimizer: Optimizer) -> dict[str, Any]:
-    """Return what chose the candidates, and what it says of the search."""
-    return {
-        "name": optimizer.name,
-        "reason": optimizer.reason,
-        "budget": optimizer.budget,
-        "settings": dict(optimizer.settings),
-        **optimizer.report(),
-    }
 
 
 def _versions() -> dict[str, str]:

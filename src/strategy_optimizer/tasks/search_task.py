@@ -149,3 +149,19 @@ class SearchTask(ABC, Generic[Settings]):
         if self.settings.checkpoint is None:
             return None
         return Checkpoint(self.settings.checkpoint, identity, resume=self.settings.resume)
+
+    def _ended(self, loop: Loop, objective: Objective, task_id: str) -> dict[str, Any]:
+        """Return the fields of `EndedSearch`."""
+        return {
+            "task_id": task_id,
+            "space": self.space,
+            "objective": objective,
+            "optimizer": loop.optimizer,
+            "history": loop.history,
+            "stop_reason": loop.stop_reason,
+            "why_converged": loop.why_converged,
+            "seconds": loop.elapsed,
+            "trials_per_second": (len(loop.history) - loop.n_resumed) / max(loop.session_seconds, 1e-9),
+            "n_resumed": loop.n_resumed,
+            "n_start_points": len(self.settings.start_points),
+        }

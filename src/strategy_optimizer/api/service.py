@@ -1,0 +1,32 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
+
+from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.storage import Store
+
+if TYPE_CHECKING:
+    from strategy_optimizer.service_settings import ServiceSettings
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a running service.
+
+    Attributes
+    ----------
+    store : Store
+    settings : ServiceSettings
+    authenticate : callable
+        Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong.
+    """
+
+    store: Store
+    settings: ServiceSettings
+    authenticate: Callable[[HTTPConnection], Principal | None]
