@@ -184,7 +184,31 @@ class TooManyRequestsError(StrategyOptimizerError):
 
 
 class QuotaError(StrategyOptimizerError):
-    """What the user may use is used up."""
+    """What the user may use is used up.
+
+    Attributes
+    ----------
+    quota : str
+        Which: a field of `Quota`.
+    limit, used, asked : int
+    """
+
+    def __init__(
+        self, message: str | None = None, *, quota: str = "", limit: int = 0, used: int = 0, asked: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.asked = asked
+
+
+class AccountError(StrategyOptimizerError, ValueError):
+    """A user, a key or a password cannot be made or changed like this."""
+
+
+class LastAdminError(AccountError):
+    """Nobody would be left who can administer the service."""
 
 
 class SettingsError(StrategyOptimizerError, ValueError):
@@ -208,74 +232,6 @@ class NotStoredError(StorageError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])  # a KeyError would print it in quotes
-
-
-class AccessError(StrategyOptimizerError):
-    """What was asked for is not allowed."""
-
-
-class AuthenticationError(AccessError):
-    """Who asks is not known: there is no key, session or ticket, or it is not valid."""
-
-
-class ForbiddenError(AccessError):
-    """Who asks is known, and may not do this.
-
-    Attributes
-    ----------
-    needed : str
-        The scope that is missing, where that is the reason.
-    """
-
-    def __init__(self, message: str | None = None, *, needed: str = "") -> None:
-        super().__init__(message)
-        self.needed = needed
-
-
-class RateLimitError(AccessError):
-    """Too much was asked in too short a time.
-
-    Attributes
-    ----------
-    retry_after : int
-        Whole seconds after which it may be tried again.
-    """
-
-    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class QuotaError(AccessError):
-    """A user's quota is used up.
-
-    Attributes
-    ----------
-    quota : str
-        Which: a field of `Quota`.
-    limit, used, asked : int
-    """
-
-    def __init__(
-        self, message: str | None = None, *, quota: str = "", limit: int = 0, used: int = 0, asked: int = 1
-    ) -> None:
-        super().__init__(message)
-        self.quota = quota
-        self.limit = limit
-        self.used = used
-        self.asked = asked
-
-
-class AccountError(AccessError, ValueError):
-    """A user, key or password cannot be made or changed like this."""
-
-
-class LastAdminError(AccountError):
-    """Nobody would be left who can administer the service."""
-
-
-class PolicyError(AccessError):
-    """A route or a socket has no rule in the access policy."""
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

@@ -169,14 +169,15 @@ class Accounts(TableAccess):
         found = self.get_row(api_keys, ApiKeyRecord, wanted, f"there is no key {key_id!r}")
         return _scopes_as_tuple(found)
 
-    def key_holder(self, prefix: str) -> KeyHolder | None:
-        """Return the key of a prefix with its user; what this costs is the same whether there is one or not."""
+    def key_holder(self, prefix: str | None = None, *, key_id: str | None = None) -> KeyHolder | None:
+        """Return a key, by its prefix or its id, with its user; it costs the same whether there is one or not."""
         columns = [*_labelled(api_keys, ApiKeyRecord, "key"), *_labelled(users, UserRecord, "user")]
         statement = select(*columns).join(users, users.c.id == api_keys.c.user_id)
+        wanted = api_keys.c.prefix == prefix if key_id is None else api_keys.c.id == key_id
 
         def work(transaction: Transaction) -> KeyHolder | None:
             now = transaction.now()
-            row = transaction.connection.execute(statement.where(api_keys.c.prefix == prefix)).one_or_none()
+            row = transaction.connection.execute(statement.where(wanted)).one_or_none()
             if row is None:
                 return None
             key = _scopes_as_tuple(_part(row, ApiKeyRecord, "key"))
