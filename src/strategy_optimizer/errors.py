@@ -185,7 +185,31 @@ class TooManyRequestsError(StrategyOptimizerError):
 
 
 class QuotaError(StrategyOptimizerError):
-    """What the user may use is used up."""
+    """What the user may use is used up.
+
+    Attributes
+    ----------
+    quota : str
+        Which: a field of `Quota`.
+    limit, used, asked : int
+    """
+
+    def __init__(
+        self, message: str | None = None, *, quota: str = "", limit: int = 0, used: int = 0, asked: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.asked = asked
+
+
+class AccountError(StrategyOptimizerError, ValueError):
+    """A user, a key or a password cannot be made or changed like this."""
+
+
+class LastAdminError(AccountError):
+    """Nobody would be left who can administer the service."""
 
 
 class ServiceError(StrategyOptimizerError):

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Table, delete, select, text
 
 from strategy_optimizer.storage.database import Database, Transaction
 from strategy_optimizer.storage.event_log import EventLog
-from strategy_optimizer.storage.tables import api_keys, audit, idempotency_keys, sessions, tasks
+from strategy_optimizer.storage.tables import api_keys, audit, idempotency_keys, sessions, tasks, tickets
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Removed:
     audit: int
     idempotency_keys: int
     sessions: int
+    tickets: int
     api_keys: int
 
 
@@ -56,6 +57,7 @@ def tidy(database: Database, retention: Retention = Retention()) -> Removed:
             database, idempotency_keys, idempotency_keys.c.created, retention.idempotency
         ),
         sessions=_remove(database, sessions, sessions.c.expires, 0.0),
+        tickets=_remove(database, tickets, tickets.c.expires, 0.0),
         api_keys=_remove(database, api_keys, api_keys.c.revoked, retention.audit),
     )
 
