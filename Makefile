@@ -11,7 +11,7 @@ LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence lock clean check
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence client lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 
 evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
 	$(BIN)/python tests/reference/evidence.py
+
+client: install  ## make the client that waits from the one that is awaited
+	$(BIN)/python tests/client/make_sync.py
 
 lock:  ## resolve the requirements anew, with hashes and without addresses (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
+from strategy_optimizer.access.gate import Gate, Limits
 from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.access.rate_limits import Rate
 from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
 
 if TYPE_CHECKING:
     from strategy_optimizer.service_settings import ServiceSettings
+
+_BURST = 5
+_CALLERS = 5
+"""So many callers may be at one address, as of an office or a proxy, each with its full rate."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +31,28 @@ class Service:
     ----------
     store : Store
     settings : ServiceSettings
-    authenticate : callable
-        Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong.
+    authenticate : callable, optional
+        Returns who calls, in place of what the request shows; for tests.
+    gate : Gate
+        Keys, sessions, tickets, quotas, the audit log.
     metrics : Metrics
-        Made here.
     """
 
     store: Store
     settings: ServiceSettings
-    authenticate: Callable[[HTTPConnection], Principal | None]
-    metrics: Metrics = field(init=False)
+    authenticate: Callable[[HTTPConnection], Principal | None] | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "metrics", Metrics(self.store))
+    @cached_property
+    def gate(self) -> Gate:
+        """Says who calls."""
+        rate = self.settings.requests_a_second
+        limits = Limits(
+            caller=Rate(rate, at_once=round(_BURST * rate)),
+            address=Rate(_CALLERS * rate, at_once=round(_CALLERS * _BURST * rate)),
+        )
+        return Gate(self.store, limits=limits, origins=self.settings.origins)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What is counted for Prometheus."""
+        return Metrics(self.store)

@@ -18,6 +18,7 @@ from strategy_optimizer.storage.tables import (
     idempotency_keys,
     sessions,
     tasks,
+    tickets,
 )
 
 _UPLOADED_WITHIN = 1.0
@@ -54,6 +55,7 @@ class Removed:
     audit: int
     idempotency_keys: int
     sessions: int
+    tickets: int
     api_keys: int
     dataset_contents: int = 0
 
@@ -68,6 +70,7 @@ def tidy(database: Database, retention: Retention = Retention()) -> Removed:
             database, idempotency_keys, idempotency_keys.c.created, retention.idempotency
         ),
         sessions=_remove(database, sessions, sessions.c.expires, 0.0),
+        tickets=_remove(database, tickets, tickets.c.expires, 0.0),
         api_keys=_remove(database, api_keys, api_keys.c.revoked, retention.audit),
         dataset_contents=_remove_unused_contents(database),
     )

@@ -213,6 +213,35 @@ class SessionRecord:
 
 
 @dataclass(frozen=True)
+class KeyHolder:
+    """A key with the user whose it is, and the time of the database when they were read."""
+
+    key: ApiKeyRecord
+    user: UserRecord
+    now: datetime
+
+
+@dataclass(frozen=True)
+class SessionHolder:
+    """A session that has not expired, with its user, and the time of the database when they were read."""
+
+    session: SessionRecord
+    user: UserRecord
+    now: datetime
+
+
+@dataclass(frozen=True)
+class TicketRecord:
+    """What a ticket, known by the SHA-256 of it, was made with: a key or a session."""
+
+    digest: bytes
+    user_id: str
+    key_id: str | None
+    session: bytes | None
+    expires: datetime
+
+
+@dataclass(frozen=True)
 class AuditRecord:
     """Who did what to what, from where."""
 
@@ -228,12 +257,23 @@ class AuditRecord:
 
 @dataclass(frozen=True)
 class Quota:
-    """What a user may use; None is no limit. The queue obeys `running_tasks`; the rest is the caller's to ask."""
+    """What a user may use; None is no limit. The queue obeys `running_tasks`; the rest is the caller's to ask.
+
+    Attributes
+    ----------
+    running_tasks, queued_tasks, datasets : int or None
+        How many at once.
+    trials_a_day : int or None
+        Trials that are stored between midnight and midnight UTC.
+    memory : int or None
+        Bytes that one task may take.
+    """
 
     running_tasks: int | None = None
     trials_a_day: int | None = None
     memory: int | None = None
     datasets: int | None = None
+    queued_tasks: int | None = None
     dataset_bytes: int | None = None
 
 

@@ -66,6 +66,18 @@ sessions = Table(
     Column("expires", Moment, nullable=False, index=True),
 )
 
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    # What it was made with: when that goes, the ticket goes.
+    Column("key_id", ForeignKey("api_keys.id", ondelete="CASCADE"), index=True),
+    Column("session", ForeignKey("sessions.digest", ondelete="CASCADE"), index=True),
+    Column("expires", Moment, nullable=False, index=True),
+    CheckConstraint("(key_id IS NULL) <> (session IS NULL)", name="origin"),
+)
+
 quotas = Table(
     "quotas",
     metadata,
@@ -74,6 +86,7 @@ quotas = Table(
     Column("trials_a_day", LargeInteger),
     Column("memory", LargeInteger),
     Column("datasets", Integer),
+    Column("queued_tasks", Integer),
     Column("dataset_bytes", LargeInteger),
 )
 
