@@ -52,6 +52,7 @@ class Rule:
 
 PUBLIC, READ = Rule(None), Rule("read")
 _TASKS, _TASK = "/api/v1/optimize", "/api/v1/optimize/{task_id}"
+_DATASETS, _DATASET = "/api/v1/datasets", "/api/v1/datasets/{dataset_id}"
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
 
 
@@ -94,9 +95,20 @@ POLICY: Mapping[RouteName, Rule] = {
     ("POST", f"{_TASKS}/parameter-space"): _run("space.create"),
     ("GET", f"{_TASKS}/parameter-space/{{strategy}}"): READ,
     ("PUT", f"{_TASKS}/parameter-space/{{strategy}}"): _run("space.change"),
+    ("DELETE", f"{_TASKS}/parameter-space/{{strategy}}"): _run("space.remove"),
     ("WS", "/ws/optimize/{task_id}/progress"): READ,
     ("WS", "/ws/optimize/{task_id}/results"): READ,
     ("WS", "/ws/optimize/{task_id}/convergence"): READ,
+    # -- strategies and datasets ----------------------------------------------------------------------------
+    ("GET", "/api/v1/strategies"): READ,
+    ("GET", "/api/v1/strategies/{name}"): READ,
+    ("GET", "/api/v1/strategies/{name}/versions"): READ,
+    ("GET", _DATASETS): READ,
+    ("POST", _DATASETS): _run("dataset.create"),
+    ("GET", _DATASET): READ,
+    ("GET", f"{_DATASET}/preview"): READ,
+    ("PATCH", _DATASET): _run("dataset.rename"),
+    ("DELETE", _DATASET): _run("dataset.remove"),
     # -- oneself --------------------------------------------------------------------------------------------
     ("POST", "/api/v1/sessions"): Rule(None, "session.begin"),
     ("DELETE", "/api/v1/sessions/current"): _own("session.end"),
