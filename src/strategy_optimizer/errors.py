@@ -161,6 +161,36 @@ class LeaseLostError(TaskError):
     """Another worker has the task now, or it has ended: nothing of this write was taken."""
 
 
+class NotAuthenticatedError(StrategyOptimizerError):
+    """Who calls is not known: the key, the session or the ticket is missing, wrong, expired or revoked."""
+
+
+class NotAllowedError(StrategyOptimizerError):
+    """Who calls is known, and may not do this."""
+
+
+class TooManyRequestsError(StrategyOptimizerError):
+    """Too many requests came in a short time.
+
+    Attributes
+    ----------
+    retry_after : float
+        Seconds to wait.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaError(StrategyOptimizerError):
+    """What the user may use is used up."""
+
+
+class SettingsError(StrategyOptimizerError, ValueError):
+    """A setting of the service is unknown or wrong."""
+
+
 class StorageError(StrategyOptimizerError):
     """The database cannot be used, or refuses; the cause is chained."""
 

@@ -68,7 +68,6 @@ def test_the_index_names_every_engine_and_page():
 
 
 def test_the_protocol_is_shown_as_it_is():
-    pytest.importorskip("httpx")
     text = page("http")
     with example_server() as url:
         bodies = re.findall(r"-d '(\{.*?\})'", text)

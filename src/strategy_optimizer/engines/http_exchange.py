@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from strategy_optimizer.engines.packages import HTTPX
 from strategy_optimizer.errors import EngineError
 from strategy_optimizer.version import __version__
 
@@ -165,7 +164,8 @@ class Exchange:
     """A connection of one process to an endpoint."""
 
     def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
-        httpx = HTTPX.load()
+        import httpx2 as httpx  # a third of a second, only when an engine behind HTTP is used
+
         self.process = os.getpid()
         self._httpx = httpx
         self._endpoint = endpoint
@@ -220,6 +220,7 @@ class Exchange:
         for attempt in range(self._patience.retries + 1):
             pause = self._patience.pause(attempt)
             limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
+            cause: Exception | None
             try:
                 answer = self._once(method, url, limit, **content)
             except self._httpx.TransportError as error:

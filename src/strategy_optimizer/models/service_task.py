@@ -1,30 +1,200 @@
-"""The task as the store of the service has it."""
+"""Tasks as the service takes and shows them."""
 
 from __future__ import annotations
 
-from strategy_optimizer.models.base import Model
-from strategy_optimizer.models.task import TaskModel
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from strategy_optimizer.models.base import Model, Number, Value
+from strategy_optimizer.models.result import ConvergenceModel, PerformanceModel
+from strategy_optimizer.models.task import OptimizationType, TaskModel
+
+State = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+IGNORED = ("status", "progress", "created_at")
+"""Fields of a posted task that say how another one fared."""
+
+
+class TaskIn(TaskModel):
+    """A task to be run. ``status``, ``progress`` and ``created_at`` are ignored; other unknown fields are refused."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "strategy_name": "momentum",
+                    "optimization_type": "ga",
+                    "parameter_space": {
+                        "lookback_period": {"type": "discrete", "bounds": [10, 100]},
+                        "threshold": {"type": "continuous", "bounds": [0.01, 0.05]},
+                    },
+                    "objective_function": {
+                        "type": "multi_objective",
+                        "weights": {
+                            "sharpe_ratio": 0.4,
+                            "total_return": 0.3,
+                            "max_drawdown": 0.2,
+                            "win_rate": 0.1,
+                        },
+                    },
+                    "optimization_config": {"population_size": 50, "generations": 20},
+                    "data": "nasdaq",
+                }
+            ]
+        }
+    )
+
+    task_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    strategy_name: str = Field(min_length=1, max_length=200)
+    data: str | None = Field(default=None, min_length=1, max_length=200)
+    priority: int = Field(default=0, ge=-100, le=100, description="larger is taken from the queue first")
+    deadline: AwareDatetime | None = Field(
+        default=None, description="when the task ends at the latest, with what it has found by then"
+    )
+    warm_start: str | None = Field(
+        default=None, description="id of an earlier task, whose best points are tried first"
+    )
 
 
 class StoredTask(Model):
-    """A task and what was pinned when it was made, so that it means the same whenever it runs.
+    """What the store keeps of a task: what was asked, and the versions that were current then."""
 
-    Attributes
-    ----------
-    task : TaskModel
-        As it was posted.
-    strategy_version : str or None
-        Digest of the strategy's code; None for one that is built in.
-    data_digest : str or None
-        Of the bars; None for a sample.
-
-    Examples
-    --------
-    >>> stored = StoredTask(task=TaskModel(strategy_name="momentum"))
-    >>> stored.to_json()
-    '{"task":{"strategy_name":"momentum"}}'
-    """
-
-    task: TaskModel
+    task: TaskIn
     strategy_version: str | None = None
     data_digest: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as the store keeps it."""
+        asked = self.task.model_dump(mode="json", exclude_unset=True, exclude=set(IGNORED))
+        return {"task": asked, "strategy_version": self.strategy_version, "data_digest": self.data_digest}
+
+
+class StatusOut(Model):
+    """How far a task is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task_id": "opt_4f1c2a90b7d3e865",
+                    "status": "running",
+                    "progress": 0.42,
+                    "stage": "search",
+                    "trials": 420,
+                    "failed": 3,
+                    "infeasible": 0,
+                    "evaluations": 1000,
+                    "best_score": 0.71,
+                    "best_parameters": {"lookback_period": 63, "threshold": 0.021},
+                    "elapsed": 1.9,
+                    "trials_per_second": 221.0,
+                    "seconds_left": 2.6,
+                }
+            ]
+        }
+    )
+
+    task_id: str
+    status: State
+    progress: float = Field(ge=0, le=1)
+    stage: Literal["search", "reproduce", "validate"] | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+    trials: int = 0
+    failed: int | None = None
+    infeasible: int | None = None
+    evaluations: int | None = None
+    best_score: Number = None
+    best_parameters: dict[str, Value] | None = None
+    best_metrics: dict[str, Number] | None = None
+    front: int | None = None
+    elapsed: Number = None
+    trials_per_second: Number = None
+    seconds_left: Number = None
+    pause_requested: bool = False
+    cancel_requested: bool = False
+
+
+class TaskOut(StatusOut):
+    """A task, how it was asked for, and how far it is."""
+
+    strategy_name: str
+    strategy_version: str | None = None
+    optimization_type: OptimizationType = "auto"
+    data: str
+    data_digest: str | None = None
+    owner: str
+    parent: str | None = None
+    priority: int
+    attempts: int
+    worker: str | None = None
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    deadline: datetime | None = None
+    events: int = Field(description="number of its newest event")
+
+
+class TaskDocumentOut(TaskOut):
+    """A task with all that was asked for."""
+
+    task: dict[str, Any]
+
+
+class TaskPageOut(Model):
+    """Tasks, the newest first, and where the next page begins."""
+
+    tasks: list[TaskOut]
+    total: int
+    next_cursor: str | None = None
+
+
+class TaskChangeIn(Model):
+    """What of a task can be changed."""
+
+    priority: int = Field(ge=-100, le=100)
+
+
+class TaskCopyIn(Model):
+    """What a copy of a task does otherwise; fields that are not given stay."""
+
+    task_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    optimization_type: OptimizationType | None = None
+    optimization_config: dict[str, Any] | None = Field(
+        default=None, description="these entries go over those of the task"
+    )
+    data: str | None = Field(default=None, min_length=1, max_length=200)
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    warm_start: bool = Field(default=False, description="try the best points of the task first")
+
+
+class BestParametersOut(Model):
+    """The best parameters so far, or in the end, and what is said of them."""
+
+    task_id: str
+    status: State
+    final: bool = Field(description="whether the task has ended")
+    best_parameters: dict[str, Value]
+    best_performance: PerformanceModel
+    recommended_parameters: dict[str, Value] | None = None
+    verdict: str | None = Field(default=None, description="deploy, paper or reject; null without validation")
+
+
+class ConvergenceOut(Model):
+    """How the best score grew; ``convergence_analysis`` once the task has a result.
+
+    The columns have one entry for each stretch of trials, numbered from 1: ``low`` and ``high`` are the scores there,
+    ``best`` is the best feasible one until its end.
+    """
+
+    task_id: str
+    status: State
+    trials: int
+    first: list[int]
+    last: list[int]
+    low: list[Number]
+    high: list[Number]
+    best: list[Number]
+    convergence_analysis: ConvergenceModel | None = None

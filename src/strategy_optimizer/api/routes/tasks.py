@@ -1,0 +1,209 @@
+"""Tasks: start, list, watch, pause, cancel, copy, and what came of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.submission import copy_of, submit
+from strategy_optimizer.api.task_views import cursor_of, place_of, shown, shown_whole, status_of
+from strategy_optimizer.errors import TaskStateError
+from strategy_optimizer.models.result import PerformanceModel, ResultModel
+from strategy_optimizer.models.service_task import (
+    BestParametersOut,
+    State,
+    StatusOut,
+    TaskChangeIn,
+    TaskCopyIn,
+    TaskDocumentOut,
+    TaskIn,
+    TaskOut,
+    TaskPageOut,
+)
+from strategy_optimizer.storage import ENDED, Creation, TaskRecord
+
+router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
+TaskId = Annotated[str, Path(max_length=64, description="id of the task", examples=["opt_4f1c2a90b7d3e865"])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        max_length=200,
+        description="the same key with the same task gives the task that was made the first time, not another",
+    ),
+]
+
+
+@router.post(
+    "/start", status_code=201, responses={200: {"description": "made by an earlier request of this key"}}
+)
+def start_task(
+    task: TaskIn,
+    caller: Caller,
+    service: TheService,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> TaskOut:
+    """Put a task into the queue."""
+    return _made(submit(service, caller, task, idempotency_key=idempotency_key), response)
+
+
+@router.get("/tasks")
+def list_tasks(
+    caller: Caller,
+    store: TheStore,
+    status: Annotated[list[State], Query(description="only tasks in these states")] = [],  # noqa: B006
+    strategy: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> TaskPageOut:
+    """List one's tasks, the newest first; an administrator sees everybody's."""
+    found = store.tasks.page(
+        owner=caller.owner,
+        states=status,
+        strategy=strategy,
+        before=None if cursor is None else place_of(cursor),
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    return TaskPageOut(
+        tasks=[shown(task) for task in page],
+        total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
+        next_cursor=cursor_of(page[-1]) if len(found) > limit else None,
+    )
+
+
+@router.get("/{task_id}")
+def get_task(task_id: TaskId, caller: Caller, store: TheStore) -> TaskDocumentOut:
+    """Return a task with all that was asked for."""
+    return shown_whole(store.tasks.get(task_id, owner=caller.owner))
+
+
+@router.get("/{task_id}/status")
+def get_status(task_id: TaskId, caller: Caller, store: TheStore) -> StatusOut:
+    """Return how far a task is."""
+    return status_of(store.tasks.get(task_id, owner=caller.owner))
+
+
+@router.patch("/{task_id}")
+def change_task(task_id: TaskId, change: TaskChangeIn, caller: Caller, store: TheStore) -> TaskOut:
+    """Change how early a task is taken from the queue."""
+    store.tasks.get(task_id, owner=caller.owner)
+    return shown(store.tasks.set_priority(task_id, change.priority))
+
+
+@router.delete("/{task_id}")
+def cancel_task(task_id: TaskId, caller: Caller, store: TheStore) -> StatusOut:
+    """End a task, keeping its history; asking again changes nothing. A running one ends within two seconds."""
+    store.tasks.get(task_id, owner=caller.owner)
+    return status_of(store.tasks.cancel(task_id))
+
+
+@router.post("/{task_id}/pause")
+def pause_task(task_id: TaskId, caller: Caller, store: TheStore) -> StatusOut:
+    """Pause a task after the batch in flight; it keeps all that it has done."""
+    store.tasks.get(task_id, owner=caller.owner)
+    return status_of(store.tasks.pause(task_id))
+
+
+@router.post("/{task_id}/resume")
+def resume_task(task_id: TaskId, caller: Caller, store: TheStore) -> StatusOut:
+    """Go on with a paused task; its trials are those that it would have made without the pause."""
+    store.tasks.get(task_id, owner=caller.owner)
+    return status_of(store.tasks.resume(task_id))
+
+
+@router.post("/{task_id}/clone", status_code=201)
+def clone_task(
+    task_id: TaskId,
+    changes: TaskCopyIn,
+    caller: Caller,
+    service: TheService,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> TaskOut:
+    """Start a copy of a task with some changes, on the newest version of its strategy."""
+    task = service.store.tasks.get(task_id, owner=caller.owner)
+    made = submit(service, caller, copy_of(task, changes), parent=task.id, idempotency_key=idempotency_key)
+    return _made(made, response)
+
+
+@router.post("/{task_id}/rerun", status_code=201)
+def rerun_task(
+    task_id: TaskId,
+    caller: Caller,
+    service: TheService,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> TaskOut:
+    """Start the same task again, on the newest version of its strategy."""
+    task = service.store.tasks.get(task_id, owner=caller.owner)
+    copy = copy_of(task, TaskCopyIn())
+    return _made(submit(service, caller, copy, parent=task.id, idempotency_key=idempotency_key), response)
+
+
+@router.get("/{task_id}/results", response_model_exclude_unset=True)
+def get_results(task_id: TaskId, caller: Caller, store: TheStore) -> ResultModel:
+    """Return the result of a task that has ended; beyond 10,000 trials it embeds only improvements."""
+    task = store.tasks.get(task_id, owner=caller.owner)
+    return _result(task, store.tasks.result(task_id))
+
+
+@router.get("/{task_id}/best-params")
+def get_best_parameters(task_id: TaskId, caller: Caller, store: TheStore) -> BestParametersOut:
+    """Return the best parameters: of the result, or the best so far of a task that runs."""
+    task = store.tasks.get(task_id, owner=caller.owner)
+    record = store.tasks.result(task_id)
+    if record is not None:
+        result = record.document
+        verdict = ((result.get("validation") or {}).get("verdict") or {}).get("decision")
+        return BestParametersOut(
+            task_id=task.id,
+            status=task.state,
+            final=True,
+            best_parameters=result["best_parameters"],
+            best_performance=result["best_performance"],
+            recommended_parameters=result.get("recommended_parameters"),
+            verdict=verdict,
+        )
+    progress = task.progress or {}
+    if progress.get("best_parameters") is None:
+        raise TaskStateError(
+            f"the task {task.id} is {task.state} and has no best parameters yet",
+            task=task.id,
+            state=task.state,
+        )
+    return BestParametersOut(
+        task_id=task.id,
+        status=task.state,
+        final=False,
+        best_parameters=progress["best_parameters"],
+        best_performance=PerformanceModel(
+            **(progress.get("best_metrics") or {}), composite_score=progress.get("best_score")
+        ),
+    )
+
+
+def _made(creation: Creation, response: Response) -> TaskOut:
+    if not creation.is_new:
+        response.status_code = 200
+    response.headers["Location"] = f"{router.prefix}/{creation.task.id}"
+    return shown(creation.task)
+
+
+def _result(task: TaskRecord, record: object) -> ResultModel:
+    if record is None:
+        hint = (
+            f": {task.error}"
+            if task.error
+            else ""
+            if task.state in ENDED
+            else "; ask again when it has ended"
+        )
+        raise TaskStateError(
+            f"the task {task.id} is {task.state} and has no result{hint}", task=task.id, state=task.state
+        )
+    return ResultModel.model_validate(record.document)  # type: ignore[attr-defined]

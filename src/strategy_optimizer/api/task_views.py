@@ -1,0 +1,118 @@
+"""Tasks of the store as the API shows them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from strategy_optimizer.errors import TaskError
+from strategy_optimizer.models.service_task import StatusOut, TaskDocumentOut, TaskOut
+from strategy_optimizer.storage import Place, TaskRecord
+
+_SHOWN = (
+    "stage",
+    "failed",
+    "infeasible",
+    "evaluations",
+    "best_score",
+    "best_parameters",
+    "best_metrics",
+    "front",
+    "elapsed",
+    "trials_per_second",
+    "seconds_left",
+)
+DEFAULT_DATA = "sp500"
+
+
+def status_of(task: TaskRecord) -> StatusOut:
+    """Return how far a task is."""
+    return StatusOut(**_status(task))
+
+
+def shown(task: TaskRecord) -> TaskOut:
+    """Return a task for lists."""
+    return TaskOut(**_status(task), **_facts(task))
+
+
+def shown_whole(task: TaskRecord) -> TaskDocumentOut:
+    """Return a task with all that was asked for."""
+    return TaskDocumentOut(**_status(task), **_facts(task), task=dict(task.document["task"]))
+
+
+def progress_of(task: TaskRecord) -> float:
+    """Return the share of a task that is done, 0 to 1."""
+    if task.state == "completed":
+        return 1.0
+    return min(1.0, max(0.0, float((task.progress or {}).get("progress") or 0.0)))
+
+
+def _status(task: TaskRecord) -> dict[str, Any]:
+    progress: Mapping[str, Any] = task.progress or {}
+    return {
+        "task_id": task.id,
+        "status": task.state,
+        "progress": progress_of(task),
+        "stop_reason": task.stop_reason,
+        "error": task.error,
+        "trials": task.trials,
+        "pause_requested": task.pause_requested and task.state == "running",
+        "cancel_requested": task.cancel_requested and task.state == "running",
+        **{name: progress[name] for name in _SHOWN if name in progress},
+    }
+
+
+def _facts(task: TaskRecord) -> dict[str, Any]:
+    asked = task.document["task"]
+    return {
+        "strategy_name": task.strategy,
+        "strategy_version": task.document.get("strategy_version"),
+        "optimization_type": asked.get("optimization_type", "auto"),
+        "data": asked.get("data") or DEFAULT_DATA,
+        "data_digest": task.document.get("data_digest"),
+        "owner": task.owner,
+        "parent": task.parent,
+        "priority": task.priority,
+        "attempts": task.attempts,
+        "worker": task.worker,
+        "created_at": task.created,
+        "queued_at": task.queued,
+        "started_at": task.started,
+        "finished_at": task.finished,
+        "deadline": task.deadline,
+        "events": task.events,
+    }
+
+
+# -- where a page of tasks begins -----------------------------------------------------------------------------
+
+
+def cursor_of(task: TaskRecord) -> str:
+    """Return the text that names a task's place in the list.
+
+    >>> from types import SimpleNamespace
+    >>> text = cursor_of(SimpleNamespace(created=datetime(2026, 1, 2, tzinfo=UTC), id="opt_1"))
+    >>> place_of(text).id
+    'opt_1'
+    """
+    microseconds = round(task.created.timestamp() * 1e6)
+    return base64.urlsafe_b64encode(f"{microseconds} {task.id}".encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> Place:
+    """Return the place that `cursor_of` named.
+
+    Raises
+    ------
+    TaskError
+        When it is no such text.
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        microseconds, task_id = base64.b64decode(padded, b"-_", validate=True).decode().split(" ", 1)
+        return Place(datetime.fromtimestamp(int(microseconds) / 1e6, UTC), task_id)
+    except (ValueError, OverflowError, OSError, binascii.Error) as error:
+        raise TaskError(f"the cursor {cursor!r} is none that a page of tasks gave") from error

@@ -1,0 +1,148 @@
+"""The settings of the service: from the command line, the environment, a TOML file, and defaults, in this order."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+from strategy_optimizer.config import data_folder
+from strategy_optimizer.errors import SettingsError
+
+PREFIX = "STRATEGY_OPTIMIZER_"
+MEGABYTE = 2**20
+
+
+class ServiceSettings(BaseSettings):
+    """What the service, its workers and its store are told.
+
+    Every setting is an environment variable too: ``STRATEGY_OPTIMIZER_`` and its name in capitals; lists have commas.
+
+    Attributes
+    ----------
+    host, port
+        Where the service listens; loopback unless it is told otherwise.
+    data_dir : Path
+        Folder of the database file, the admin key, copies of strategies and datasets, and the trial ledger.
+    database_url : str or None
+        ``postgresql://USER:PASSWORD@HOST/NAME``; by default a file in `data_dir`.
+    strategies : Path or None
+        Folder of the users' strategy files. Code comes from there or from installed packages, never over the network.
+    workers : int
+        Tasks that the service runs at once by itself; 0 leaves them to ``strategy-optimizer worker``.
+    threads : int or None
+        Threads of each task; by default the cores shared among the tasks.
+    task_memory : int
+        Megabytes that a task may take.
+    origins : tuple of str
+        Web origins, beside the service's own, whose pages may call it with a session cookie.
+    secure_cookies : bool
+        Whether session cookies travel over HTTPS only.
+    trusted_proxies : tuple of str
+        Addresses of proxies whose ``X-Forwarded-For`` is believed.
+    body_size, upload_size : int
+        Megabytes that a request, and an uploaded dataset, may have.
+    requests_a_second : float
+        Of each caller, on average; short bursts may be five times that.
+    private_webhooks : bool
+        Whether webhooks may go to private and loopback addresses.
+    ray_address : str or None
+    log_level, log_format
+        ``json`` for machines, ``text`` for people; by default text on a terminal.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    data_dir: Path = Field(default_factory=lambda: data_folder() / "service")
+    database_url: SecretStr | None = None
+    strategies: Path | None = None
+    workers: int = Field(default=1, ge=0, le=64)
+    threads: int | None = Field(default=None, ge=1)
+    task_memory: int = Field(default=4096, ge=256)
+    origins: Annotated[tuple[str, ...], NoDecode] = ()
+    secure_cookies: bool = False
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    body_size: int = Field(default=1, ge=1)
+    upload_size: int = Field(default=200, ge=1)
+    requests_a_second: float = Field(default=200.0, gt=0)
+    private_webhooks: bool = False
+    ray_address: str | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+
+    @field_validator("origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @property
+    def store_url(self) -> str | Path:
+        """The address of the database."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return self.data_dir / "store.db"
+
+    def effective(self) -> dict[str, Any]:
+        """Return every setting as it is in force, as JSON values, without passwords."""
+        shown = self.model_dump(mode="json")
+        if self.database_url is not None:
+            shown["database_url"] = make_url(self.database_url.get_secret_value()).render_as_string(
+                hide_password=True
+            )
+        return shown
+
+
+def read_settings(given: Mapping[str, Any] | None = None, file: Path | None = None) -> ServiceSettings:
+    """Return the settings in force.
+
+    Parameters
+    ----------
+    given : mapping, optional
+        What the command line says; None values say nothing.
+    file : Path, optional
+        A TOML file of settings; the environment goes before it, the command line before both.
+
+    Raises
+    ------
+    SettingsError
+        With every setting that is unknown or wrong, and where it came from.
+    """
+    said = {name: value for name, value in (given or {}).items() if value is not None}
+    written = {} if file is None else _read_file(file)
+    try:
+        in_environment = ServiceSettings().model_dump(exclude_unset=True)
+        return ServiceSettings(**{**written, **in_environment, **said})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, said, written, file)) from error
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {file} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {file} is no TOML: {error}") from error
+
+
+def _explain(
+    error: ValidationError, said: Mapping[str, Any], written: Mapping[str, Any], file: Path | None
+) -> str:
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else "settings"
+        if name in said:
+            source = f"--{name.replace('_', '-')}"
+        else:
+            source = f"{name} in {file}" if name in written else f"{PREFIX}{name.upper()}"
+        lines.append(f"{source}: {problem['msg'][:1].lower()}{problem['msg'][1:]}")
+    return "; ".join(lines)
