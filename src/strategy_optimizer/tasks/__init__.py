@@ -54,7 +54,6 @@ _HOMES = {
         "FrontPoint",
         "Performance",
         "Result",
-        "SearchCheckpoint",
         "SearchResult",
     ),
     "result_aggregator": (

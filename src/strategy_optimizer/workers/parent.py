@@ -67,6 +67,11 @@ class Worker:
         self._signals += 1
         self.wake()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self._signals > 0
+
     def wake(self) -> None:
         """Let the worker look at once."""
         try:
