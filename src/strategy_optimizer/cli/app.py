@@ -41,6 +41,7 @@ from strategy_optimizer.cli.options import (
     WorkerOptions,
     takes,
 )
+from strategy_optimizer.cli.service_commands import add_service_commands
 from strategy_optimizer.version import __version__
 
 PROGRAM = "strategy-optimizer"
@@ -431,3 +432,6 @@ def demo(seed: Seed = 0) -> int:
     from strategy_optimizer.cli.demo import run_demo
 
     return run_demo(seed)
+
+
+add_service_commands(app)
