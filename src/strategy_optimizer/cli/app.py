@@ -38,7 +38,6 @@ from strategy_optimizer.cli.options import (
     OptimizeOptions,
     ReportOptions,
     WalkForwardOptions,
-    WorkerOptions,
     takes,
 )
 from strategy_optimizer.cli.service_commands import add_service_commands
@@ -402,25 +401,6 @@ def show_cache(
     from strategy_optimizer.cli.cache import run_cache
 
     return run_cache(clear, as_json)
-
-
-@app.command(
-    short_help="Run the tasks of the service.",
-    epilog="\b\nExamples:\n"
-    "  strategy-optimizer worker\n"
-    "  strategy-optimizer worker --data-dir /var/lib/optimizer --slots 4\n"
-    "  strategy-optimizer worker --database-url postgresql://optimizer@db/optimizer",
-)
-@takes(WorkerOptions)
-def worker(options: WorkerOptions, call: Sequence[str]) -> int:
-    """Take tasks from the store, run each in a process of its own, and store its trials as they come.
-
-    Any number of workers share the tasks. Ctrl-C or SIGTERM gives running tasks back, with all that was done; a second
-    one ends at once. Of a worker that is killed, others go on with its tasks.
-    """
-    from strategy_optimizer.cli.worker import run_worker_command
-
-    return run_worker_command(options)
 
 
 @app.command(

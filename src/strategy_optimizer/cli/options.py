@@ -46,7 +46,6 @@ from strategy_optimizer.cli.option_types import (
     To,
     WithLedger,
     Workers,
-    whole,
 )
 
 SAMPLE = "nasdaq"
@@ -271,56 +270,6 @@ class WalkForwardOptions(StrategyOptions):
         bool, typer.Option("--resume", help="Continue an interrupted walk-forward from its --checkpoint.")
     ] = False
     export: Annotated[list[Path], option_types.export("the windows")] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerOptions:
-    """The options of `worker`; what is not given comes from the environment, the settings file, or the defaults."""
-
-    first = ()
-
-    data_dir: Annotated[
-        Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Folder of the store and the trial ledgers."),
-    ] = None
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            "--database-url",
-            metavar="URL",
-            help="postgresql://USER@HOST/NAME; a file in the folder by default. With a password: better in the "
-            "environment, STRATEGY_OPTIMIZER_DATABASE_URL.",
-        ),
-    ] = None
-    slots: Annotated[
-        int | None,
-        typer.Option("--slots", "-n", parser=whole, metavar="N", help="Tasks at once. [default: 1]"),
-    ] = None
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            parser=whole,
-            metavar="N",
-            help="Of each task; the cores shared among them by default.",
-        ),
-    ] = None
-    memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help="Memory of one task. [default: 4G]")
-    ] = None
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="NAME", help="Of this worker; no other may have it."),
-    ] = None
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the service.")
-    ] = None
-    log_level: Annotated[
-        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
-    ] = None
-    log_format: Annotated[
-        str | None, typer.Option("--log-format", metavar="FORM", help="json, text or auto.")
-    ] = None
 
 
 @dataclass(frozen=True)
