@@ -7,8 +7,9 @@ the world (a full disk) is an exception with its cause chained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class StrategyOptimizerError(Exception):
@@ -209,6 +210,40 @@ class AccountError(StrategyOptimizerError, ValueError):
 
 class LastAdminError(AccountError):
     """Nobody would be left who can administer the service."""
+
+
+class ServiceError(StrategyOptimizerError):
+    """A service refused a request of its client.
+
+    Attributes
+    ----------
+    status : int or None
+        Of HTTP.
+    kind : str
+        What the problem's ``type`` ends in, such as ``not-found``.
+    details : mapping
+    request_id : str or None
+        Under which the log of the service has more.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        kind: str = "",
+        details: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.details = dict(details or {})
+        self.request_id = request_id
+
+
+class ServiceUnreachableError(ServiceError):
+    """The service does not answer, also after some attempts."""
 
 
 class SettingsError(StrategyOptimizerError, ValueError):

@@ -171,3 +171,13 @@ def test_the_server_tells_of_itself(client: TestClient) -> None:
     assert client.get("/api/v1/server").json()["settings"] is None
     assert client.get("/nowhere").json()["type"] == "/problems/not-found"
     assert client.get("/openapi.json").json()["openapi"].startswith("3.1")
+
+
+def test_prometheus_gets_counts_by_route(client: TestClient) -> None:
+    client.post(START, json=TASK | {"task_id": "opt_1"})
+    client.get("/api/v1/optimize/opt_1/status")
+    text = client.get("/metrics").text
+    route = 'route="/api/v1/optimize/{task_id}/status"'
+    assert f'strategy_optimizer_requests_total{{method="GET",{route},status="200"}} 1.0' in text
+    assert 'strategy_optimizer_tasks{state="queued"} 1.0' in text
+    assert "strategy_optimizer_database_up 1.0" in text

@@ -102,7 +102,8 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keys = Keys(store, clock=clock)
-        self.sessions = Sessions(store, passwords or Passwords(), clock=clock)
+        self._passwords = passwords or Passwords()
+        self.sessions = Sessions(store, self._passwords, clock=clock)
         self.tickets = Tickets(store, self.keys, self.sessions)
         self.quotas = Quotas(store)
         self.audit = Audit(store)

@@ -74,6 +74,7 @@ POLICY: Mapping[RouteName, Rule] = {
     ("GET", "/health"): PUBLIC,
     ("GET", "/ready"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
+    ("GET", "/metrics"): READ,
     ("GET", "/api/v1/server"): READ,
     # -- tasks ----------------------------------------------------------------------------------------------
     ("POST", f"{_TASKS}/start"): _run("task.create"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from uuid import uuid4
@@ -10,6 +11,8 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from strategy_optimizer.api.metrics import Metrics
 
 LOG = structlog.get_logger("strategy_optimizer.requests")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -20,13 +23,16 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Sent with every answer that does not say otherwise."""
+QUIET = ("/health", "/ready", "/metrics")
+"""Routes that machines ask every few seconds: logged at the level debug."""
 
 
 class RequestContext:
-    """Gives each request an id, which its log lines and its answer carry, and logs how it ended."""
+    """Gives each request an id, which its log lines and its answer carry; logs and counts how it ended."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or socket."""
@@ -52,13 +58,21 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self.app(scope, receive, send_with_id)
             if scope["type"] == "http":
-                LOG.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    milliseconds=round(1e3 * (time.perf_counter() - started), 1),
-                )
+                self._note(scope, status, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], getattr(scope.get("route"), "path", "none")
+        self.metrics.count(method, route, status, seconds)
+        level = logging.DEBUG if route in QUIET else logging.INFO
+        LOG.log(
+            level,
+            "request",
+            method=method,
+            path=scope["path"],
+            status=status,
+            milliseconds=round(1e3 * seconds, 1),
+            user=getattr(scope["state"].get("principal"), "name", None),
+        )
 
 
 class BodyLimit:

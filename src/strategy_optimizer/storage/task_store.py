@@ -124,6 +124,11 @@ class TaskStore:
         statement = select(func.count()).select_from(tasks).where(*_filters(owner, states, strategy))
         return self._database.read(lambda transaction: transaction.connection.execute(statement).scalar_one())
 
+    def count_by_state(self) -> dict[str, int]:
+        """Return how many tasks there are in each state that any task is in."""
+        statement = select(tasks.c.state, func.count()).group_by(tasks.c.state)
+        return self._database.read(lambda transaction: dict(transaction.connection.execute(statement).all()))
+
     def result(self, task_id: str) -> ResultRecord | None:
         """Return the result of a task, None while it has none."""
 

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
+from strategy_optimizer.api.authentication import describe_security
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.models.base import Model
@@ -63,7 +65,13 @@ def ready(store: TheStore, response: Response) -> ReadyOut:
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
     """Return the description of all routes."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(describe_security(request.app.openapi()))
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
+def metrics(service: TheService) -> Response:
+    """Return counts and times in Prometheus's text format."""
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/api/v1/server")

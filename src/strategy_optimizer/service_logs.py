@@ -1,0 +1,97 @@
+"""The logs of the service: one line an event, with the ids of the request and the task, and no secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+_SECRET_NAMES = re.compile(r"authorization|cookie|password|secret|token|ticket", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"so_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|(?<=ticket=)[^&\s\"']+"
+)
+MASK = "***"
+_NOISY = ("uvicorn.access", "httpx2", "httpcore2", "alembic.runtime.migration")
+
+
+def configure_logs(
+    level: str = "info", form: Literal["auto", "json", "text"] = "auto", stream: TextIO | None = None
+) -> None:
+    """Let this process write its log lines to standard error.
+
+    Parameters
+    ----------
+    level : {"debug", "info", "warning", "error"}
+    form : {"auto", "json", "text"}
+        JSON for machines, text for people; by default text on a terminal.
+    stream : file, optional
+        Instead of standard error.
+    """
+    out = stream or sys.stderr
+    for_people = form == "text" or (form == "auto" and out.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.StackInfoRenderer(),
+        # A traceback shows no values of variables: they may be secrets, or a user's data.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
+        if not for_people
+        else structlog.processors.format_exc_info,
+        mask_secrets,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if for_people
+        else structlog.processors.JSONRenderer(default=str)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def mask_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace keys, passwords and tickets, by the names of fields and by what they look like.
+
+    >>> mask_secrets(None, "info", {"password": "x", "event": "key so_AbCd1234_0123456789abcdefgh was used"})
+    {'password': '***', 'event': 'key *** was used'}
+    """
+    for name, value in event.items():
+        event[name] = MASK if _SECRET_NAMES.search(name) and value else _masked(value)
+    return event
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRETS.sub(MASK, value)
+    if isinstance(value, dict):
+        return {
+            key: MASK if _SECRET_NAMES.search(str(key)) else _masked(inner) for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_masked(inner) for inner in value]
+    return value
