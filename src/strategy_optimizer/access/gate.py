@@ -15,7 +15,7 @@ from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.access.rate_limits import Failures, Rate, TokenBuckets, network_of
 from strategy_optimizer.access.sessions import NewSession, Sessions
 from strategy_optimizer.access.tickets import Tickets
-from strategy_optimizer.errors import NotAuthenticatedError
+from strategy_optimizer.errors import NotAllowedError, NotAuthenticatedError
 from strategy_optimizer.storage import Store, UserRecord
 
 _CALLER, _ADDRESS = Rate(200.0, at_once=1000), Rate(1000.0, at_once=5000)
@@ -175,12 +175,14 @@ class Gate:
         network, who = network_of(address), principal.name.casefold()[:200]
         self._bad_keys.check(network)
         self._bad_passwords.check(who)
-        try:
-            self.sessions.check_password(principal.user_id, password)
-        except NotAuthenticatedError:
+        if not self.sessions.is_password(principal.user_id, password):
             self._bad_keys.note(network)
             self._bad_passwords.note(who)
-            raise
+            raise NotAllowedError("the present password is wrong")
+
+    def hash_password(self, password: str, name: str) -> str:
+        """Return what is stored of the password of a new user; see `Passwords.hash`."""
+        return self._passwords.hash(password, name=name)
 
     def change_user(
         self, user_id: str, *, role: str | None = None, disabled: bool | None = None

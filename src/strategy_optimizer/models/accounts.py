@@ -76,7 +76,9 @@ class PasswordIn(Model):
 class PasswordChangeIn(Model):
     """One's own new password: 12 to 256 letters."""
 
-    model_config = _example({"present": "correct horse battery staple", "new": "another horse battery staple"})
+    model_config = _example(
+        {"present": "correct horse battery staple", "new": "another horse battery staple"}
+    )
 
     present: Password | None = Field(default=None, description="not needed where there is none yet")
     new: Password
@@ -215,7 +217,14 @@ class LoginIn(Model):
 class SessionOut(Model):
     """A session; its secret is in the cookie alone."""
 
-    model_config = _example({"user_id": "user_9c2f41d07ab35e68", "name": "ada", "role": "operator", "ends_at": "2026-12-06T21:00:00Z"})
+    model_config = _example(
+        {
+            "user_id": "user_9c2f41d07ab35e68",
+            "name": "ada",
+            "role": "operator",
+            "ends_at": "2026-12-06T21:00:00Z",
+        }
+    )
 
     user_id: str
     name: str

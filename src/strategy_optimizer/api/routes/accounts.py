@@ -78,9 +78,12 @@ def list_my_keys(caller: Caller, store: TheStore) -> KeysOut:
 @router.post("/keys", status_code=201, tags=["keys"])
 def make_my_key(new: KeyIn, caller: Caller, service: TheService, response: Response) -> NewKeyOut:
     """Make a key of one's own, which is shown this once. It gives no more than what it is made with."""
-    return _made(service.gate.keys.create(
-        caller.user_id, new.name, scopes=new.scopes, expires=new.expires_at, by=caller
-    ), response)
+    return _made(
+        service.gate.keys.create(
+            caller.user_id, new.name, scopes=new.scopes, expires=new.expires_at, by=caller
+        ),
+        response,
+    )
 
 
 @router.delete("/keys/{key_id}", status_code=204, tags=["keys"])
@@ -119,9 +122,7 @@ def get_user(user_id: UserId, store: TheStore) -> UserOut:
 
 
 @router.patch("/users/{user_id}", tags=["users"])
-def change_user(
-    user_id: UserId, change: UserChangeIn, service: TheService, request: Request
-) -> UserOut:
+def change_user(user_id: UserId, change: UserChangeIn, service: TheService, request: Request) -> UserOut:
     """Change the role of a user, or disable the user, whose keys and sessions are refused from then on.
 
     Users are not deleted: their tasks and the audit log name them.
@@ -149,9 +150,10 @@ def make_key(
     user_id: UserId, new: KeyIn, caller: Caller, service: TheService, response: Response
 ) -> NewKeyOut:
     """Make a key of a user, which is shown this once."""
-    return _made(service.gate.keys.create(
-        user_id, new.name, scopes=new.scopes, expires=new.expires_at, by=caller
-    ), response)
+    return _made(
+        service.gate.keys.create(user_id, new.name, scopes=new.scopes, expires=new.expires_at, by=caller),
+        response,
+    )
 
 
 @router.get("/users/{user_id}/quota", tags=["users"])
@@ -177,7 +179,9 @@ def set_quota(user_id: UserId, quota: QuotaIn, store: TheStore, request: Request
 def read_audit_log(
     store: TheStore,
     actor: ActorId = None,
-    before: Annotated[int | None, Query(ge=0, lt=2**62, description="`next_before` of the page before")] = None,
+    before: Annotated[
+        int | None, Query(ge=0, lt=2**62, description="`next_before` of the page before")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> AuditPageOut:
     """Return lines of the audit log, the newest first."""
