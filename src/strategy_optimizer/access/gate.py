@@ -10,6 +10,7 @@ from strategy_optimizer.access.audit import Audit
 from strategy_optimizer.access.keys import Keys
 from strategy_optimizer.access.origins import SAFE_METHODS, check_origin
 from strategy_optimizer.access.passwords import Passwords
+from strategy_optimizer.access.policy import SOCKET
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.access.rate_limits import Failures, Rate, TokenBuckets, network_of
@@ -199,7 +200,7 @@ class Gate:
     def _shown(self, call: Call) -> Principal | None:
         if call.key is not None:
             return self._counted(self._bad_keys, call, self.keys.verify, call.key, self.keys.is_known)
-        if call.ticket is not None and call.method == "WS":
+        if call.ticket is not None and call.method == SOCKET:
             return self._counted(self._bad_keys, call, self.tickets.take, call.ticket)
         if call.cookie is not None:
             if call.method not in SAFE_METHODS:

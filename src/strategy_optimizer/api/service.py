@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
 from strategy_optimizer.access.gate import Gate, Limits
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.rate_limits import Rate
+from strategy_optimizer.api.authentication import authenticate
 from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
 
@@ -31,7 +33,10 @@ class Service:
     store : Store
     settings : ServiceSettings
     authenticate : callable, optional
-        Returns who calls, in place of the gate; for tests.
+        Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong. The gate's by
+        default; tests give another.
+    authenticate_again : callable, optional
+        Returns what somebody may do now who was let in earlier, for sockets that stay open; raises as `authenticate`.
     gate : Gate
         Keys, sessions, tickets, quotas, the audit log. Made here.
     metrics : Metrics
@@ -40,7 +45,8 @@ class Service:
 
     store: Store
     settings: ServiceSettings
-    authenticate: Callable[[HTTPConnection], Principal | None] | None = None
+    authenticate: Callable[[HTTPConnection], Principal | None] = None  # type: ignore[assignment]  # see below
+    authenticate_again: Callable[[Principal], Principal] = None  # type: ignore[assignment]
     gate: Gate = field(init=False)
     metrics: Metrics = field(init=False)
 
@@ -52,4 +58,10 @@ class Service:
         )
         gate = Gate(self.store, limits=limits, origins=self.settings.origins)
         object.__setattr__(self, "gate", gate)
+        given: tuple[Any, Any] = self.authenticate, self.authenticate_again
+        if given[0] is None:
+            object.__setattr__(self, "authenticate", partial(authenticate, gate))
+            object.__setattr__(self, "authenticate_again", gate.identify_again)
+        elif given[1] is None:
+            object.__setattr__(self, "authenticate_again", lambda principal: principal)
         object.__setattr__(self, "metrics", Metrics(self.store))

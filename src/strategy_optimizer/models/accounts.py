@@ -13,7 +13,7 @@ Role: TypeAlias = Literal["viewer", "operator", "admin"]
 Scope: TypeAlias = Literal["read", "run", "admin"]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
-Password: TypeAlias = Annotated[str, Field(max_length=1024, repr=False)]
+Password: TypeAlias = Annotated[str, StringConstraints(max_length=1024)]
 Count: TypeAlias = Annotated[int | None, Field(ge=0, lt=2**31)]
 LargeCount: TypeAlias = Annotated[int | None, Field(ge=0, lt=2**62)]
 
@@ -53,7 +53,7 @@ class UserIn(Model):
 
     name: Name
     role: Role = "viewer"
-    password: Password | None = None
+    password: Password | None = Field(default=None, repr=False)
 
 
 class UserChangeIn(Model):
@@ -70,7 +70,7 @@ class PasswordIn(Model):
 
     model_config = _example({"password": "correct horse battery staple"})
 
-    password: Password
+    password: Password = Field(repr=False)
 
 
 class PasswordChangeIn(Model):
@@ -80,8 +80,10 @@ class PasswordChangeIn(Model):
         {"present": "correct horse battery staple", "new": "another horse battery staple"}
     )
 
-    present: Password | None = Field(default=None, description="not needed where there is none yet")
-    new: Password
+    present: Password | None = Field(
+        default=None, repr=False, description="not needed where there is none yet"
+    )
+    new: Password = Field(repr=False)
 
 
 class UserOut(Model):
@@ -211,7 +213,7 @@ class LoginIn(Model):
     model_config = _example({"name": "ada", "password": "correct horse battery staple"})
 
     name: Name
-    password: Password
+    password: Password = Field(repr=False)
 
 
 class SessionOut(Model):
