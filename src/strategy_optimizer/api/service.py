@@ -37,31 +37,37 @@ class Service:
         default; tests give another.
     authenticate_again : callable, optional
         Returns what somebody may do now who was let in earlier, for sockets that stay open; raises as `authenticate`.
-    gate : Gate
-        Keys, sessions, tickets, quotas, the audit log. Made here.
+    gate : Gate, optional
+        Keys, sessions, tickets, quotas, the audit log; made here by default.
     metrics : Metrics
         Made here.
     """
 
     store: Store
     settings: ServiceSettings
-    authenticate: Callable[[HTTPConnection], Principal | None] = None  # type: ignore[assignment]  # see below
+    authenticate: Callable[[HTTPConnection], Principal | None] = None  # type: ignore[assignment]
     authenticate_again: Callable[[Principal], Principal] = None  # type: ignore[assignment]
-    gate: Gate = field(init=False)
+    gate: Gate = None  # type: ignore[assignment]
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
-        rate = self.settings.requests_a_second
-        limits = Limits(
-            caller=Rate(rate, at_once=round(_BURST * rate)),
-            address=Rate(_CALLERS * rate, at_once=round(_CALLERS * _BURST * rate)),
-        )
-        gate = Gate(self.store, limits=limits, origins=self.settings.origins)
-        object.__setattr__(self, "gate", gate)
-        given: tuple[Any, Any] = self.authenticate, self.authenticate_again
-        if given[0] is None:
-            object.__setattr__(self, "authenticate", partial(authenticate, gate))
-            object.__setattr__(self, "authenticate_again", gate.identify_again)
-        elif given[1] is None:
-            object.__setattr__(self, "authenticate_again", lambda principal: principal)
-        object.__setattr__(self, "metrics", Metrics(self.store))
+        given: dict[str, Any] = dict(vars(self))
+        gate = given["gate"] or _gate(self.store, self.settings)
+        again = gate.identify_again if given["authenticate"] is None else lambda principal: principal
+        made = {
+            "gate": gate,
+            "authenticate": given["authenticate"] or partial(authenticate, gate),
+            "authenticate_again": given["authenticate_again"] or again,
+            "metrics": Metrics(self.store),
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+
+
+def _gate(store: Store, settings: ServiceSettings) -> Gate:
+    rate = settings.requests_a_second
+    limits = Limits(
+        caller=Rate(rate, at_once=round(_BURST * rate)),
+        address=Rate(_CALLERS * rate, at_once=round(_CALLERS * _BURST * rate)),
+    )
+    return Gate(store, limits=limits, origins=settings.origins)

@@ -166,7 +166,7 @@ class MeOut(Model):
 class KeyIn(Model):
     """A key to be made."""
 
-    model_config = _example({"name": "laptop", "scopes": ["read", "run"], "expires_at": None})
+    model_config = _example({"name": "laptop", "scopes": ["read"], "expires_at": None})
 
     name: Name
     scopes: list[Scope] | None = Field(
