@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -78,6 +79,18 @@ class AnnouncingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, key: AdminKey | None) -> None:
         super().__init__(config)
         self._key = key
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in good order at SIGINT and SIGTERM; uvicorn would raise them again, and the worker be left alone."""
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
