@@ -10,16 +10,17 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from strategy_optimizer.access.policy import POLICY, RouteName
 from strategy_optimizer.api import problems
+from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
-from strategy_optimizer.api.routes import server, tasks
+from strategy_optimizer.api.routes import accounts, server, sessions, tasks
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
-ROUTERS: Sequence[APIRouter] = (server.router, tasks.router)
+ROUTERS: Sequence[APIRouter] = (server.router, tasks.router, sessions.router, accounts.router)
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
@@ -57,6 +58,7 @@ def create_app(service: Service) -> FastAPI:
         size=service.settings.body_size * MEGABYTE,
         larger={"/api/v1/datasets": service.settings.upload_size * MEGABYTE},
     )
+    app.add_middleware(Auditing, service=service)
     app.add_middleware(RequestContext, metrics=service.metrics)
     return app
 
