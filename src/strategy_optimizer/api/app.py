@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -10,9 +11,21 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from strategy_optimizer.access.policy import POLICY, RouteName
 from strategy_optimizer.api import problems
+from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
-from strategy_optimizer.api.routes import datasets, parameter_spaces, server, strategies, tasks
+from strategy_optimizer.api.reading import Reading
+from strategy_optimizer.api.routes import (
+    accounts,
+    datasets,
+    exports,
+    history,
+    parameter_spaces,
+    server,
+    sessions,
+    strategies,
+    tasks,
+)
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
@@ -23,8 +36,12 @@ ROUTERS: Sequence[APIRouter] = (
     server.router,
     parameter_spaces.router,  # before the tasks, whose ids would match "parameter-space"
     tasks.router,
+    history.router,
+    exports.router,
     strategies.router,
     datasets.router,
+    sessions.router,
+    accounts.router,
 )
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -53,8 +70,10 @@ def create_app(service: Service) -> FastAPI:
         responses=PROBLEMS,
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.reading = Reading(service)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -63,8 +82,15 @@ def create_app(service: Service) -> FastAPI:
         size=service.settings.body_size * MEGABYTE,
         larger={"/api/v1/datasets": service.settings.upload_size * MEGABYTE},
     )
+    app.add_middleware(Auditing, service=service)
     app.add_middleware(RequestContext, metrics=service.metrics)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.reading.close()
 
 
 def route_names(routers: Sequence[APIRouter] = ROUTERS) -> Iterator[RouteName]:

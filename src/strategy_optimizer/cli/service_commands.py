@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from strategy_optimizer.cli.options import takes
-from strategy_optimizer.cli.service_options import ServeOptions, StoreOptions
+from strategy_optimizer.cli.service_options import ServeOptions, StoreOptions, WorkerOptions
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of the service's data.")
@@ -32,6 +32,13 @@ def add_service_commands(app: typer.Typer) -> None:
         "  strategy-optimizer serve --strategies my_strategies --workers 2\n"
         "  STRATEGY_OPTIMIZER_DATABASE_URL=postgresql://so@db/so strategy-optimizer serve --workers 0",
     )(serve)
+    app.command(
+        short_help="Run the tasks of the service.",
+        epilog="\b\nExamples:\n"
+        "  strategy-optimizer worker\n"
+        "  strategy-optimizer worker --data-dir /var/lib/optimizer --slots 4\n"
+        "  strategy-optimizer worker --database-url postgresql://optimizer@db/optimizer",
+    )(worker)
     app.add_typer(store, name="store", short_help="Look after the database of the service.")
 
 
@@ -46,6 +53,18 @@ def serve(options: ServeOptions, call: Sequence[str]) -> int:
     from strategy_optimizer.cli.serving import run_serve
 
     return run_serve(options)
+
+
+@takes(WorkerOptions)
+def worker(options: WorkerOptions, call: Sequence[str]) -> int:
+    """Take tasks from the store, run each in a process of its own, and store its trials as they come.
+
+    Any number of workers share the tasks. Ctrl-C or SIGTERM gives running tasks back, with all that was done; a second
+    one ends at once. When a worker is killed, others go on with its tasks.
+    """
+    from strategy_optimizer.cli.serving import run_worker
+
+    return run_worker(options)
 
 
 @store.command(epilog="\b\nExample:\n  strategy-optimizer store backup 2026-11-29.db")

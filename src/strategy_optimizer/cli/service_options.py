@@ -1,4 +1,4 @@
-"""What may be typed after the commands of the service; each field but the last two is a setting of its own name."""
+"""What may be typed after the commands of the service; each field is a setting, but for `NO_SETTINGS`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from strategy_optimizer.service_settings import ServiceSettings
 
-NO_SETTINGS = ("settings", "show_settings")
+SETTINGS = {"slots": "workers"}
+"""Options that are called otherwise than their setting."""
+NO_SETTINGS = ("settings", "show_settings", "name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,8 @@ class StoreOptions:
         """Return the settings in force."""
         from strategy_optimizer.service_settings import read_settings
 
-        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in NO_SETTINGS}
+        names = [each.name for each in fields(self) if each.name not in NO_SETTINGS]
+        given = {SETTINGS.get(name, name): getattr(self, name) for name in names}
         return read_settings(given, self.settings)
 
 
@@ -101,4 +104,16 @@ class ServeOptions(TaskOptions):
         typer.Option(
             "--workers", metavar="N", help="Tasks at once (1); 0 leaves them to `strategy-optimizer worker`."
         ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions(TaskOptions):
+    """What may be typed after ``worker``."""
+
+    first: ClassVar[tuple[str, ...]] = ("data_dir", "database_url", "slots", "name")
+
+    slots: Annotated[int | None, typer.Option("--slots", "-n", metavar="N", help="Tasks at once (1).")] = None
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Of this worker; no other may have it.")
     ] = None

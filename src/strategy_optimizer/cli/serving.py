@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from strategy_optimizer.cli.exits import DONE
-from strategy_optimizer.cli.service_options import ServeOptions, StoreOptions
+from strategy_optimizer.cli.service_options import ServeOptions, StoreOptions, WorkerOptions
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.market.report import counted
+from strategy_optimizer.service_logs import configure_logs
 from strategy_optimizer.storage import Retention, Store
 
 
@@ -26,6 +27,18 @@ def run_serve(options: ServeOptions) -> int:
     from strategy_optimizer.main import serve  # the web framework, only now
 
     return serve(settings)
+
+
+def run_worker(options: WorkerOptions) -> int:
+    """Run a worker until it is told to stop."""
+    settings = options.read()
+    if options.show_settings:
+        sys.stdout.write(json.dumps(settings.effective(), indent=2) + "\n")
+        return DONE
+    from strategy_optimizer.worker import run_worker, worker_settings
+
+    configure_logs(settings.log_level, settings.log_format)
+    return run_worker(worker_settings(settings, options.name))
 
 
 def run_backup(options: StoreOptions, file: Path) -> int:

@@ -42,6 +42,7 @@ _HOMES = {
     "states": ("ENDED", "FOLLOWERS", "STATES", "TaskState"),
     "store": ("Store",),
     "trial_chunk": ("CHUNK_ROWS", "TrialChunk"),
+    "trial_layout": ("TrialLayout",),
     "trial_store": ("ChunkSummary", "ScoreCurve"),
 }
 
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.storage.states import ENDED, FOLLOWERS, STATES, TaskState
     from strategy_optimizer.storage.store import Store
     from strategy_optimizer.storage.trial_chunk import CHUNK_ROWS, TrialChunk
+    from strategy_optimizer.storage.trial_layout import TrialLayout
     from strategy_optimizer.storage.trial_store import ChunkSummary, ScoreCurve
 
 __all__ = [
@@ -116,6 +118,7 @@ __all__ = [
     "TaskState",
     "TicketRecord",
     "TrialChunk",
+    "TrialLayout",
     "Usage",
     "UserRecord",
 ]
