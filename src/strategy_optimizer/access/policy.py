@@ -53,6 +53,7 @@ class Rule:
 
 PUBLIC, READ, RUN, ADMIN = Rule(None), Rule("read"), Rule("run"), Rule("admin")
 _TASKS, _TASK = "/api/v1/optimize", "/api/v1/optimize/{task_id}"
+_SCHEDULES, _WEBHOOKS = "/api/v1/schedules", "/api/v1/webhooks"
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
 
 
@@ -100,6 +101,19 @@ POLICY: Mapping[RouteName, Rule] = {
     ("WS", "/ws/optimize/{task_id}/progress"): READ,
     ("WS", "/ws/optimize/{task_id}/results"): READ,
     ("WS", "/ws/optimize/{task_id}/convergence"): READ,
+    # -- again and again, and telling others ------------------------------------------------------------------
+    ("GET", _SCHEDULES): READ,
+    ("POST", _SCHEDULES): _run("schedule.create"),
+    ("GET", f"{_SCHEDULES}/{{schedule_id}}"): READ,
+    ("PATCH", f"{_SCHEDULES}/{{schedule_id}}"): _run("schedule.change"),
+    ("DELETE", f"{_SCHEDULES}/{{schedule_id}}"): _run("schedule.remove"),
+    ("POST", f"{_SCHEDULES}/{{schedule_id}}/run"): _run("task.create"),
+    ("GET", _WEBHOOKS): READ,
+    ("POST", _WEBHOOKS): _run("webhook.create"),
+    ("GET", f"{_WEBHOOKS}/{{webhook_id}}"): READ,
+    ("PATCH", f"{_WEBHOOKS}/{{webhook_id}}"): _run("webhook.change"),
+    ("DELETE", f"{_WEBHOOKS}/{{webhook_id}}"): _run("webhook.remove"),
+    ("GET", f"{_WEBHOOKS}/{{webhook_id}}/deliveries"): READ,
     # -- oneself --------------------------------------------------------------------------------------------
     ("POST", "/api/v1/sessions"): Rule(None, "session.begin"),
     ("DELETE", "/api/v1/sessions/current"): _own("session.end"),

@@ -15,7 +15,16 @@ from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
-from strategy_optimizer.api.routes import accounts, exports, history, server, sessions, tasks
+from strategy_optimizer.api.routes import (
+    accounts,
+    exports,
+    history,
+    schedules,
+    server,
+    sessions,
+    tasks,
+    webhooks,
+)
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
@@ -27,6 +36,8 @@ ROUTERS: Sequence[APIRouter] = (
     tasks.router,
     history.router,
     exports.router,
+    schedules.router,
+    webhooks.router,
     sessions.router,
     accounts.router,
 )

@@ -40,6 +40,8 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.ObjectiveError, 422, "invalid-objective"),
     (errors.DataError, 422, "invalid-data"),
     (errors.StrategyError, 422, "invalid-strategy"),
+    (errors.ScheduleError, 422, "invalid-schedule"),
+    (errors.WebhookError, 422, "invalid-webhook"),
     (errors.StrategyOptimizerError, 422, "invalid-request"),
 )
 """The first line that fits an error decides."""
