@@ -31,6 +31,8 @@ def submit(
         One of its kinds, naming what cannot be used.
     """
     stored = _checked(service, caller, task)
+    if idempotency_key is None or not service.store.tasks.is_made(caller.user_id, idempotency_key):
+        service.gate.quotas.check_task(caller.user_id, trials=task.evaluations)
     new = NewTask(
         caller.user_id,
         task.strategy_name,
