@@ -59,7 +59,7 @@ def serve(settings: ServiceSettings) -> int:
             ws_max_size=4096,
             ws_per_message_deflate=False,  # frames are small; a window of memory for each client is not
             timeout_graceful_shutdown=5,
-            lifespan="off",
+            lifespan="on",  # it ends the child processes of the API
         )
         server = AnnouncingServer(config, key)
         with WorkerBeside(settings):

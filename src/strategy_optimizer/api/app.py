@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -13,14 +14,22 @@ from strategy_optimizer.api import problems
 from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
-from strategy_optimizer.api.routes import accounts, server, sessions, tasks
+from strategy_optimizer.api.reading import Reading
+from strategy_optimizer.api.routes import accounts, exports, history, server, sessions, tasks
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
-ROUTERS: Sequence[APIRouter] = (server.router, tasks.router, sessions.router, accounts.router)
+ROUTERS: Sequence[APIRouter] = (
+    server.router,
+    tasks.router,
+    history.router,
+    exports.router,
+    sessions.router,
+    accounts.router,
+)
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
@@ -48,8 +57,10 @@ def create_app(service: Service) -> FastAPI:
         responses=PROBLEMS,
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.reading = Reading(service)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -61,6 +72,12 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(Auditing, service=service)
     app.add_middleware(RequestContext, metrics=service.metrics)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.reading.close()
 
 
 def route_names(routers: Sequence[APIRouter] = ROUTERS) -> Iterator[RouteName]:

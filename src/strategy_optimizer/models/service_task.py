@@ -195,6 +195,28 @@ class ConvergenceOut(Model):
     ``best`` is the best feasible one until its end.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task_id": "opt_4f1c2a90b7d3e865",
+                    "status": "completed",
+                    "trials": 1000,
+                    "first": [1, 501],
+                    "last": [500, 1000],
+                    "low": [-0.31, 0.12],
+                    "high": [0.69, 0.71],
+                    "best": [0.69, 0.71],
+                    "convergence_analysis": {
+                        "convergence_iteration": 412,
+                        "final_improvement": 0.22,
+                        "exploration_ratio": 0.31,
+                    },
+                }
+            ]
+        }
+    )
+
     task_id: str
     status: State
     trials: int

@@ -23,13 +23,17 @@ _HOMES = {
         "Lease",
         "NewEvent",
         "NewSchedule",
+        "NewStrategyVersion",
         "NewTask",
+        "ParameterSpaceRecord",
         "Place",
         "Quota",
         "ResultRecord",
         "ScheduleRecord",
         "SessionHolder",
         "SessionRecord",
+        "StrategyRecord",
+        "StrategyVersionRecord",
         "TaskRecord",
         "TicketRecord",
         "Usage",
@@ -38,6 +42,7 @@ _HOMES = {
     "states": ("ENDED", "FOLLOWERS", "STATES", "TaskState"),
     "store": ("Store",),
     "trial_chunk": ("CHUNK_ROWS", "TrialChunk"),
+    "trial_layout": ("TrialLayout",),
     "trial_store": ("ChunkSummary", "ScoreCurve"),
 }
 
@@ -55,13 +60,17 @@ if TYPE_CHECKING:
         Lease,
         NewEvent,
         NewSchedule,
+        NewStrategyVersion,
         NewTask,
+        ParameterSpaceRecord,
         Place,
         Quota,
         ResultRecord,
         ScheduleRecord,
         SessionHolder,
         SessionRecord,
+        StrategyRecord,
+        StrategyVersionRecord,
         TaskRecord,
         TicketRecord,
         Usage,
@@ -70,6 +79,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.storage.states import ENDED, FOLLOWERS, STATES, TaskState
     from strategy_optimizer.storage.store import Store
     from strategy_optimizer.storage.trial_chunk import CHUNK_ROWS, TrialChunk
+    from strategy_optimizer.storage.trial_layout import TrialLayout
     from strategy_optimizer.storage.trial_store import ChunkSummary, ScoreCurve
 
 __all__ = [
@@ -89,7 +99,9 @@ __all__ = [
     "Lease",
     "NewEvent",
     "NewSchedule",
+    "NewStrategyVersion",
     "NewTask",
+    "ParameterSpaceRecord",
     "Place",
     "Quota",
     "Removed",
@@ -100,10 +112,13 @@ __all__ = [
     "SessionHolder",
     "SessionRecord",
     "Store",
+    "StrategyRecord",
+    "StrategyVersionRecord",
     "TaskRecord",
     "TaskState",
     "TicketRecord",
     "TrialChunk",
+    "TrialLayout",
     "Usage",
     "UserRecord",
 ]
