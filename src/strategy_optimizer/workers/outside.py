@@ -16,7 +16,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 class Target:
     """Where to connect, by number, and what the name of it is.
 
-    The name is looked up once and the number is used, so that a name which points elsewhere a moment later is of no use.
+    The name is looked up once and the number is used: a name that points elsewhere a moment later is of no use.
     """
 
     url: str

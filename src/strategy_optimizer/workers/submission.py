@@ -50,7 +50,8 @@ def submit(
         One of its kinds, naming what cannot be used.
     """
     stored = _checked(store, owner, task)
-    Quotas(store).check_task(owner, trials=task.evaluations)
+    if idempotency_key is None or not store.tasks.is_made(owner, idempotency_key):
+        Quotas(store).check_task(owner, trials=task.evaluations)
     new = NewTask(
         owner,
         task.strategy_name,
