@@ -17,11 +17,14 @@ from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
 from strategy_optimizer.api.routes import (
     accounts,
+    datasets,
     exports,
     history,
+    parameter_spaces,
     schedules,
     server,
     sessions,
+    strategies,
     tasks,
     webhooks,
 )
@@ -33,11 +36,14 @@ from strategy_optimizer.version import __version__
 
 ROUTERS: Sequence[APIRouter] = (
     server.router,
+    parameter_spaces.router,  # before the tasks, whose ids would match "parameter-space"
     tasks.router,
     history.router,
     exports.router,
     schedules.router,
     webhooks.router,
+    strategies.router,
+    datasets.router,
     sessions.router,
     accounts.router,
 )

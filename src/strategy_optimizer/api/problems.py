@@ -24,6 +24,7 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.TaskExistsError, 409, "already-exists"),
     (errors.DuplicateError, 409, "already-exists"),
     (errors.TaskStateError, 409, "wrong-state"),
+    (errors.DatasetInUseError, 409, "in-use"),
     (errors.NotAuthenticatedError, 401, "not-authenticated"),
     (errors.NotAllowedError, 403, "not-allowed"),
     (errors.TooManyRequestsError, 429, "too-many-requests"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.catalogue.datasets import find_dataset
+from strategy_optimizer.catalogue.spaces import check_space, own_space
 from strategy_optimizer.catalogue.versions import pin_version
 from strategy_optimizer.errors import (
     DataError,
@@ -19,7 +20,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.market.samples import SAMPLES
 from strategy_optimizer.models.service_task import StoredTask, TaskCopyIn, TaskIn
-from strategy_optimizer.space import ParameterSpace
+from strategy_optimizer.models.task import ParameterModel
 from strategy_optimizer.storage import Creation, NewTask, Store, TaskRecord
 
 
@@ -95,7 +96,7 @@ def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:
     """Return the task with the versions that are current now."""
     task.objective_function.to_objective()
     name, version = _pinned(store, task.strategy_name)
-    _check_space(store, name, version, task)
+    task = _with_space(store, owner, task, name)
     digest = _data_digest(store, owner, task.data)
     if task.warm_start is not None:
         try:
@@ -112,17 +113,23 @@ def _pinned(store: Store, strategy: str) -> tuple[str, str]:
         raise StrategyError(f"{error} (GET /api/v1/strategies lists them)") from error
 
 
-def _check_space(store: Store, name: str, version: str, task: TaskIn) -> None:
-    """Check the space by itself, and against the strategy where a worker has described it already."""
-    if not task.parameter_space and not task.constraints:
-        return
-    try:
-        described = store.strategies.version(name, version)
-    except NotStoredError:
-        task.to_space()
-    else:
-        own = ParameterSpace.from_json(described.space, name=name)
-        own.override(task.parameter_space_json(), task.constraints)
+def _with_space(store: Store, owner: str, task: TaskIn, name: str) -> TaskIn:
+    """Return the task with the space that its owner keeps for the strategy, where it brings none; checked."""
+    if not task.parameter_space:
+        kept = store.parameter_spaces.find(owner, name)
+        if kept is None:
+            if task.constraints:
+                own_space(store, *pin_version(store, name)).with_constraints(*task.constraints)
+            return task
+        parameters = {
+            name: ParameterModel.model_validate(entry)
+            for name, entry in kept.space["parameter_space"].items()
+        }
+        constraints = (*kept.space["constraints"], *task.constraints)
+        task = task.model_copy(update={"parameter_space": parameters, "constraints": constraints})
+    document = {"parameter_space": task.parameter_space_json(), "constraints": list(task.constraints)}
+    check_space(store, name, document)
+    return task
 
 
 def _data_digest(store: Store, owner: str, data: str | None) -> str | None:
