@@ -64,6 +64,10 @@ POLICY: Mapping[RouteName, Rule] = {
     ("POST", f"{_TASKS}/{{task_id}}/resume"): RUN,
     ("POST", f"{_TASKS}/{{task_id}}/clone"): RUN,
     ("POST", f"{_TASKS}/{{task_id}}/rerun"): RUN,
+    ("GET", f"{_TASKS}/{{task_id}}/events"): READ,
+    ("WS", "/ws/optimize/{task_id}/progress"): READ,
+    ("WS", "/ws/optimize/{task_id}/results"): READ,
+    ("WS", "/ws/optimize/{task_id}/convergence"): READ,
 }
 
 

@@ -9,17 +9,18 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from strategy_optimizer.access.policy import POLICY, RouteName
-from strategy_optimizer.api import problems
+from strategy_optimizer.api import problems, sockets
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
+from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
-from strategy_optimizer.api.routes import server, tasks
+from strategy_optimizer.api.routes import events, server, tasks
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
-ROUTERS: Sequence[APIRouter] = (server.router, tasks.router)
+ROUTERS: Sequence[APIRouter] = (server.router, tasks.router, events.router, sockets.router)
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
@@ -49,6 +50,14 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.hub = Hub(
+        service.store,
+        most=service.settings.sockets,
+        most_of_user=service.settings.sockets_of_user,
+        authenticate_again=service.authenticate_again,
+        count=service.metrics.sockets.inc,
+        pace=service.pace,
+    )
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import HTTPConnection
 
 from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.api.hub import Pace
 from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
 
@@ -26,6 +27,10 @@ class Service:
     settings : ServiceSettings
     authenticate : callable
         Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong.
+    authenticate_again : callable
+        Returns what somebody may do now who was let in earlier, for sockets that stay open; raises as `authenticate`.
+    pace : Pace
+        How often sockets are looked after.
     metrics : Metrics
         Made here.
     """
@@ -33,6 +38,8 @@ class Service:
     store: Store
     settings: ServiceSettings
     authenticate: Callable[[HTTPConnection], Principal | None]
+    authenticate_again: Callable[[Principal], Principal] = lambda principal: principal
+    pace: Pace = field(default_factory=Pace)
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
