@@ -11,7 +11,7 @@ LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence lock clean check
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence client lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,9 +113,13 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
 	$(BIN)/python tests/reference/evidence.py
 
+client: install  ## make the client that waits from the one that is awaited
+	$(BIN)/python tests/client/make_sync.py
+
 lock:  ## resolve the requirements anew, with hashes and without addresses (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+	uv pip compile pyproject.toml --extra postgres --extra ray --python-version 3.12 --python-platform linux $(LOCK) -c requirements/dev.txt -o requirements/image.txt
 	uv pip compile pyproject.toml --group peers --python-version 3.11 $(LOCK) -o requirements/peers.txt
 	uv pip compile pyproject.toml requirements/search-peers.in --python-version 3.11 $(LOCK) -c requirements/dev.txt --override requirements/search-peers.overrides -o requirements/search-peers.txt
 	uv pip compile pyproject.toml requirements/nautilus.in --extra nautilus --python-version 3.11 $(LOCK) -o requirements/nautilus.txt

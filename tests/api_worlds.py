@@ -19,7 +19,7 @@ from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
 from strategy_optimizer.api.app import create_app
 from strategy_optimizer.api.hub import Hub, Pace
 from strategy_optimizer.api.service import Service
-from strategy_optimizer.api.serving import Server, make_server
+from strategy_optimizer.api.serving import Server, make_config
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.service_settings import ServiceSettings
 from strategy_optimizer.storage import Lease, NewEvent, NewTask, Store
@@ -142,7 +142,7 @@ def serving(
             pace=pace,
         )
         app = create_app(service)
-        server = make_server(app, host="127.0.0.1", port=0)
+        server = Server(make_config(app, host="127.0.0.1", port=0))
         thread = threading.Thread(target=server.run)
         thread.start()
         while not server.started:

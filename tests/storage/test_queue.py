@@ -96,6 +96,7 @@ CHUNK = TrialChunk.of(make_history(10), 0, 10)
 WRITES: dict[str, Callable[[Store, Lease], Any]] = {
     "heartbeat": lambda store, lease: store.queue.heartbeat(lease, 12),
     "release": lambda store, lease: store.queue.release(lease),
+    "release lost": lambda store, lease: store.queue.release(lease, lost="its process died"),
     "tell": lambda store, lease: store.queue.tell(lease, [NewEvent("progress")]),
     "save": lambda store, lease: store.trials.save(lease, CHUNK, {"told": 10}, events=[NewEvent("progress")]),
     "save state": lambda store, lease: store.trials.save(lease, None, {"told": 0}),
@@ -180,7 +181,8 @@ def test_a_task_that_kills_its_workers_fails(store: Store, clock: Clock) -> None
     task = store.tasks.get(task_id)
     assert (task.state, task.error) == (
         "failed",
-        f"{MOST_LOSSES} workers one after the other went silent with this task, the last was worker-1",
+        f"the task was lost {MOST_LOSSES} times, one after the other without a new trial; the last time its worker was "
+        "worker-1, and it went silent",
     )
 
 
@@ -202,3 +204,121 @@ def test_a_wish_outlives_the_worker(store: Store, clock: Clock) -> None:
     clock.move(seconds=13)
     assert store.queue.lease("worker-2", 12) is None
     assert (store.tasks.get(cancelled).state, store.tasks.get(paused).state) == ("cancelled", "paused")
+
+
+# -- processes that died, and workers with several tasks ---------------------------------------------------------
+
+
+def test_a_task_whose_process_died_is_free_at_once(store: Store, clock: Clock) -> None:
+    first = leased(store)
+    clock.move(seconds=1)
+    add_task(store)
+    task = store.queue.release(first, lost="its process was killed by SIGKILL")
+    assert (task.state, task.losses, task.worker) == ("queued", 1, "worker-1")
+    again = store.queue.lease("worker-2", 12)
+    assert again is not None
+    assert (again.task.id, again.token, again.task.losses) == (first.task.id, 2, 1)
+    assert [event.data["state"] for event in store.events.read(task.id)] == [
+        "queued", "running", "queued", "running",
+    ]  # fmt: skip
+
+
+def test_a_task_whose_processes_die_fails_with_the_reason(store: Store) -> None:
+    lease = leased(store)
+    for loss in range(1, MOST_LOSSES):
+        assert store.queue.release(lease, lost="it died").losses == loss
+        found = store.queue.lease(f"worker-{loss + 1}", 12)
+        assert found is not None
+        lease = found
+    task = store.queue.release(lease, lost="its process was killed by SIGSEGV")
+    assert (task.state, task.losses, task.lease_ends) == ("failed", MOST_LOSSES, None)
+    assert task.error == (
+        f"the task was lost {MOST_LOSSES} times, one after the other without a new trial; the last time its worker "
+        f"was worker-{MOST_LOSSES}, and its process was killed by SIGSEGV"
+    )
+    assert store.queue.lease("worker-1", 12) is None
+
+
+def test_losses_of_both_kinds_count_together_until_a_new_trial(store: Store, clock: Clock) -> None:
+    lease, history = leased(store), make_history(10)
+    for round_ in range(10):
+        store.queue.release(lease, lost="it died")
+        assert store.queue.lease("worker-1", 12) is not None
+        clock.move(seconds=13)
+        found = store.queue.lease("worker-2", 12)
+        assert found is not None
+        lease = found
+        assert lease.task.losses == 2
+        store.trials.save(lease, TrialChunk.of(history, round_, round_ + 1), {})
+
+
+@pytest.mark.parametrize(("wish", "state"), [("cancel", "cancelled"), ("pause", "paused")])
+def test_a_wish_is_fulfilled_when_the_process_dies(store: Store, wish: str, state: str) -> None:
+    lease = leased(store)
+    getattr(store.tasks, wish)(lease.task.id)
+    assert store.queue.release(lease, lost="it died").state == state
+
+
+def test_all_tasks_of_a_dead_worker_are_free_at_once(store: Store) -> None:
+    mine, wished = leased(store), leased(store)
+    other = store.queue.release(leased(store)).id
+    assert store.queue.lease("worker-2", 12) is not None
+    store.tasks.cancel(wished.task.id)
+    given_back = store.queue.reclaim("worker-1", "the worker died")
+    assert {task.id: (task.state, task.losses) for task in given_back} == {
+        mine.task.id: ("queued", 1),
+        wished.task.id: ("cancelled", 1),
+    }
+    assert store.queue.reclaim("worker-1", "the worker died") == []
+    assert store.tasks.get(other).worker == "worker-2"
+
+
+def test_lost_tasks_are_settled_without_anybody_who_looks_for_work(store: Store, clock: Clock) -> None:
+    cancelled, paused, going_on = leased(store), leased(store), leased(store)
+    store.tasks.cancel(cancelled.task.id)
+    store.tasks.pause(paused.task.id)
+    assert store.queue.settle() == []
+    clock.move(seconds=13)
+    settled = {task.id: task.state for task in store.queue.settle()}
+    assert settled == {cancelled.task.id: "cancelled", paused.task.id: "paused"}
+    assert store.tasks.get(going_on.task.id).state == "running"
+
+
+def test_leases_are_renewed_together(store: Store, clock: Clock) -> None:
+    first, second, third = leased(store), leased(store), leased(store)
+    store.tasks.cancel(first.task.id)
+    store.tasks.pause(second.task.id)
+    store.queue.finish(third, "completed")
+    clock.move(seconds=10)
+    wishes = store.queue.wishes([first, second, third])
+    assert {name: (beat.cancel_requested, beat.pause_requested) for name, beat in wishes.items()} == {
+        first.task.id: (True, False),
+        second.task.id: (False, True),
+    }
+    assert {beat.ends for beat in wishes.values()} == {first.ends}
+    beats = store.queue.heartbeats([first, second, third], 12)
+    assert {name: (beat.ends - clock.now).total_seconds() for name, beat in beats.items()} == {
+        first.task.id: 12.0,
+        second.task.id: 12.0,
+    }
+    clock.move(seconds=11)
+    assert store.queue.lease("worker-2", 12) is None
+    assert store.queue.heartbeats([], 12) == store.queue.wishes([]) == {}
+
+
+def test_an_old_lease_is_not_renewed(store: Store, clock: Clock) -> None:
+    old = leased(store)
+    clock.move(seconds=13)
+    newer = store.queue.lease("worker-2", 12)
+    assert newer is not None
+    clock.move(seconds=5)
+    assert store.queue.wishes([old]) == store.queue.heartbeats([old], 60) == {}
+    assert store.tasks.get(old.task.id).lease_ends == newer.ends
+
+
+def test_the_summary_goes_with_the_events(store: Store) -> None:
+    lease = leased(store)
+    store.queue.tell(lease, [NewEvent("progress", {"trials": 3})], progress={"trials": 3})
+    assert store.tasks.get(lease.task.id).progress == {"trials": 3}
+    store.queue.tell(lease, [NewEvent("note")])
+    assert store.tasks.get(lease.task.id).progress == {"trials": 3}

@@ -106,6 +106,20 @@ class Tasks(RuleBasedStateMachine):
         lease = self.a_lease(data)
         self.write(lease, lambda: self.store.queue.heartbeat(lease, LEASE))
 
+    @rule()
+    def heartbeats(self) -> None:
+        allowed = {lease.task.id for lease in self.leases if self.may_write(lease)}
+        assert self.store.queue.wishes(self.leases).keys() == allowed
+        assert self.store.queue.heartbeats(self.leases, LEASE).keys() == allowed
+
+    @rule()
+    def settle(self) -> None:
+        self.store.queue.settle()
+
+    @rule()
+    def reclaim(self) -> None:
+        self.store.queue.reclaim("worker", "it died")
+
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), n=st.integers(1, 40), again=st.integers(0, 10))
     def save(self, data: st.DataObject, n: int, again: int) -> None:
@@ -116,11 +130,13 @@ class Tasks(RuleBasedStateMachine):
             self.trials[lease.task.id] = at + n
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data(), state=st.sampled_from(FOLLOWERS["running"]))
-    def end(self, data: st.DataObject, state: Any) -> None:
+    @rule(
+        data=st.data(), state=st.sampled_from(FOLLOWERS["running"]), lost=st.sampled_from([None, "it died"])
+    )
+    def end(self, data: st.DataObject, state: Any, lost: str | None) -> None:
         lease = self.a_lease(data)
         if state == "queued":
-            self.write(lease, lambda: self.store.queue.release(lease))
+            self.write(lease, lambda: self.store.queue.release(lease, lost=lost))
         else:
             self.write(lease, lambda: self.store.queue.finish(lease, state))
 

@@ -7,14 +7,15 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from strategy_optimizer.access.policy import rule_of
+from strategy_optimizer.access.policy import SOCKET, rule_of
 from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.api.authentication import address_of, method_of
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
 
-WEBSOCKET = "WS"
+WEBSOCKET = SOCKET
 
 
 def the_service(connection: HTTPConnection) -> Service:
@@ -36,9 +37,10 @@ async def the_hub(connection: HTTPConnection) -> Hub:
 
 def authorize(connection: HTTPConnection) -> None:
     """Find out who calls, and refuse what the policy does not let them do. Every route passes here first."""
-    method = WEBSOCKET if connection.scope["type"] == "websocket" else connection.scope["method"]
-    rule = rule_of(method, connection.scope["route"].path)
-    principal = None if rule.scope is None else the_service(connection).authenticate(connection)
+    rule = rule_of(method_of(connection), connection.scope["route"].path)
+    service = the_service(connection)
+    service.gate.check_address(address_of(connection))
+    principal = None if rule.scope is None else service.authenticate(connection)
     rule.check(principal)
     connection.state.principal = principal
 

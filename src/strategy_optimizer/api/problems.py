@@ -31,9 +31,15 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.NotAuthenticatedError, 401, "not-authenticated"),
     (errors.NotAllowedError, 403, "not-allowed"),
     (errors.TooManyRequestsError, 429, "too-many-requests"),
+    (errors.LastAdminError, 409, "last-admin"),
+    (errors.AccountError, 422, "invalid-account"),
     (errors.QuotaError, 429, "quota-exceeded"),
     (errors.StorageUnavailableError, 503, "store-unavailable"),
     (errors.StorageError, 500, "store-failed"),
+    (errors.ComputationBusyError, 503, "busy"),
+    (errors.ComputationTimeError, 504, "computation-too-long"),
+    (errors.ComputationMemoryError, 503, "computation-too-large"),
+    (errors.ComputationError, 500, "computation-failed"),
     (errors.SpaceError, 422, "invalid-space"),
     (errors.ObjectiveError, 422, "invalid-objective"),
     (errors.DataError, 422, "invalid-data"),
@@ -129,16 +135,18 @@ def _of_ours(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = "5"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         LOG.error("request failed", kind=kind, error=str(error), exc_info=error)
-        return problem_response(request, status, kind, _public(kind), headers=headers)
+        return problem_response(request, status, kind, _public(kind, error), headers=headers)
     return problem_response(request, status, kind, str(error), details=_attributes(error), headers=headers)
 
 
-def _public(kind: str) -> str:
+def _public(kind: str, error: Exception) -> str:
     """Return what callers may know of a fault that is ours; the log has the rest."""
-    return {
+    texts = {
         "store-unavailable": "the database does not answer; the same request may succeed in a few seconds",
         "store-failed": "the database refused; the log of the service says why, under this request_id",
-    }[kind]
+        "computation-failed": "it could not be computed; the log of the service says why, under this request_id",
+    }
+    return texts.get(kind, str(error))
 
 
 def _attributes(error: errors.StrategyOptimizerError) -> dict[str, Any]:

@@ -70,8 +70,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(app: FastAPI, **options: Any) -> Server:
-    """Return the server of an app.
+def make_config(app: FastAPI, **options: Any) -> uvicorn.Config:
+    """Return how uvicorn serves an app.
 
     Parameters
     ----------
@@ -80,14 +80,15 @@ def make_server(app: FastAPI, **options: Any) -> Server:
     **options
         Of `uvicorn.Config`, such as host and port.
     """
-    chosen: dict[str, Any] = {
-        "ws": SocketProtocol,
-        "ws_max_size": 4096,
-        # Compressing for each client anew costs more than everything else that is done for it.
-        "ws_per_message_deflate": False,
-        "timeout_graceful_shutdown": 10,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-    }
-    return Server(uvicorn.Config(app, **{**chosen, **options}))
+    return uvicorn.Config(
+        app,
+        ws=SocketProtocol,
+        ws_max_size=4096,
+        ws_per_message_deflate=False,  # frames are small; a window of memory for each client is not
+        timeout_graceful_shutdown=5,
+        lifespan="on",  # it ends the child processes of the API
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **options,
+    )

@@ -40,6 +40,7 @@ from strategy_optimizer.cli.options import (
     WalkForwardOptions,
     takes,
 )
+from strategy_optimizer.cli.service_commands import add_service_commands
 from strategy_optimizer.version import __version__
 
 PROGRAM = "strategy-optimizer"
@@ -411,3 +412,6 @@ def demo(seed: Seed = 0) -> int:
     from strategy_optimizer.cli.demo import run_demo
 
     return run_demo(seed)
+
+
+add_service_commands(app)

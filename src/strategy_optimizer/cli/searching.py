@@ -23,12 +23,11 @@ from strategy_optimizer.cli.result_view import print_result
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.errors import CheckpointError, StrategyOptimizerError, TaskError
 from strategy_optimizer.market.report import counted
-from strategy_optimizer.objective import ParetoObjective, parse_objective
+from strategy_optimizer.objective import DEFAULT_OBJECTIVE, ParetoObjective, parse_objective
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.tasks import OptimizationTask, Result, make_task, writer_of
 from strategy_optimizer.validation import run_and_validate
 
-DEFAULT_OBJECTIVE = "sharpe_ratio"
 WHY_NONE = (
     ", the folder of this very call; all its options must be those of the interrupted one, which is kept for "
     f"{runs.KEPT_DAYS} days; or name the folder with --checkpoint"

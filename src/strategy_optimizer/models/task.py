@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.models.base import Model, Value
-from strategy_optimizer.objective import Objective, parse_objective
+from strategy_optimizer.objective import DEFAULT_OBJECTIVE, Objective, parse_objective
 from strategy_optimizer.space import ParameterSpace
 
 OptimizationType = Literal["ga", "bo", "hybrid", "nsga2", "ensemble", "auto", "random", "grid"]
@@ -45,8 +45,8 @@ class ObjectiveModel(Model):
     constraints: tuple[str, ...] = ()
 
     def to_objective(self) -> Objective:
-        """Return the objective; ObjectiveError names what is wrong with it."""
-        return parse_objective(self.model_dump(exclude_unset=True))
+        """Return the objective, the Sharpe ratio where nothing is said; ObjectiveError names what is wrong with it."""
+        return parse_objective(self.model_dump(exclude_unset=True) or DEFAULT_OBJECTIVE)
 
 
 class OptimizationConfigModel(Model):

@@ -4,9 +4,10 @@ from strategy_optimizer.objective.base import Objective, Scores
 from strategy_optimizer.objective.objective_function import DEFAULT_WEIGHTS, ObjectiveFunction
 from strategy_optimizer.objective.outcome import OutcomeConstraint
 from strategy_optimizer.objective.pareto_objective import ParetoObjective
-from strategy_optimizer.objective.parsing import ObjectiveLike, parse_objective
+from strategy_optimizer.objective.parsing import DEFAULT_OBJECTIVE, ObjectiveLike, parse_objective
 
 __all__ = [
+    "DEFAULT_OBJECTIVE",
     "DEFAULT_WEIGHTS",
     "Objective",
     "ObjectiveFunction",

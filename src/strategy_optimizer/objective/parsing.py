@@ -26,6 +26,10 @@ _OF_TYPE: Mapping[str, tuple[str, ...]] = {
 """The fields of each type, besides ``type`` and ``constraints``."""
 
 
+DEFAULT_OBJECTIVE = "sharpe_ratio"
+"""What is made large where nothing is said."""
+
+
 def parse_objective(
     source: ObjectiveLike,
     constraints: Iterable[str | OutcomeConstraint] = (),

@@ -7,11 +7,11 @@ ended counts as waiting; after `MOST_LOSSES` such leases without a new trial it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, tuple_, update
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.storage.database import Database, Transaction
@@ -32,7 +32,7 @@ from strategy_optimizer.storage.task_rows import (
 from strategy_optimizer.storage.task_store import pack_json
 
 MOST_LOSSES = 5
-"""Leases that may run out one after the other, without a new trial between them."""
+"""Leases that may run out, or be lost, one after the other, without a new trial between them."""
 _LEASING = 7_141_001  # any number that is no other advisory lock of ours
 
 
@@ -84,13 +84,81 @@ class Queue:
 
         return self._database.write(work)
 
-    def release(self, lease: Lease) -> TaskRecord:
-        """Give a task back to the queue; it keeps its place there. A lost lease is as good."""
+    def heartbeats(self, leases: Sequence[Lease], seconds: float) -> Mapping[str, Heartbeat]:
+        """Extend several leases at once and return what is asked of each by the task's id; lost ones are missing.
+
+        Unlike `heartbeat` it may be called beside another process that writes with the same lease.
+        """
+
+        def work(transaction: Transaction) -> Mapping[str, Heartbeat]:
+            now = transaction.now()
+            ends = now + timedelta(seconds=seconds)
+            rows = transaction.connection.execute(
+                update(tasks)
+                .where(_held(leases))
+                .values(lease_ends=ends, heartbeat=now)
+                .returning(tasks.c.id, tasks.c.cancel_requested, tasks.c.pause_requested)
+            )
+            return {row.id: Heartbeat(ends, row.cancel_requested, row.pause_requested) for row in rows}
+
+        return self._database.write(work) if leases else {}
+
+    def wishes(self, leases: Sequence[Lease]) -> Mapping[str, Heartbeat]:
+        """Return the same without extending anything: one query that only reads."""
+        columns = (tasks.c.id, tasks.c.lease_ends, tasks.c.cancel_requested, tasks.c.pause_requested)
+        statement = select(*columns).where(_held(leases))
+
+        def work(transaction: Transaction) -> Mapping[str, Heartbeat]:
+            rows = transaction.connection.execute(statement)
+            return {row.id: Heartbeat(*row[1:]) for row in rows}
+
+        return self._database.read(work) if leases else {}
+
+    def release(self, lease: Lease, *, lost: str | None = None) -> TaskRecord:
+        """Give a task back to the queue; it keeps its place there. A lost lease is as good.
+
+        Parameters
+        ----------
+        lease : Lease
+        lost : str, optional
+            What became of the process that ran it. Counts as a loss: after `MOST_LOSSES` without a new trial between
+            them the task has failed. A task that was to be cancelled or paused is so at once.
+
+        Raises
+        ------
+        LeaseLostError
+        """
 
         def work(transaction: Transaction) -> TaskRecord:
             if was_written(transaction, lease.task.id):
                 return get_task(transaction, lease.task.id)
-            return _end_lease(transaction, lease, "queued")
+            if lost is None:
+                return _end_lease(transaction, lease, "queued")
+            task = write_as_worker(transaction, lease)
+            return _give_back_lost(transaction, task, lost)
+
+        return self._database.write(work)
+
+    def reclaim(self, worker: str, lost: str) -> list[TaskRecord]:
+        """Give back all tasks of a worker that is known to have died, as `release` does; return them."""
+        statement = select(*COLUMNS).where(tasks.c.state == "running", tasks.c.worker == worker)
+
+        def work(transaction: Transaction) -> list[TaskRecord]:
+            rows = transaction.connection.execute(statement.order_by(tasks.c.id).with_for_update())
+            return [_give_back_lost(transaction, to_task(row), lost) for row in rows.all()]
+
+        return self._database.write(work)
+
+    def settle(self) -> list[TaskRecord]:
+        """End or pause lost tasks that nobody shall go on with, and return them; `lease` does so on its way."""
+
+        def work(transaction: Transaction) -> list[TaskRecord]:
+            now = transaction.now()
+            due = or_(tasks.c.cancel_requested, tasks.c.pause_requested, tasks.c.losses + 1 >= MOST_LOSSES)
+            lost = select(*COLUMNS).where(tasks.c.state == "running", tasks.c.lease_ends <= now, due)
+            rows = transaction.connection.execute(lost.order_by(tasks.c.id).with_for_update(skip_locked=True))
+            found = [to_task(row) for row in rows.all()]
+            return [get_task(transaction, task.id) for task in found if _settle(transaction, task, now)]
 
         return self._database.write(work)
 
@@ -138,8 +206,17 @@ class Queue:
 
         return self._database.write(work)
 
-    def tell(self, lease: Lease, events: Sequence[NewEvent]) -> int:
+    def tell(
+        self, lease: Lease, events: Sequence[NewEvent], *, progress: Mapping[str, Any] | None = None
+    ) -> int:
         """Store events of a running task and return the number of the newest.
+
+        Parameters
+        ----------
+        lease : Lease
+        events : sequence of NewEvent
+        progress : dict, optional
+            The summary that the task shows.
 
         Raises
         ------
@@ -149,7 +226,7 @@ class Queue:
         def work(transaction: Transaction) -> int:
             if was_written(transaction, lease.task.id):
                 return get_task(transaction, lease.task.id).events
-            write_as_worker(transaction, lease)
+            write_as_worker(transaction, lease, **({} if progress is None else {"progress": progress}))
             return tell(transaction, lease.task.id, events, transaction.now())
 
         return self._database.write(work)
@@ -215,16 +292,32 @@ def _next(now: datetime) -> Select[Any]:
     )
 
 
-def _settle(transaction: Transaction, task: TaskRecord, now: datetime) -> bool:
+def _held(leases: Sequence[Lease]) -> ColumnElement[bool]:
+    """Return the condition that these leases are the newest of running tasks."""
+    held = [(lease.task.id, lease.token) for lease in leases]
+    return and_(tasks.c.state == "running", tuple_(tasks.c.id, tasks.c.token).in_(held))
+
+
+def _give_back_lost(transaction: Transaction, task: TaskRecord, lost: str) -> TaskRecord:
+    """Queue a task whose process is gone, or end it when that is due."""
+    now = transaction.now()
+    if not _settle(transaction, task, now, lost):
+        queued = change_task(transaction, task.id, **leave_running("queued", now, losses=task.losses + 1))
+        tell(transaction, task.id, [state_event(queued)], now)
+    return get_task(transaction, task.id)
+
+
+def _settle(transaction: Transaction, task: TaskRecord, now: datetime, lost: str = "it went silent") -> bool:
     """End or pause a task that lost its worker, when that is due; return whether it was."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"losses": task.losses + 1}
     if task.cancel_requested:
         state: TaskState = "cancelled"
         changes["stop_reason"] = "cancelled"
     elif task.losses + 1 >= MOST_LOSSES:
         state = "failed"
         changes["error"] = (
-            f"{task.losses + 1} workers one after the other went silent with this task, the last was {task.worker}"
+            f"the task was lost {task.losses + 1} times, one after the other without a new trial; the last time its "
+            f"worker was {task.worker}, and {lost}"
         )
     elif task.pause_requested:
         state = "paused"

@@ -127,9 +127,7 @@ class TaskStore:
     def count_by_state(self) -> dict[str, int]:
         """Return how many tasks there are in each state that any task is in."""
         statement = select(tasks.c.state, func.count()).group_by(tasks.c.state)
-        return self._database.read(
-            lambda transaction: dict(transaction.connection.execute(statement).all())
-        )
+        return self._database.read(lambda transaction: dict(transaction.connection.execute(statement).all()))
 
     def result(self, task_id: str) -> ResultRecord | None:
         """Return the result of a task, None while it has none."""

@@ -11,7 +11,7 @@ from strategy_optimizer.lazy import lazy_names
 
 _HOMES = {
     "budget": ("Budget",),
-    "checkpoint": ("Checkpoint",),
+    "checkpoint": ("Checkpoint", "SearchCheckpoint"),
     "engine_preparation": (
         "engine_space",
         "is_engine_like",
@@ -71,7 +71,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from strategy_optimizer.tasks.budget import Budget
-    from strategy_optimizer.tasks.checkpoint import Checkpoint
+    from strategy_optimizer.tasks.checkpoint import Checkpoint, SearchCheckpoint
     from strategy_optimizer.tasks.engine_preparation import engine_space, is_engine_like, make_engine_task
     from strategy_optimizer.tasks.engine_result import EngineSearch
     from strategy_optimizer.tasks.engine_task import EngineSettings, EngineTask
@@ -121,6 +121,7 @@ __all__ = [
     "ParallelExecutor",
     "Performance",
     "Result",
+    "SearchCheckpoint",
     "SearchLoop",
     "SearchResult",
     "TaskSettings",

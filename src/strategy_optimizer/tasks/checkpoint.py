@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from strategy_optimizer.errors import CheckpointError
 from strategy_optimizer.tasks.files import replace_file
@@ -23,6 +23,36 @@ FORMAT = 2
 INTERVAL = 0.5
 """Seconds between two saves."""
 STATE, TEMPORARY, TRIALS, LOCK = "state.json", "state.tmp", "trials.bin", "lock"
+
+
+class SearchCheckpoint(Protocol):
+    """Where a search is saved: in a folder, or in a store."""
+
+    @property
+    def place(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the trials in it."""
+        ...
+
+    def load(self, history: TrialHistory) -> Mapping[str, Any] | None:
+        """Fill `history` and return the state that was saved with it; None when the search is new."""
+        ...
+
+    def due(self) -> bool:
+        """Return whether the last save is long enough ago."""
+        ...
+
+    def save(self, history: TrialHistory, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Save new trials and the search's state after them, all or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let it go: nothing is saved or read any more."""
+        ...
 
 
 class Checkpoint:
@@ -59,6 +89,11 @@ class Checkpoint:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
 
     @property
     def size(self) -> int:
@@ -187,14 +222,14 @@ class Checkpoint:
 
 
 def check_identity(
-    folder: Path, saved: Mapping[str, Any], identity: Mapping[str, Any], kind: str = "search"
+    place: Path | str, saved: Mapping[str, Any], identity: Mapping[str, Any], kind: str = "search"
 ) -> None:
     """Refuse to continue what is another search, and name each difference.
 
     Parameters
     ----------
-    folder : Path
-        Of the checkpoint.
+    place : Path or str
+        Where the checkpoint is.
     saved, identity : mapping
         What it says, and what is to be continued, as JSON values. Nested mappings are compared entry by entry.
     kind : str
@@ -210,7 +245,7 @@ def check_identity(
     ]
     if changes:
         raise CheckpointError(
-            f"the checkpoint {folder} belongs to another {kind}; {'; '.join(changes)}. "
+            f"the checkpoint {place} belongs to another {kind}; {'; '.join(changes)}. "
             "Give the same values, or start in another folder"
         )
 

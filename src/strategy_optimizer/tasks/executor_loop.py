@@ -26,7 +26,7 @@ from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.records import Progress, Sink, StopReason
 from strategy_optimizer.tasks.budget import Budget
-from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.checkpoint import SearchCheckpoint
 from strategy_optimizer.tasks.engine_trial import TrialValue, no_sums
 from strategy_optimizer.tasks.executors import Executor, Outcome
 from strategy_optimizer.tasks.history import TrialHistory
@@ -91,7 +91,7 @@ class ExecutorLoop(Loop):
         lookahead: int | None = DEFAULT_LOOKAHEAD,
         cache: TaskCache | None = None,
         keys: TrialKeys | None = None,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: SearchCheckpoint | None = None,
         sink: Sink | None = None,
         n_blocks: int = 16,
     ) -> None:

@@ -16,7 +16,7 @@ from strategy_optimizer.objective import Objective
 from strategy_optimizer.optimizer import Optimizer, restore_optimizer
 from strategy_optimizer.records import CheckpointSaved, Finished, Progress, Sink, Started, StopReason
 from strategy_optimizer.tasks.budget import Budget
-from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.checkpoint import SearchCheckpoint
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.interrupt import InterruptGuard
 
@@ -35,7 +35,7 @@ class Loop(ABC):
         A fresh one; a saved one takes its place when `checkpoint` holds a search.
     objective : Objective
     budget : Budget
-    checkpoint : Checkpoint, optional
+    checkpoint : SearchCheckpoint, optional
         Opened by the caller, who also closes it.
     sink : callable, optional
         Receives `Started`, `Progress` (at most ten a second), `CheckpointSaved` and `Finished`.
@@ -59,7 +59,7 @@ class Loop(ABC):
         objective: Objective,
         budget: Budget,
         *,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: SearchCheckpoint | None = None,
         sink: Sink | None = None,
         n_blocks: int = 16,
     ) -> None:
@@ -76,7 +76,7 @@ class Loop(ABC):
         self._before = 0.0  # seconds of earlier sessions
         self._started = self._last_progress = time.perf_counter()
         self._stopped: float | None = None
-        self._cancelled = False
+        self._asked_to_end: StopReason | None = None
         self._guard = InterruptGuard()
 
     @property
@@ -89,9 +89,9 @@ class Loop(ABC):
         """Seconds spent searching since `run` was called."""
         return (self._stopped or time.perf_counter()) - self._started
 
-    def cancel(self) -> None:
+    def cancel(self, reason: StopReason = "cancelled") -> None:
         """End the search after the group of trials in flight; may be called from any thread."""
-        self._cancelled = True
+        self._asked_to_end = reason
 
     def run(self) -> StopReason:
         """Search until something ends it, and return what it was.
@@ -163,8 +163,8 @@ class Loop(ABC):
 
     def _reason_to_stop(self) -> StopReason | None:
         """Return what ends the search between two groups."""
-        if self._cancelled:
-            return "cancelled"
+        if self._asked_to_end is not None:
+            return self._asked_to_end
         if self._guard.requested:
             return "interrupted"
         seconds = self.budget.seconds
@@ -193,7 +193,7 @@ class Loop(ABC):
         if self._checkpoint is None:
             return
         self._checkpoint.save(self.history, self._state)
-        path, size, n = str(self._checkpoint.folder), self._checkpoint.size, len(self.history)
+        path, size, n = self._checkpoint.place, self._checkpoint.size, len(self.history)
         self._say(lambda: CheckpointSaved(path, n, size))
 
     def _state(self) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Loop(ABC):
             self._before = float(state["elapsed"])
         except (OptimizerStateError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"the search in {self._checkpoint.folder} cannot be continued: {error}"
+                f"the search in {self._checkpoint.place} cannot be continued: {error}"
             ) from error
 
     def _told_scores(self) -> tuple[FloatArray, FloatArray | None]:

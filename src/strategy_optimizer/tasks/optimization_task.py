@@ -14,7 +14,7 @@ from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Reproducing, Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget
-from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.checkpoint import SearchCheckpoint
 from strategy_optimizer.tasks.division import divide
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.result import Result
@@ -124,13 +124,13 @@ class OptimizationTask(SearchTask[TaskSettings]):
             if checkpoint is not None:
                 checkpoint.close()
         self.optimizer = loop.optimizer
+        self.search = self._finished(loop)
         if self.sink is not None and loop.history.best is not None:
             self.sink(Reproducing(self.in_sample[1] - self.in_sample[0]))
-        self.search = self._finished(loop)
         self.result = aggregate(self.search)
         return self.result
 
-    def _make_loop(self, checkpoint: Checkpoint | None) -> SearchLoop:
+    def _make_loop(self, checkpoint: SearchCheckpoint | None) -> SearchLoop:
         engine = PopulationEvaluator(
             self.bound_strategy, self.bars, self.rules, threads=self.settings.workers
         )

@@ -24,6 +24,7 @@ from strategy_optimizer.tasks.optimization_task import (
     OptimizationTask,
     TaskSettings,
 )
+from strategy_optimizer.tasks.search_task import CheckpointPlace
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
 
@@ -55,7 +56,7 @@ def make_task(
     validate: bool = True,
     ledger: bool = True,
     warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
-    checkpoint: str | Path | None = None,
+    checkpoint: CheckpointPlace | None = None,
     resume: bool = False,
     workers: int | None = None,
     progress: Sink | None = None,
@@ -107,10 +108,11 @@ def make_task(
     warm_start : path, or iterable of mappings, optional
         Trials that an earlier search exported, or parameters: the best 20 of them, at most a tenth of the trials, are
         tried first. They are scored anew on these bars; nothing of the earlier scores is believed.
-    checkpoint : str or Path, optional
-        Folder that the search is saved in, so that a killed one can be resumed.
+    checkpoint : str, Path or callable, optional
+        Folder that the search is saved in, so that a killed one can be resumed. A callable gets the search's identity
+        and returns another kind of checkpoint, see `SearchCheckpoint`.
     resume : bool
-        Continue the search in `checkpoint`.
+        Continue the search in the folder `checkpoint`.
     workers : int, optional
         Threads; all cores by default.
     progress : callable, optional

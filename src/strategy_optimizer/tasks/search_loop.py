@@ -21,7 +21,7 @@ from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.records import Sink, StopReason
 from strategy_optimizer.tasks.budget import Budget
-from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.checkpoint import SearchCheckpoint
 from strategy_optimizer.tasks.evaluator import Evaluator
 from strategy_optimizer.tasks.loop import MAX_BATCH, Loop
 
@@ -58,7 +58,7 @@ class SearchLoop(Loop):
         objective: Objective,
         budget: Budget,
         *,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: SearchCheckpoint | None = None,
         sink: Sink | None = None,
         n_blocks: int = 16,
     ) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from strategy_optimizer.errors import TaskError
 from strategy_optimizer.objective import Objective, ParetoObjective
@@ -14,9 +14,12 @@ from strategy_optimizer.optimizer import Optimizer, create_optimizer
 from strategy_optimizer.records import Sink, StopReason
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
-from strategy_optimizer.tasks.checkpoint import Checkpoint
+from strategy_optimizer.tasks.checkpoint import Checkpoint, SearchCheckpoint
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.loop import Loop
+
+CheckpointPlace: TypeAlias = str | Path | Callable[[Mapping[str, Any]], SearchCheckpoint]
+"""A folder; or what opens a checkpoint elsewhere, for a search of the identity that it gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +38,10 @@ class SearchSettings:
         Share of the data, the last ones, that the search does not see; 0 for none.
     workers : int, optional
         Trials at once; all cores by default.
-    checkpoint : str or Path, optional
-        Folder for the checkpoint.
+    checkpoint : str, Path or callable, optional
+        Folder for the checkpoint, or what opens another kind of checkpoint.
     resume : bool
-        Continue what the checkpoint holds.
+        Continue what the folder holds; other kinds know by themselves.
     start_points : tuple of mapping
         Parameters to try before all others, as `warm_start.earlier_points` finds them.
     validate : bool
@@ -53,7 +56,7 @@ class SearchSettings:
     seed: int = 0
     holdout: float = 0.25
     workers: int | None = None
-    checkpoint: str | Path | None = None
+    checkpoint: CheckpointPlace | None = None
     resume: bool = False
     start_points: tuple[Mapping[str, Any], ...] = ()
     validate: bool = True
@@ -84,7 +87,7 @@ class SearchTask(ABC, Generic[Settings]):
         self.sink = sink
         self.settings = settings
         self._loop: Loop | None = None
-        self._cancelled = False
+        self._asked_to_end: StopReason | None = None
 
     @property
     def history(self) -> TrialHistory:
@@ -100,11 +103,11 @@ class SearchTask(ABC, Generic[Settings]):
         """What ended the search; None before."""
         return self._loop.stop_reason if self._loop else None
 
-    def cancel(self) -> None:
+    def cancel(self, reason: StopReason = "cancelled") -> None:
         """End the search soon, keeping what is done; may be called from any thread."""
-        self._cancelled = True
+        self._asked_to_end = reason
         if self._loop is not None:
-            self._loop.cancel()
+            self._loop.cancel(reason)
 
     def _refuse_to_run_twice(self) -> None:
         if self._loop is not None:
@@ -113,8 +116,8 @@ class SearchTask(ABC, Generic[Settings]):
     def _run_loop(self, loop: Loop) -> StopReason:
         """Run the loop; a task that was cancelled before ends at once."""
         self._loop = loop
-        if self._cancelled:
-            loop.cancel()
+        if self._asked_to_end is not None:
+            loop.cancel(self._asked_to_end)
         return loop.run()
 
     def first_parameters(self) -> dict[str, Any]:
@@ -145,10 +148,13 @@ class SearchTask(ABC, Generic[Settings]):
             optimizer.suggest(self.space.from_dicts(list(settings.start_points)))
         return optimizer
 
-    def _open_checkpoint(self, identity: Mapping[str, Any]) -> Checkpoint | None:
-        if self.settings.checkpoint is None:
+    def _open_checkpoint(self, identity: Mapping[str, Any]) -> SearchCheckpoint | None:
+        place = self.settings.checkpoint
+        if place is None:
             return None
-        return Checkpoint(self.settings.checkpoint, identity, resume=self.settings.resume)
+        return (
+            place(identity) if callable(place) else Checkpoint(place, identity, resume=self.settings.resume)
+        )
 
     def _ended(self, loop: Loop, objective: Objective, task_id: str) -> dict[str, Any]:
         """Return the fields of `EndedSearch`."""

@@ -21,7 +21,7 @@ from strategy_optimizer.tasks import (
 )
 from strategy_optimizer.validation.engine_validation import examine_engine_search
 from strategy_optimizer.validation.held_out import HeldOut, examine_held_out
-from strategy_optimizer.validation.ledger import LEFT_OUT, Earlier, engine_entry_of, entry_of, record
+from strategy_optimizer.validation.ledger import LEFT_OUT, Earlier, Ledger, engine_entry_of, entry_of, record
 from strategy_optimizer.validation.lookahead import check_lookahead
 from strategy_optimizer.validation.lookahead_report import LookaheadReport
 from strategy_optimizer.validation.overfitting import MOST_TRIALS, Overfitting, examine_overfitting
@@ -128,16 +128,26 @@ def _lookahead(search: FinishedSearch, params: Mapping[str, Any]) -> LookaheadRe
 
 
 @overload
-def run_and_validate(task: OptimizationTask) -> Result: ...
+def run_and_validate(task: OptimizationTask, ledger: Ledger | None = None) -> Result: ...
 
 
 @overload
-def run_and_validate(task: EngineTask) -> EngineResult: ...
+def run_and_validate(task: EngineTask, ledger: Ledger | None = None) -> EngineResult: ...
 
 
-def run_and_validate(task: OptimizationTask | EngineTask) -> Result | EngineResult:
+def run_and_validate(
+    task: OptimizationTask | EngineTask, ledger: Ledger | None = None
+) -> Result | EngineResult:
     """Run a task and return its result, with a verdict unless its settings say otherwise.
 
+    Parameters
+    ----------
+    task : OptimizationTask or EngineTask
+    ledger : Ledger, optional
+        Where its trials are recorded, and those of earlier searches are found; the user's by default.
+
+    Notes
+    -----
     A search that was interrupted has none: whoever stopped it wants to go on, or to go home. Its trials are recorded
     in the ledger all the same, and so are those of a search without a winner. A search on an engine that gives no
     returns has none either, and a note says so.
@@ -146,9 +156,9 @@ def run_and_validate(task: OptimizationTask | EngineTask) -> Result | EngineResu
         result = task.run()
         recommendation = None if result.stop_reason == "interrupted" else _recommended(task)
     except BaseException:
-        _record(task)
+        _record(task, ledger)
         raise
-    earlier = _record(task, recommendation)
+    earlier = _record(task, ledger, recommendation)
     notes = (LEFT_OUT,) if earlier is None else (*earlier.notes, *_known_by_engine(task))
     result = replace(result, notes=(*result.notes, *notes))
     if recommendation is None or task.search is None:
@@ -183,12 +193,12 @@ def _recommended(task: OptimizationTask | EngineTask) -> Recommendation | None:
 
 
 def _record(
-    task: OptimizationTask | EngineTask, recommendation: Recommendation | None = None
+    task: OptimizationTask | EngineTask, ledger: Ledger | None, recommendation: Recommendation | None = None
 ) -> Earlier | None:
     """Record a search that has ended; None where the ledger is left out, or there is nothing to record."""
     if not task.settings.ledger or task.search is None or not len(task.search.history):
         return None
     shown = None if recommendation is None else recommendation.trial - 1
     if isinstance(task.search, EngineSearch):
-        return record(engine_entry_of(task.search, shown=shown))
-    return record(entry_of(task.search, shown=shown, threads=task.settings.workers))
+        return record(engine_entry_of(task.search, shown=shown), ledger)
+    return record(entry_of(task.search, shown=shown, threads=task.settings.workers), ledger)

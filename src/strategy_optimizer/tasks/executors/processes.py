@@ -25,11 +25,12 @@ from strategy_optimizer.tasks.executors.child import cgroup, frames, page
 from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
 from strategy_optimizer.tasks.executors.deaths import death_of, died_of_hunger, with_last_words
+from strategy_optimizer.tasks.executors.guarded_process import MARK, Frame
 from strategy_optimizer.tasks.executors.leftovers import end_marked
 from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
 from strategy_optimizer.tasks.executors.sending import SentFunction, sent_argument
 from strategy_optimizer.tasks.executors.shared_file import nameless_file
-from strategy_optimizer.tasks.executors.worker_process import MARK, Blueprint, Frame, Run, WorkerProcess
+from strategy_optimizer.tasks.executors.worker_process import Blueprint, Run, WorkerProcess
 
 RECYCLE_GROWTH = 2**29
 FAST = 0.1

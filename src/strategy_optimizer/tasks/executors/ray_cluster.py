@@ -27,7 +27,7 @@ from typing import Any
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors import ray_leftovers
 from strategy_optimizer.tasks.executors.child.words import error_text, one_line
-from strategy_optimizer.tasks.executors.worker_process import THREADS
+from strategy_optimizer.tasks.executors.guarded_process import THREADS
 
 OLDEST = (2, 54)
 """Before it a web page could give orders to a cluster (CVE-2026-27482)."""

@@ -22,10 +22,10 @@ from strategy_optimizer.tasks.executors.batches import BatchSizes
 from strategy_optimizer.tasks.executors.child import system, tree, words, worker
 from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
+from strategy_optimizer.tasks.executors.guarded_process import THREADS
 from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
 from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker, Reply
 from strategy_optimizer.tasks.executors.sending import function_parts, sent_argument
-from strategy_optimizer.tasks.executors.worker_process import THREADS
 
 BATCH_SECONDS = 0.06
 PATIENCE = 4 * BATCH_SECONDS

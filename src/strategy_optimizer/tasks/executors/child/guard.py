@@ -6,6 +6,7 @@ worker does, or when the pool's process is gone, and only after its last descend
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -70,6 +71,11 @@ class Guard:
         self._most = 0
         self._written = 0
         self._tail = b""
+        self._log: int | None = settings.get("log")
+        self._log_room: int = settings.get("log_bytes", 0)
+        if self._log is not None:
+            os.set_inheritable(self._log, False)
+            os.set_blocking(self._log, False)
         self._leaves_at = float("inf")
         self._measured = 0.0
         self._ready = False
@@ -93,7 +99,8 @@ class Guard:
         tree.reaped.worker = self._worker
         os.close(output)
         for name in ("jobs", "data"):
-            os.close(self._settings[name])
+            if name in self._settings:
+                os.close(self._settings[name])
         self._exit_file = system.exit_file(self._worker)
 
     def _become_worker(self, guard: int, output: int) -> None:
@@ -170,9 +177,17 @@ class Guard:
             self._note_turn()
             self._written += len(part)
             self._tail = (self._tail + part)[-TAIL:]
+            self._pass_on(part)
             if events is not None and self._check("output", self._written, "output_limit"):
                 self._message = f"wrote more than {size_text(self._limits['output'])} to its output"
                 return
+
+    def _pass_on(self, part: bytes) -> None:
+        """Give output to whoever keeps the log: the first of it, and nothing that nobody takes in time."""
+        if self._log is None or self._log_room <= 0:
+            return
+        with contextlib.suppress(OSError):
+            self._log_room -= os.write(self._log, part[: self._log_room])
 
     def _note_turn(self) -> None:
         """Find out which run it is; what one wrote and used is not held against the next."""

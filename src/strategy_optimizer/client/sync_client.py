@@ -1,0 +1,309 @@
+"""The client that waits. Made from `async_client.py` by ``make client``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx2
+
+from strategy_optimizer.client.exchange import (
+    LONG_POLL,
+    Patience,
+    as_document,
+    base_url,
+    checked,
+    find_key,
+    given,
+    headers_of,
+    may_repeat,
+    passes,
+    path_of,
+    unreachable,
+)
+from strategy_optimizer.errors import ServiceError, TaskError
+from strategy_optimizer.models.result import ResultModel
+from strategy_optimizer.models.service_task import (
+    BestParametersOut,
+    ConvergenceOut,
+    StatusOut,
+    TaskDocumentOut,
+    TaskOut,
+    TaskPageOut,
+)
+
+ENDED = ("completed", "failed", "cancelled")
+_PIECE = 1 << 16
+
+
+class Client:
+    """Talks to a service.
+
+    Parameters
+    ----------
+    url : str
+        Where it is.
+    key : str, optional
+        An API key; by default that of the variable ``STRATEGY_OPTIMIZER_KEY``.
+    patience : Patience, optional
+        How long to wait, how often to ask again.
+    transport : httpx2.BaseTransport, optional
+        In place of the network, for tests.
+
+    Raises
+    ------
+    ServiceError
+        From every method: what the service says is wrong, with `status`, `kind` and `details`.
+    ServiceUnreachableError
+        From every method: it does not answer, also after some attempts.
+
+    Notes
+    -----
+    Requests that read are repeated when the connection breaks or the service is busy; so are those that make a task,
+    which carry a key of their own, so that one task is made.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        key: str | None = None,
+        *,
+        patience: Patience | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = base_url(url)
+        self.patience = patience or Patience()
+        self._key = find_key(key)
+        self._http = httpx2.Client(
+            base_url=self.url,
+            headers=headers_of(self._key),
+            timeout=self.patience.timeout,
+            transport=transport,
+            follow_redirects=False,  # a redirect could take the key to another host
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # -- tasks -----------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        task: Mapping[str, Any] | str | Path | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> TaskOut:
+        """Put a task into the queue.
+
+        Parameters
+        ----------
+        task : mapping or path, optional
+            A task as JSON has it, or a file of one.
+        idempotency_key : str, optional
+            The same key with the same task gives the task that is there; by default one for this call, so that an
+            answer that was lost does not make a second task.
+        **fields
+            Fields of the task, over those of `task`: ``strategy_name="momentum", data="nasdaq"``.
+        """
+        document = {**({} if task is None else as_document(task)), **fields}
+        answer = self._post(path_of("optimize", "start"), document, idempotency_key or uuid4().hex)
+        return TaskOut.model_validate(answer)
+
+    def tasks(
+        self,
+        *,
+        status: str | Sequence[str] = (),
+        strategy: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> TaskPageOut:
+        """Return one page of tasks, the newest first; `cursor` is the ``next_cursor`` of the page before."""
+        states = [status] if isinstance(status, str) else list(status)
+        query = given(status=states or None, strategy=strategy, limit=limit, cursor=cursor)
+        return TaskPageOut.model_validate(self._get(path_of("optimize", "tasks"), query))
+
+    def all_tasks(
+        self, *, status: str | Sequence[str] = (), strategy: str | None = None
+    ) -> Iterator[TaskOut]:
+        """Yield all tasks, the newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.tasks(status=status, strategy=strategy, limit=200, cursor=cursor)
+            for task in page.tasks:
+                yield task
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def task(self, task_id: str) -> TaskDocumentOut:
+        """Return a task with all that was asked for."""
+        return TaskDocumentOut.model_validate(self._get(path_of("optimize", task_id)))
+
+    def status(self, task_id: str) -> StatusOut:
+        """Return how far a task is."""
+        return StatusOut.model_validate(self._get(path_of("optimize", task_id, "status")))
+
+    def cancel(self, task_id: str) -> StatusOut:
+        """End a task, keeping what it has found."""
+        return StatusOut.model_validate(self._send("DELETE", path_of("optimize", task_id)))
+
+    def pause(self, task_id: str) -> StatusOut:
+        """Pause a task after the batch in flight."""
+        return StatusOut.model_validate(self._post(path_of("optimize", task_id, "pause")))
+
+    def resume(self, task_id: str) -> StatusOut:
+        """Go on with a paused task."""
+        return StatusOut.model_validate(self._post(path_of("optimize", task_id, "resume")))
+
+    def set_priority(self, task_id: str, priority: int) -> TaskOut:
+        """Change how early a task is taken from the queue; larger is earlier."""
+        answer = self._send("PATCH", path_of("optimize", task_id), json={"priority": priority})
+        return TaskOut.model_validate(answer)
+
+    def clone(self, task_id: str, *, idempotency_key: str | None = None, **changes: Any) -> TaskOut:
+        """Start a copy of a task with some changes: ``data="nasdaq", warm_start=True``."""
+        path = path_of("optimize", task_id, "clone")
+        return TaskOut.model_validate(self._post(path, changes, idempotency_key or uuid4().hex))
+
+    def rerun(self, task_id: str, *, idempotency_key: str | None = None) -> TaskOut:
+        """Start the same task again, on the newest version of its strategy."""
+        path = path_of("optimize", task_id, "rerun")
+        return TaskOut.model_validate(self._post(path, None, idempotency_key or uuid4().hex))
+
+    def wait(self, task_id: str, *, timeout: float | None = None, every: float = 0.5) -> StatusOut:
+        """Return the status of a task when it has ended.
+
+        Parameters
+        ----------
+        task_id : str
+        timeout : float, optional
+            Seconds after which a `TaskError` is raised; the task goes on.
+        every : float
+            Seconds between two looks.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            status = self.status(task_id)
+            if status.status in ENDED:
+                return status
+            if end is not None and time.monotonic() >= end:
+                raise TaskError(f"the task {task_id} is still {status.status} after {timeout:g} seconds")
+            time.sleep(every)
+
+    # -- what came of them -----------------------------------------------------------------------------------
+
+    def results(self, task_id: str) -> ResultModel:
+        """Return the result of a task that has ended."""
+        return ResultModel.model_validate(self._get(path_of("optimize", task_id, "results")))
+
+    def best_parameters(self, task_id: str) -> BestParametersOut:
+        """Return the best parameters: of the result, or so far."""
+        return BestParametersOut.model_validate(self._get(path_of("optimize", task_id, "best-params")))
+
+    def convergence(self, task_id: str, *, points: int = 1000) -> ConvergenceOut:
+        """Return how the best score grew, in at most so many points."""
+        path = path_of("optimize", task_id, "convergence")
+        return ConvergenceOut.model_validate(self._get(path, {"points": points}))
+
+    def events(self, task_id: str, *, after: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield the events of a task as they come, until it has ended; a lost connection loses and repeats none.
+
+        Parameters
+        ----------
+        task_id : str
+        after : int
+            Number of the last event that is known already.
+        """
+        path = path_of("optimize", task_id, "events")
+        while True:
+            page = self._get(path, {"after": after, "wait": min(LONG_POLL, self.patience.timeout / 2)})
+            for event in page["events"]:
+                yield event
+            after = page["seq"]
+            if page["ended"] and not page["more"]:
+                return
+
+    # -- the service -----------------------------------------------------------------------------------------
+
+    def health(self) -> dict[str, Any]:
+        """Return that the service is there, and its version."""
+        return self._get("/health")
+
+    def server(self) -> dict[str, Any]:
+        """Return what the service is; administrators see its settings."""
+        return self._get(path_of("server"))
+
+    # -- requests --------------------------------------------------------------------------------------------
+
+    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return self._send("GET", path, params=query)
+
+    def _post(
+        self, path: str, document: Mapping[str, Any] | None = None, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._send("POST", path, json=document, headers=headers)
+
+    def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        answer = checked(self._patiently(method, path, **content))
+        if not answer.content:
+            return {}
+        try:
+            document: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise ServiceError(f"{self.url}{path} answered no JSON; is this a strategy-optimizer?") from error
+        return document
+
+    def _patiently(self, method: str, path: str, **content: Any) -> httpx2.Response:
+        """Send a request, again where that may help, and return the last answer."""
+        repeat = may_repeat(method, content.get("headers") or {})
+        attempts = self.patience.retries + 1 if repeat else 1
+        attempt = 0
+        while True:
+            attempt += 1
+            asked: str | None = None
+            try:
+                answer = self._http.request(method, path, **content)
+                if attempt == attempts or not passes(answer.status_code):
+                    return answer
+                asked = answer.headers.get("retry-after")
+            except httpx2.TransportError as error:
+                if attempt == attempts:
+                    raise unreachable(self.url, error, attempts) from error
+            time.sleep(self.patience.before(attempt, asked))
+
+    def _download(self, path: str, to: str | Path, query: Mapping[str, Any] | None = None) -> Path:
+        """Write an answer into a file that is there only when it is whole."""
+        target = Path(to)
+        partial = target.with_name(target.name + ".part")
+        try:
+            with self._http.stream("GET", path, params=query) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    checked(answer)
+                with partial.open("wb") as file:
+                    for piece in answer.iter_bytes(_PIECE):
+                        file.write(piece)
+            partial.replace(target)
+        except httpx2.TransportError as error:
+            raise unreachable(self.url, error, 1) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target

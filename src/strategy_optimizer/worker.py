@@ -1,0 +1,110 @@
+"""The worker process: a store, and a `Worker` that runs until it is told to end.
+
+``python -m strategy_optimizer.worker`` is how the service starts the one beside it: settings come from the
+environment, and it ends when its standard input does, since then the service is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strategy_optimizer.errors import ExecutorError, StorageUnavailableError
+from strategy_optimizer.storage import Store
+from strategy_optimizer.workers.parent import LOG, Worker
+from strategy_optimizer.workers.settings import WorkerSettings, new_name
+
+if TYPE_CHECKING:
+    from strategy_optimizer.service_settings import ServiceSettings
+
+AGAIN = 1.0
+"""Seconds until the next look for a store that is not there yet."""
+
+
+def worker_settings(service: ServiceSettings, name: str | None = None) -> WorkerSettings:
+    """Return the settings of a worker from those of the service.
+
+    Parameters
+    ----------
+    service : ServiceSettings
+    name : str, optional
+        Of the worker; one that no other has by default.
+    """
+    url = service.store_url
+    return WorkerSettings(
+        database=f"sqlite:///{url.absolute()}" if isinstance(url, Path) else url,
+        folder=service.data_dir.absolute(),
+        slots=max(1, service.workers),
+        threads=service.threads,
+        memory=service.task_memory * 2**20,
+        name=name or new_name(),
+    )
+
+
+def run_worker(settings: WorkerSettings, *, ends_with_input: bool = False) -> int:
+    """Run a worker in this process until SIGTERM or SIGINT, and return the exit code.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+    ends_with_input : bool
+        Whether it ends when nobody holds the other end of its standard input any more.
+
+    Raises
+    ------
+    ExecutorError
+        On Windows.
+    StorageError
+        When the database refuses.
+    """
+    if sys.platform == "win32":
+        raise ExecutorError("workers need Linux or macOS; use WSL")
+    worker = Worker(settings)
+    if ends_with_input:
+        threading.Thread(target=_end_with_input, args=(worker,), daemon=True).start()
+    with worker.signals():
+        if not _prepare(settings, worker):
+            return 0
+        return worker.run()
+
+
+def _prepare(settings: WorkerSettings, worker: Worker) -> bool:
+    """Bring the database to this version as soon as it is there; return whether the worker is still wanted."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with Store(settings.database, patience=1.0) as store:
+        while not worker.is_ending:
+            try:
+                store.upgrade()
+            except StorageUnavailableError as error:
+                LOG.warning("the store is not there yet: %s", error)
+                time.sleep(AGAIN)
+            else:
+                return True
+    return False
+
+
+def _end_with_input(worker: Worker) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    worker.end()
+
+
+def main() -> int:
+    """Run the worker beside a service."""
+    from strategy_optimizer.service_logs import configure_logs
+    from strategy_optimizer.service_settings import read_settings
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--slots", type=int)
+    settings = read_settings({"workers": parser.parse_args().slots})
+    configure_logs(settings.log_level, settings.log_format)
+    return run_worker(worker_settings(settings), ends_with_input=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

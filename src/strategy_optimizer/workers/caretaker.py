@@ -1,0 +1,93 @@
+"""What any worker does now and then for all: it ends what nobody goes on with, and removes what is not kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from strategy_optimizer.errors import StrategyOptimizerError
+from strategy_optimizer.storage import Store
+from strategy_optimizer.workers.presence import Presence
+
+LOG = logging.getLogger("strategy_optimizer.worker")
+WATCH = 1.0
+"""Seconds between two looks for workers of this machine that died, and for lost tasks to end."""
+TIDY = 3600.0
+
+
+@dataclass
+class Duty:
+    """Something to do again and again.
+
+    Attributes
+    ----------
+    name : str
+    every : float
+        Seconds.
+    work : callable
+        May raise a `StrategyOptimizerError`: it is logged, and done again the next time.
+    """
+
+    name: str
+    every: float
+    work: Callable[[], object]
+    due: float = 0.0
+
+
+class Caretaker(threading.Thread):
+    """Does the duties of a worker, one at a time, each in its rhythm.
+
+    Parameters
+    ----------
+    store : Store
+    presence : Presence
+        Of the worker.
+
+    Attributes
+    ----------
+    duties : list of Duty
+        Others add theirs before the thread starts.
+    """
+
+    def __init__(self, store: Store, presence: Presence) -> None:
+        super().__init__(name="caretaker", daemon=True)
+        self._store = store
+        self._presence = presence
+        self._is_over = threading.Event()
+        self.duties = [
+            Duty("lost tasks", WATCH, self._end_lost),
+            Duty("dead workers", WATCH, self._bury_dead),
+            Duty("tidying", TIDY, store.tidy),
+        ]
+
+    def run(self) -> None:
+        """Do what is due until it is enough."""
+        while not self._is_over.wait(WATCH / 2):
+            for duty in self.duties:
+                if time.monotonic() >= duty.due and not self._is_over.is_set():
+                    self._do(duty)
+
+    def stop(self) -> None:
+        """Do no more."""
+        self._is_over.set()
+        if self.is_alive():
+            self.join(5.0)
+
+    def _do(self, duty: Duty) -> None:
+        try:
+            duty.work()
+        except StrategyOptimizerError as error:
+            LOG.warning("%s: %s", duty.name, error)
+        duty.due = time.monotonic() + duty.every
+
+    def _end_lost(self) -> None:
+        for task in self._store.queue.settle():
+            LOG.warning("%s: %s, its worker %s went silent", task.id, task.state, task.worker)
+
+    def _bury_dead(self) -> None:
+        for name in self._presence.dead():
+            for task in self._store.queue.reclaim(name, "the worker died"):
+                LOG.warning("%s: %s, its worker %s died", task.id, task.state, name)

@@ -1,0 +1,336 @@
+"""The worker: it leases tasks, runs each in a child process, and sees to it that none is lost, stuck or run twice."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from strategy_optimizer.errors import ExecutorError, StorageError
+from strategy_optimizer.storage import Lease, Store
+from strategy_optimizer.tasks.executors.processes import FAILED_STARTS
+from strategy_optimizer.workers.caretaker import Caretaker
+from strategy_optimizer.workers.keeper import Keeper, Leased, Wished
+from strategy_optimizer.workers.presence import Presence
+from strategy_optimizer.workers.settings import WorkerSettings
+from strategy_optimizer.workers.task_process import TaskProcess
+
+LOG = logging.getLogger("strategy_optimizer.worker")
+TURN = 0.1
+"""Seconds that the worker sleeps at most."""
+STANDBY = 2
+"""Children at most that wait for a task while slots are free; one while none is."""
+SETTLING = 5.0
+"""Seconds at the end for the store to take what is still to be written."""
+FAULT_PAUSE = 2.0
+"""Seconds before a task whose child met a fault of the store is given back."""
+
+
+class Worker:
+    """Runs tasks until it is told to end.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+    store : Store, optional
+        By default one of the settings' database, with little patience.
+    """
+
+    def __init__(self, settings: WorkerSettings, store: Store | None = None) -> None:
+        self.settings = settings
+        self._store = store or Store(settings.database, patience=1.0)
+        self._processes: list[TaskProcess] = []
+        self._waiting: deque[Lease] = deque()
+        self._tickets = 0
+        self._failed_starts = 0
+        self._signals = 0
+        self._drains_until: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._rope = os.pipe()
+        for end in (self._bell, self._rope):
+            os.set_blocking(end, False)
+        self._keeper = Keeper(self._store, settings, self.wake)
+        self._presence = Presence(settings.presence, settings.name)
+        self.caretaker = Caretaker(self._store, self._presence)
+
+    # -- from outside ----------------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """Take no more tasks, give back those that run, and end; a second call ends at once."""
+        self._signals += 1
+        self.wake()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self._signals > 0
+
+    def wake(self) -> None:
+        """Let the worker look at once."""
+        try:
+            os.write(self._rope, b".")
+        except OSError:
+            return  # it is awake already, or gone
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT end the worker inside."""
+
+        def take(number: int, frame: FrameType | None) -> None:
+            self.end()
+
+        before = {number: signal.signal(number, take) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def run(self) -> int:
+        """Work, and return 0 when it was told to end, 1 when no child can be started.
+
+        Raises
+        ------
+        StorageError
+            When the database refuses.
+        """
+        settings = self.settings
+        self._presence.begin()
+        self._selector.register(self._bell, selectors.EVENT_READ, self._hear_bell)
+        LOG.info("worker %s: %d slots, store %s", settings.name, settings.slots, self._store.database)
+        self._keeper.start()
+        self.caretaker.start()
+        try:
+            while not self._is_over():
+                self._turn()
+            return 1 if self._failed_starts >= FAILED_STARTS else 0
+        finally:
+            self._close()
+
+    # -- one turn --------------------------------------------------------------------------------------------
+
+    def _is_over(self) -> bool:
+        if self._failed_starts >= FAILED_STARTS or self._signals > 1:
+            return True
+        return self._drains_until is not None and not any(self._busy()) and self._keeper.news.empty()
+
+    def _turn(self) -> None:
+        if self._signals and self._drains_until is None:
+            self._begin_to_drain()
+        self._start_processes()
+        for key, _ in self._selector.select(TURN):
+            key.data()
+        self._take_news()
+        self._assign()
+        self._press()
+
+    def _hear_bell(self) -> None:
+        try:
+            while os.read(self._bell, 4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def _busy(self) -> Iterator[TaskProcess]:
+        return (process for process in self._processes if process.state == "busy")
+
+    def _begin_to_drain(self) -> None:
+        self._drains_until = time.monotonic() + self.settings.drain
+        self._keeper.take_no_more()
+        for process in list(self._processes):
+            if process.state == "busy":
+                LOG.info("%s: is given back, the worker ends", _task_of(process))
+                process.ask("drain")
+            else:
+                process.stop()
+
+    # -- processes -------------------------------------------------------------------------------------------
+
+    def _start_processes(self) -> None:
+        """Keep children at hand, and ask for as many tasks as can begin at once."""
+        if self._drains_until is not None:
+            return
+        busy = sum(1 for _ in self._busy())
+        ready = len(self._processes) - busy
+        free = self.settings.slots - busy
+        for _ in range(max(1, min(free, STANDBY)) - ready):
+            try:
+                self._start()
+            except ExecutorError as error:
+                self._failed_starts += 1
+                LOG.error("%s", error)
+                time.sleep(TURN)
+        warm = sum(process.state == "warm" for process in self._processes)
+        while self._tickets + len(self._waiting) < min(warm, free):
+            self._tickets += 1
+            self._keeper.want_one()
+
+    def _start(self) -> None:
+        process = TaskProcess(self.settings)
+        self._processes.append(process)
+        self._selector.register(process.jobs, selectors.EVENT_READ, lambda: self._hear(process))
+        self._selector.register(process.control, selectors.EVENT_READ, lambda: self._hear_guard(process))
+        self._selector.register(process.log, selectors.EVENT_READ, lambda: self._hear_output(process))
+
+    def _hear(self, process: TaskProcess) -> None:
+        was = process.state
+        if not process.hear():
+            self._selector.unregister(process.jobs)
+        if was == "starting" and process.state == "warm":
+            self._failed_starts = 0
+            LOG.debug("a child is ready after %.2f s", time.monotonic() - process.since)
+
+    def _hear_output(self, process: TaskProcess) -> None:
+        for part in process.output():
+            for line in part.decode("utf-8", "backslashreplace").splitlines():
+                LOG.info("%s | %s", _task_of(process), line.rstrip())
+
+    def _hear_guard(self, process: TaskProcess) -> None:
+        report = process.listen()
+        if report is not None:
+            self._bury(process, report)
+
+    def _bury(self, process: TaskProcess, report: Mapping[str, Any]) -> None:
+        """Forget a process that is gone, and do for its task what it has not done itself."""
+        was = process.state
+        self._hear_output(process)
+        for file in (process.jobs, process.control, process.log):
+            if file in self._selector.get_map():
+                self._selector.unregister(file)
+        fate = process.bury(report)
+        process.forget_log()
+        self._processes.remove(process)
+        if process.lease is not None:
+            self._settle(process, process.lease, report.get("verdict") == "memory_limit", fate)
+        elif was == "starting" and self._drains_until is None:
+            self._failed_starts += 1
+            LOG.error("a child did not start: %s", fate)
+
+    # -- tasks -----------------------------------------------------------------------------------------------
+
+    def _take_news(self) -> None:
+        while not self._keeper.news.empty():
+            news = self._keeper.news.get()
+            if isinstance(news, Leased):
+                self._tickets -= 1
+                self._take(news.lease)
+            elif isinstance(news, Wished):
+                for process in self._busy():
+                    if process.lease == news.lease:
+                        LOG.info("%s: %s", news.lease.task.id, news.wish)
+                        process.ask(news.wish)
+
+    def _take(self, lease: Lease) -> None:
+        queue, task = self._store.queue, lease.task
+        for process in self._busy():
+            if process.lease is not None and process.lease.task.id == task.id:
+                process.ask("lost")  # it was ours, and silent for too long
+        left = self._seconds_left(lease)
+        if self._drains_until is not None:
+            self._keeper.settle(lease, "is given back", lambda: queue.release(lease))
+        elif left is not None and left <= 0 and not task.trials:
+            error = "the deadline passed before a worker was free"
+            self._keeper.settle(
+                lease, error, lambda: queue.finish(lease, "failed", stop_reason="deadline", error=error)
+            )
+        else:
+            self._waiting.append(lease)
+
+    def _seconds_left(self, lease: Lease) -> float | None:
+        """Return how long a task may run; by the clock of the database, which the end of the lease tells."""
+        if lease.task.deadline is None:
+            return None
+        return (lease.task.deadline - lease.ends).total_seconds() + self.settings.lease
+
+    def _assign(self) -> None:
+        warm = [process for process in self._processes if process.state == "warm"]
+        while self._waiting and warm:
+            lease, process = self._waiting.popleft(), warm.pop()
+            left = self._seconds_left(lease)
+            LOG.info("%s: begins, lease %d", lease.task.id, lease.token)
+            process.give(lease, None if left is None else time.monotonic() + left)
+
+    def _press(self) -> None:
+        """Ask those whose time is up, and end those who were asked and do not come to an end."""
+        now = time.monotonic()
+        for process in self._busy():
+            if process.deadline is not None and now >= process.deadline and not process.is_checking:
+                process.deadline = None
+                process.ask("deadline")
+            if process.wish is None or (process.wish == "deadline" and process.is_checking):
+                continue
+            is_left = process.wish == "drain" or process.ending is not None
+            patience = self.settings.drain if is_left else self.settings.grace
+            if now >= process.asked + patience:
+                process.stop()
+
+    def _settle(self, process: TaskProcess, lease: Lease, out_of_memory: bool, fate: str) -> None:
+        """Write what became of a task whose process is gone."""
+        queue, name = self._store.queue, lease.task.id
+        if process.ending not in (None, "fault"):
+            LOG.info("%s: %s%s", name, process.ending, f", {process.reason}" if process.reason else "")
+            self._keeper.let_go(lease)
+            return
+        if process.ending == "fault":
+            fate = f"its process could not use the store: {process.reason}"
+            time.sleep(min(FAULT_PAUSE, self.settings.grace))
+        what: str = fate
+        call: Callable[[], object] = lambda: queue.release(lease, lost=fate)  # noqa: E731
+        if process.wish == "lost":
+            self._keeper.let_go(lease)
+            return
+        if process.wish == "cancel":
+            what, call = "is cancelled", lambda: queue.finish(lease, "cancelled", stop_reason="cancelled")
+        elif process.wish == "pause":
+            what, call = "is paused", lambda: queue.finish(lease, "paused")
+        elif process.wish == "drain":
+            what, call = "is given back", lambda: queue.release(lease)
+        elif process.wish == "deadline" and not process.is_checking:
+            error = "its deadline passed, and the strategy did not come to an end; its trials are kept"
+            what = error
+            call = lambda: queue.finish(lease, "failed", stop_reason="deadline", error=error)  # noqa: E731
+        elif out_of_memory:
+            error = f"memory: the task {fate}"
+            what, call = error, lambda: queue.finish(lease, "failed", error=error)
+        LOG.warning("%s: %s", name, what)
+        self._keeper.settle(lease, what, call)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        self._keeper.take_no_more()
+        self.caretaker.stop()
+        for process in self._processes:
+            process.hang_up()
+        for process in self._processes:
+            self._selector_forget(process)
+            process.bury({})
+            process.forget_log()
+        is_settled = self._keeper.stop(SETTLING if self._signals < 2 else 0.0)
+        held = any(process.lease is not None for process in self._processes)
+        if is_settled and not held:
+            self._presence.end()
+        self._selector.close()
+        for end in (self._bell, self._rope):
+            os.close(end)
+        LOG.info("worker %s: ended", self.settings.name)
+        try:
+            self._store.close()
+        except StorageError:
+            return
+
+    def _selector_forget(self, process: TaskProcess) -> None:
+        for file in (process.jobs, process.control, process.log):
+            if file in self._selector.get_map():
+                self._selector.unregister(file)
+
+
+def _task_of(process: TaskProcess) -> str:
+    return process.lease.task.id if process.lease is not None else "a child"

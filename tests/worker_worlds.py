@@ -1,0 +1,81 @@
+"""Real workers, as processes, at real databases."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from strategy_optimizer.storage import ENDED, NewTask, Store, TaskRecord
+
+PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
+PATIENCE = 180.0
+"""Seconds; the machine may be busy with other things."""
+
+
+class World:
+    """A store with a user, and the workers that serve it."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.store = Store(url)
+        self.store.upgrade()
+        self.store.accounts.add_user("ada", "operator", user_id="ada")
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._numbers = itertools.count(1)
+
+    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        command = [*PROGRAM, "worker", *options]
+        with (self.folder / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                [*command, "--data-dir", str(self.folder), "--log-format", "text"],
+                env={**os.environ, "STRATEGY_OPTIMIZER_DATABASE_URL": self.url, **environment},
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(worker)
+        return worker
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "worker.log").read_text()
+
+    def add(self, n: int = 300, optimizer: str = "ga", strategy: str = "momentum", **others: Any) -> str:
+        config = {"budget": n, "seed": others.pop("seed", 1), **others.pop("config", {})}
+        task = {
+            "strategy_name": strategy,
+            "optimization_type": optimizer,
+            "data": "nasdaq",
+            "optimization_config": config,
+            **others.pop("task", {}),
+        }
+        document = {"task": task, "strategy_version": None, "data_digest": None}
+        new = NewTask("ada", strategy, document, id=f"opt_{next(self._numbers)}", **others)
+        return self.store.tasks.create(new).task.id
+
+    def wait(
+        self, task_id: str, condition: Callable[[TaskRecord], Any] = lambda task: task.state in ENDED
+    ) -> TaskRecord:
+        deadline = time.monotonic() + PATIENCE
+        while not condition(task := self.store.tasks.get(task_id)):
+            assert time.monotonic() < deadline, f"{task}\n{self.log}"
+            time.sleep(0.02)
+        return task
+
+    def close(self) -> None:
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        for worker in self.workers:
+            try:
+                worker.wait(60)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+        self.store.close()

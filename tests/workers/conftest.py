@@ -1,0 +1,43 @@
+"""A child takes seconds to be ready, so a worker serves a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage_worlds import Postgres
+from worker_worlds import World
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A store with one worker of two slots."""
+    folder = tmp_path_factory.mktemp("worker")
+    url = f"sqlite:///{folder / 'store.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").create()
+    world = World(url, folder)
+    world.start_worker("--slots", "2", CANARY_PASSWORD="canary-secret")
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[World]:
+    """A store on SQLite without a worker."""
+    world = World(f"sqlite:///{tmp_path / 'store.db'}", tmp_path)
+    try:
+        yield world
+    finally:
+        world.close()
