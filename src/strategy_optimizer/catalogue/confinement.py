@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors import child
 from strategy_optimizer.tasks.executors.base import Outcome
-from strategy_optimizer.tasks.executors.worker_process import THREADS
+from strategy_optimizer.tasks.executors.guarded_process import THREADS
 
 KEPT = (
     *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT"),
