@@ -96,6 +96,7 @@ POLICY: Mapping[RouteName, Rule] = {
     ("GET", f"{_TASK}/history/{{iteration}}"): READ,
     ("GET", f"{_TASK}/convergence"): READ,
     ("GET", f"{_TASK}/export"): READ,
+    ("GET", f"{_TASK}/events"): READ,
     ("POST", f"{_TASKS}/parameter-space"): _run("space.create"),
     ("GET", f"{_TASKS}/parameter-space/{{strategy}}"): READ,
     ("PUT", f"{_TASKS}/parameter-space/{{strategy}}"): _run("space.change"),
