@@ -14,14 +14,14 @@ from strategy_optimizer.api import problems
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
-from strategy_optimizer.api.routes import exports, history, server, tasks
+from strategy_optimizer.api.routes import analysis, exports, history, server, tasks
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
-ROUTERS: Sequence[APIRouter] = (server.router, tasks.router, history.router, exports.router)
+ROUTERS: Sequence[APIRouter] = (server.router, tasks.router, history.router, exports.router, analysis.router)
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
