@@ -35,6 +35,38 @@ class DataError(StrategyOptimizerError, ValueError):
         self.rows = tuple(rows)
 
 
+class DatasetError(DataError):
+    """What was uploaded cannot be used as it is.
+
+    Attributes
+    ----------
+    problems : list of dict
+        The findings of the checks, as JSON values.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, rows: Sequence[int] = (), problems: Sequence[object] = ()
+    ) -> None:
+        super().__init__(message, rows=rows)
+        self.problems = list(problems)
+
+
+class DatasetInUseError(StrategyOptimizerError):
+    """The dataset is used by something that has not ended.
+
+    Attributes
+    ----------
+    tasks, schedules : list of str
+    """
+
+    def __init__(
+        self, message: str | None = None, *, tasks: Sequence[str] = (), schedules: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.tasks = list(tasks)
+        self.schedules = list(schedules)
+
+
 class SplitError(StrategyOptimizerError, ValueError):
     """The data cannot be split as asked: a window longer than they are, or nothing left after the purge."""
 
@@ -289,7 +321,7 @@ class DuplicateError(StorageError, ValueError):
 
 
 class NotStoredError(StorageError, KeyError):
-    """There is no such user, key, dataset, schedule or trial."""
+    """There is no such user, key, dataset, schedule, strategy or trial."""
 
     def __str__(self) -> str:
         return str(self.args[0])  # a KeyError would print it in quotes

@@ -168,7 +168,7 @@ def test_the_present_password_is_asked_for_and_cannot_be_guessed(gate: Gate) -> 
     ada = gate.log_in("ada", PASSWORD, HERE).principal
     gate.confirm(ada, PASSWORD, HERE)
     for number in range(20):
-        with pytest.raises(NotAuthenticatedError, match="present password is wrong"):
+        with pytest.raises(NotAllowedError, match="present password is wrong"):
             gate.confirm(ada, f"guess {number}", HERE)
     with pytest.raises(TooManyRequestsError):
         gate.confirm(ada, PASSWORD, HERE)

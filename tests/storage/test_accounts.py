@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from storage_worlds import Clock, add_task
+from storage_worlds import Clock, add_task, put_content
 from strategy_optimizer.errors import DuplicateError, LastAdminError, NotStoredError, StorageError
 from strategy_optimizer.storage import NewSchedule, Quota, Store
 
@@ -241,6 +241,8 @@ def test_the_audit_log(store: Store, clock: Clock) -> None:
 
 
 def test_datasets(store: Store, clock: Clock) -> None:
+    put_content(store, "d" * 64)
+    put_content(store, "e" * 64)
     data = store.datasets.add("ada", "prices", digest="d" * 64, size=2**33, details={"bars": 5000})
     assert store.datasets.get(data.id) == store.datasets.find("ada", "prices") == data
     assert (data.created, data.size) == (clock.now, 2**33)

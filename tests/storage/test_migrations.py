@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, inspect, text
 
-from storage_worlds import assert_same_history, contents, make_history, make_space, populate
+from storage_worlds import assert_same_history, contents, make_history, make_space, populate, put_content
 from strategy_optimizer.errors import StorageError
-from strategy_optimizer.storage import NewSchedule, Quota, Store, migration
+from strategy_optimizer.storage import NewSchedule, NewStrategyVersion, Quota, Store, migration
 from strategy_optimizer.storage.tables import events
 from strategy_optimizer.tasks import TrialHistory
 
-REVISIONS = ["0001", "0002", "0003"]
+REVISIONS = ["0001", "0002", "0003", "0004"]
 
 
 @pytest.fixture
@@ -49,7 +49,10 @@ def test_step_by_step_forward_and_backward_with_rows(empty_url: str) -> None:
         store.upgrade()
         second = contents(store)
         assert {name: rows for name, rows in second.items() if name in first} == first
+        put_content(store, "d")
         store.datasets.add("ada", "prices", digest="d", size=1, details={})
+        store.strategies.save_version("x", "file", "x.py", NewStrategyVersion("d", "", {}))
+        store.parameter_spaces.put("ada", "x", {})
         store.schedules.add(NewSchedule("ada", "momentum", "prices", "@daily", {}, datetime.now(UTC)))
         store.accounts.set_quota("ada", Quota(running_tasks=1, queued_tasks=7))
         key = store.accounts.add_key("ada", name="laptop", prefix="so_1", digest=bytes(32))
@@ -136,10 +139,10 @@ def test_foreign_keys_are_on(url: str) -> None:
         )
 
 
-def test_postgresql_does_not_compress_trials_again(new_url: Callable[..., str]) -> None:
+@pytest.mark.parametrize("table", ["trial_chunks", "dataset_chunks"])
+def test_postgresql_does_not_compress_again(table: str, new_url: Callable[..., str]) -> None:
     statement = text(
-        "SELECT attstorage FROM pg_attribute "
-        "WHERE attrelid = 'trial_chunks'::regclass AND attname = 'payload'"
+        f"SELECT attstorage FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attname = 'payload'"
     )
     with Store(new_url("postgresql")) as store, store.database.engine.connect() as connection:
         assert connection.execute(statement).scalar_one() == "e"

@@ -10,12 +10,13 @@ from strategy_optimizer.access.audit import Audit
 from strategy_optimizer.access.keys import Keys
 from strategy_optimizer.access.origins import SAFE_METHODS, check_origin
 from strategy_optimizer.access.passwords import Passwords
+from strategy_optimizer.access.policy import SOCKET
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.access.rate_limits import Failures, Rate, TokenBuckets, network_of
 from strategy_optimizer.access.sessions import NewSession, Sessions
 from strategy_optimizer.access.tickets import Tickets
-from strategy_optimizer.errors import NotAuthenticatedError
+from strategy_optimizer.errors import NotAllowedError, NotAuthenticatedError
 from strategy_optimizer.storage import Store, UserRecord
 
 _CALLER, _ADDRESS = Rate(200.0, at_once=1000), Rate(1000.0, at_once=5000)
@@ -102,7 +103,8 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keys = Keys(store, clock=clock)
-        self.sessions = Sessions(store, passwords or Passwords(), clock=clock)
+        self._passwords = passwords or Passwords()
+        self.sessions = Sessions(store, self._passwords, clock=clock)
         self.tickets = Tickets(store, self.keys, self.sessions)
         self.quotas = Quotas(store)
         self.audit = Audit(store)
@@ -174,12 +176,14 @@ class Gate:
         network, who = network_of(address), principal.name.casefold()[:200]
         self._bad_keys.check(network)
         self._bad_passwords.check(who)
-        try:
-            self.sessions.check_password(principal.user_id, password)
-        except NotAuthenticatedError:
+        if not self.sessions.is_password(principal.user_id, password):
             self._bad_keys.note(network)
             self._bad_passwords.note(who)
-            raise
+            raise NotAllowedError("the present password is wrong")
+
+    def hash_password(self, password: str, name: str) -> str:
+        """Return what is stored of the password of a new user; see `Passwords.hash`."""
+        return self._passwords.hash(password, name=name)
 
     def change_user(
         self, user_id: str, *, role: str | None = None, disabled: bool | None = None
@@ -196,7 +200,7 @@ class Gate:
     def _shown(self, call: Call) -> Principal | None:
         if call.key is not None:
             return self._counted(self._bad_keys, call, self.keys.verify, call.key, self.keys.is_known)
-        if call.ticket is not None and call.method == "WS":
+        if call.ticket is not None and call.method == SOCKET:
             return self._counted(self._bad_keys, call, self.tickets.take, call.ticket)
         if call.cookie is not None:
             if call.method not in SAFE_METHODS:

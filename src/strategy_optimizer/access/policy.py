@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from strategy_optimizer.access.principal import Principal, Scope, in_order
 from strategy_optimizer.errors import NotAllowedError, NotAuthenticatedError
 
+SOCKET = "WS"
 RouteName = tuple[str, str]
 """Method (``WS`` for sockets) and path template."""
 
@@ -50,7 +51,7 @@ class Rule:
             )
 
 
-PUBLIC, READ = Rule(None), Rule("read")
+PUBLIC, READ, RUN, ADMIN = Rule(None), Rule("read"), Rule("run"), Rule("admin")
 _TASKS, _TASK = "/api/v1/optimize", "/api/v1/optimize/{task_id}"
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
 
@@ -59,7 +60,7 @@ def _run(action: str) -> Rule:
     return Rule("run", action)
 
 
-def _admin(action: str = "") -> Rule:
+def _admin(action: str) -> Rule:
     return Rule("admin", action)
 
 
@@ -114,16 +115,16 @@ POLICY: Mapping[RouteName, Rule] = {
     ("DELETE", "/api/v1/keys/{key_id}"): _own("key.revoke"),
     ("POST", "/api/v1/ws-tickets"): READ,
     # -- others ---------------------------------------------------------------------------------------------
-    ("GET", _USERS): _admin(),
+    ("GET", _USERS): ADMIN,
     ("POST", _USERS): _admin("user.create"),
-    ("GET", _USER): _admin(),
+    ("GET", _USER): ADMIN,
     ("PATCH", _USER): _admin("user.change"),
     ("PUT", f"{_USER}/password"): _admin("password.set"),
-    ("GET", f"{_USER}/keys"): _admin(),
+    ("GET", f"{_USER}/keys"): ADMIN,
     ("POST", f"{_USER}/keys"): _admin("key.create"),
-    ("GET", f"{_USER}/quota"): _admin(),
+    ("GET", f"{_USER}/quota"): ADMIN,
     ("PUT", f"{_USER}/quota"): _admin("quota.set"),
-    ("GET", "/api/v1/audit"): _admin(),
+    ("GET", "/api/v1/audit"): ADMIN,
 }
 
 

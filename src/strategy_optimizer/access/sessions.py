@@ -114,10 +114,9 @@ class Sessions:
         self._accounts.change_user(user_id, password_hash=hashed)
         self.forget_user(user_id)
 
-    def check_password(self, user_id: str, password: str) -> None:
-        """Raise an `NotAuthenticatedError` unless it is the user's password."""
-        if not self._passwords.matches(self._accounts.user(user_id).password_hash, password):
-            raise NotAuthenticatedError("the present password is wrong")
+    def is_password(self, user_id: str, password: str) -> bool:
+        """Return whether it is the user's password."""
+        return self._passwords.matches(self._accounts.user(user_id).password_hash, password)
 
     def forget_user(self, user_id: str) -> None:
         """Look up all sessions of a user again, who was changed."""

@@ -11,17 +11,26 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from strategy_optimizer.access.policy import POLICY, RouteName
 from strategy_optimizer.api import problems
+from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
-from strategy_optimizer.api.routes import analysis, exports, history, server, tasks
+from strategy_optimizer.api.routes import accounts, analysis, exports, history, server, sessions, tasks
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
-ROUTERS: Sequence[APIRouter] = (server.router, tasks.router, history.router, exports.router, analysis.router)
+ROUTERS: Sequence[APIRouter] = (
+    server.router,
+    tasks.router,
+    history.router,
+    exports.router,
+    analysis.router,
+    sessions.router,
+    accounts.router,
+)
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
@@ -61,6 +70,7 @@ def create_app(service: Service) -> FastAPI:
         size=service.settings.body_size * MEGABYTE,
         larger={"/api/v1/datasets": service.settings.upload_size * MEGABYTE},
     )
+    app.add_middleware(Auditing, service=service)
     app.add_middleware(RequestContext, metrics=service.metrics)
     return app
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from strategy_optimizer.access.gate import Call, Gate
-from strategy_optimizer.access.policy import POLICY
+from strategy_optimizer.access.policy import POLICY, SOCKET
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.sessions import COOKIE
 from strategy_optimizer.errors import NotAuthenticatedError
@@ -34,11 +34,16 @@ def address_of(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else ""
 
 
-def authenticate(gate: Gate, connection: HTTPConnection, method: str) -> Principal | None:
+def method_of(connection: HTTPConnection) -> str:
+    """Return the method of a request as the policy has it."""
+    return SOCKET if connection.scope["type"] == "websocket" else str(connection.scope["method"])
+
+
+def authenticate(gate: Gate, connection: HTTPConnection) -> Principal | None:
     """Return who calls; None where nothing was shown."""
     return gate.identify(
         Call(
-            method,
+            method_of(connection),
             address_of(connection),
             key=_key(connection),
             cookie=connection.cookies.get(COOKIE),

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from strategy_optimizer.access.policy import rule_of
+from strategy_optimizer.access.policy import SOCKET, rule_of
 from strategy_optimizer.access.principal import Principal
-from strategy_optimizer.api.authentication import address_of, authenticate
+from strategy_optimizer.api.authentication import address_of, method_of
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
 
-WEBSOCKET = "WS"
+WEBSOCKET = SOCKET
 
 
 def the_service(connection: HTTPConnection) -> Service:
@@ -30,19 +30,12 @@ def the_store(connection: HTTPConnection) -> Store:
 
 def authorize(connection: HTTPConnection) -> None:
     """Find out who calls, and refuse what the policy does not let them do. Every route passes here first."""
-    method = WEBSOCKET if connection.scope["type"] == "websocket" else connection.scope["method"]
-    rule = rule_of(method, connection.scope["route"].path)
+    rule = rule_of(method_of(connection), connection.scope["route"].path)
     service = the_service(connection)
     service.gate.check_address(address_of(connection))
-    principal = None if rule.scope is None else _caller(service, connection, method)
+    principal = None if rule.scope is None else service.authenticate(connection)
     rule.check(principal)
     connection.state.principal = principal
-
-
-def _caller(service: Service, connection: HTTPConnection, method: str) -> Principal | None:
-    if service.authenticate is not None:
-        return service.authenticate(connection)
-    return authenticate(service.gate, connection, method)
 
 
 def current_principal(connection: HTTPConnection) -> Principal:

@@ -27,6 +27,8 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.NotAuthenticatedError, 401, "not-authenticated"),
     (errors.NotAllowedError, 403, "not-allowed"),
     (errors.TooManyRequestsError, 429, "too-many-requests"),
+    (errors.LastAdminError, 409, "last-admin"),
+    (errors.AccountError, 422, "invalid-account"),
     (errors.QuotaError, 429, "quota-exceeded"),
     (errors.StorageUnavailableError, 503, "store-unavailable"),
     (errors.StorageError, 500, "store-failed"),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
 from strategy_optimizer.access.gate import Gate, Limits
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.rate_limits import Rate
+from strategy_optimizer.api.authentication import authenticate
 from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
 
@@ -32,27 +33,41 @@ class Service:
     store : Store
     settings : ServiceSettings
     authenticate : callable, optional
-        Returns who calls, in place of what the request shows; for tests.
-    gate : Gate
-        Keys, sessions, tickets, quotas, the audit log.
+        Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong. The gate's by
+        default; tests give another.
+    authenticate_again : callable, optional
+        Returns what somebody may do now who was let in earlier, for sockets that stay open; raises as `authenticate`.
+    gate : Gate, optional
+        Keys, sessions, tickets, quotas, the audit log; made here by default.
     metrics : Metrics
+        Made here.
     """
 
     store: Store
     settings: ServiceSettings
-    authenticate: Callable[[HTTPConnection], Principal | None] | None = None
+    authenticate: Callable[[HTTPConnection], Principal | None] = None  # type: ignore[assignment]
+    authenticate_again: Callable[[Principal], Principal] = None  # type: ignore[assignment]
+    gate: Gate = None  # type: ignore[assignment]
+    metrics: Metrics = field(init=False)
 
-    @cached_property
-    def gate(self) -> Gate:
-        """Says who calls."""
-        rate = self.settings.requests_a_second
-        limits = Limits(
-            caller=Rate(rate, at_once=round(_BURST * rate)),
-            address=Rate(_CALLERS * rate, at_once=round(_CALLERS * _BURST * rate)),
-        )
-        return Gate(self.store, limits=limits, origins=self.settings.origins)
+    def __post_init__(self) -> None:
+        given: dict[str, Any] = dict(vars(self))
+        gate = given["gate"] or _gate(self.store, self.settings)
+        again = gate.identify_again if given["authenticate"] is None else lambda principal: principal
+        made = {
+            "gate": gate,
+            "authenticate": given["authenticate"] or partial(authenticate, gate),
+            "authenticate_again": given["authenticate_again"] or again,
+            "metrics": Metrics(self.store),
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
-    @cached_property
-    def metrics(self) -> Metrics:
-        """What is counted for Prometheus."""
-        return Metrics(self.store)
+
+def _gate(store: Store, settings: ServiceSettings) -> Gate:
+    rate = settings.requests_a_second
+    limits = Limits(
+        caller=Rate(rate, at_once=round(_BURST * rate)),
+        address=Rate(_CALLERS * rate, at_once=round(_CALLERS * _BURST * rate)),
+    )
+    return Gate(store, limits=limits, origins=settings.origins)

@@ -154,11 +154,17 @@ class TaskPageOut(Model):
 class TaskChangeIn(Model):
     """What of a task can be changed."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"priority": 5}]})
+
     priority: int = Field(ge=-100, le=100)
 
 
 class TaskCopyIn(Model):
     """What a copy of a task does otherwise; fields that are not given stay."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": "nasdaq", "optimization_config": {"generations": 40}}]}
+    )
 
     task_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     optimization_type: OptimizationType | None = None

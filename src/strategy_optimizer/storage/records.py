@@ -274,6 +274,7 @@ class Quota:
     memory: int | None = None
     datasets: int | None = None
     queued_tasks: int | None = None
+    dataset_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """A dataset: its content is elsewhere and known by `digest`, `size` is its bytes, `details` says what is in it."""
+    """A dataset: its content is known by `digest`, `size` is its bytes, `details` says what is in it."""
 
     id: str
     owner: str
@@ -327,3 +328,61 @@ class ScheduleRecord:
     last_run: datetime | None
     last_task: str | None
     next_run: datetime | None
+
+
+@dataclass(frozen=True)
+class StrategyRecord:
+    """A strategy that tasks can name.
+
+    Attributes
+    ----------
+    name : str
+    source : {"built_in", "package", "file"}
+    place : str
+        The package, or the file within the folder of strategies.
+    newest : str or None
+        The digest of its newest version that could be loaded; None while there is none.
+    problem : str or None
+        Why its present content cannot be used.
+    changed : datetime
+    """
+
+    name: str
+    source: str
+    place: str
+    newest: str | None
+    problem: str | None
+    changed: datetime
+
+
+@dataclass(frozen=True)
+class StrategyVersionRecord:
+    """One version of a strategy: its `space` is the JSON of its parameters, `details` what else is known."""
+
+    name: str
+    digest: str
+    description: str
+    space: Mapping[str, Any]
+    details: Mapping[str, Any]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class NewStrategyVersion:
+    """A version to be stored."""
+
+    digest: str
+    description: str
+    space: Mapping[str, Any]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ParameterSpaceRecord:
+    """The space in which an owner searches a strategy by default, in place of the strategy's own."""
+
+    owner: str
+    strategy: str
+    space: Mapping[str, Any]
+    created: datetime
+    changed: datetime

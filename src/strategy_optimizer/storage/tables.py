@@ -87,6 +87,7 @@ quotas = Table(
     Column("memory", LargeInteger),
     Column("datasets", Integer),
     Column("queued_tasks", Integer),
+    Column("dataset_bytes", LargeInteger),
 )
 
 usage = Table(
@@ -241,4 +242,60 @@ schedules = Table(
     Column("last_run", Moment),
     Column("last_task", ForeignKey("tasks.id", ondelete="SET NULL"), index=True),
     Column("next_run", Moment, index=True),
+)
+
+# The content of datasets by its digest, whoever has it: what is equal is kept once.
+dataset_contents = Table(
+    "dataset_contents",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    # The hash of the bytes: another release may write the same bars otherwise, and chunks must not be mixed.
+    Column("file", String(64), nullable=False, unique=True),
+    Column("size", LargeInteger, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("preview", LargeBinary, nullable=False),
+    Column("created", Moment, nullable=False, index=True),
+)
+
+dataset_chunks = Table(
+    "dataset_chunks",
+    metadata,
+    Column("file", ForeignKey("dataset_contents.file", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+
+# -- strategies -----------------------------------------------------------------------------------------------
+
+strategies = Table(
+    "strategies",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("source", String(20), nullable=False),
+    Column("place", String(200), nullable=False),
+    Column("newest", String(64)),
+    Column("problem", Text),
+    Column("changed", Moment, nullable=False),
+    CheckConstraint("source IN ('built_in', 'package', 'file')", name="source"),
+)
+
+strategy_versions = Table(
+    "strategy_versions",
+    metadata,
+    Column("name", ForeignKey("strategies.name", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("space", Document, nullable=False),
+    Column("details", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+
+parameter_spaces = Table(
+    "parameter_spaces",
+    metadata,
+    Column("owner", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("strategy", String(200), primary_key=True),
+    Column("space", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("changed", Moment, nullable=False),
 )
