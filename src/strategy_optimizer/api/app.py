@@ -18,6 +18,7 @@ from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
 from strategy_optimizer.api.routes import (
     accounts,
+    analysis,
     datasets,
     events,
     exports,
@@ -46,6 +47,7 @@ ROUTERS: Sequence[APIRouter] = (
     webhooks.router,
     strategies.router,
     datasets.router,
+    analysis.router,
     sessions.router,
     accounts.router,
     events.router,

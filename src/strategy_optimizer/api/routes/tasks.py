@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
+from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of
 from strategy_optimizer.api.dependencies import Caller, TheStore
-from strategy_optimizer.api.task_views import cursor_of, place_of, shown, shown_whole, status_of
+from strategy_optimizer.api.task_views import cursor_of, no_result, place_of, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
 from strategy_optimizer.models.result import PerformanceModel, ResultModel
 from strategy_optimizer.models.service_task import (
@@ -23,7 +25,7 @@ from strategy_optimizer.models.service_task import (
     TaskOut,
     TaskPageOut,
 )
-from strategy_optimizer.storage import ENDED, Creation, TaskRecord
+from strategy_optimizer.storage import Creation
 from strategy_optimizer.workers.submission import copy_of, submit
 
 router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
@@ -151,11 +153,15 @@ def rerun_task(
     return _made(made, response)
 
 
-@router.get("/{task_id}/results", response_model_exclude_unset=True)
-def get_results(task_id: TaskId, caller: Caller, store: TheStore) -> ResultModel:
+@router.get("/{task_id}/results", response_model=ResultModel, responses={304: NOT_MODIFIED})
+def get_results(task_id: TaskId, caller: Caller, store: TheStore, request: Request) -> Response:
     """Return the result of a task that has ended; beyond 10,000 trials it embeds only improvements."""
     task = store.tasks.get(task_id, owner=caller.owner)
-    return _result(task, store.tasks.result(task_id))
+    record = store.tasks.result(task_id)
+    if record is None:
+        raise no_result(task)
+    # As it was checked when it was written: with 10,000 trials a second check would take most of the time.
+    return conditional(request, etag_of(task.id, record.saved), lambda: JSONResponse(record.document))
 
 
 @router.get("/{task_id}/best-params")
@@ -198,18 +204,3 @@ def _made(creation: Creation, response: Response) -> TaskOut:
         response.status_code = 200
     response.headers["Location"] = f"{router.prefix}/{creation.task.id}"
     return shown(creation.task)
-
-
-def _result(task: TaskRecord, record: object) -> ResultModel:
-    if record is None:
-        hint = (
-            f": {task.error}"
-            if task.error
-            else ""
-            if task.state in ENDED
-            else "; ask again when it has ended"
-        )
-        raise TaskStateError(
-            f"the task {task.id} is {task.state} and has no result{hint}", task=task.id, state=task.state
-        )
-    return ResultModel.model_validate(record.document)  # type: ignore[attr-defined]
