@@ -69,3 +69,12 @@ def test_with_another_version_they_come_from_the_packages(monkeypatch):
     monkeypatch.setattr(scipy_parts, "TRIED", ("0.1.",))
     lapack, special, lbfgsb = (function.__wrapped__() for function in functions)
     assert (lapack.__name__, special.__name__, lbfgsb) == ("scipy.linalg.lapack", "scipy.special", None)
+
+
+def test_where_there_are_no_such_files_they_come_from_the_packages():
+    lines = run("""
+        import scipy, strategy_optimizer.scipy_parts as parts
+        parts.SPECIAL = ("_no_such_part", "_ufuncs")
+        print(parts.special().__name__)
+    """)
+    assert lines == ["scipy.special"]

@@ -54,19 +54,20 @@ def _parts(package: str, names: tuple[str, ...]) -> ModuleType | None:
         if f"scipy.{package}" in sys.modules:
             return importlib.import_module(f"scipy.{package}.{names[-1]}")
         folders = [f"{folder}/{package}" for folder in scipy.__path__]
-        return [_part(f"scipy.{package}", name, folders) for name in names][-1]
+        files = [
+            spec.origin for name in names if (spec := PathFinder.find_spec(name, folders)) and spec.origin
+        ]
+        if len(files) < len(names):  # as where SciPy's developers work on it
+            return None
+        return [_part(f"scipy.{package}.{name}", file) for name, file in zip(names, files, strict=True)][-1]
 
 
-def _part(package: str, name: str, folders: list[str]) -> ModuleType:
-    full = f"{package}.{name}"
-    if full not in sys.modules:
-        found = PathFinder.find_spec(name, folders)
-        if found is None or found.origin is None:
-            raise ModuleNotFoundError(f"SciPy has no {full}", name=full)
-        spec = importlib.util.spec_from_file_location(full, found.origin)
+def _part(name: str, file: str) -> ModuleType:
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, file)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module  # the others look here before they look for the package
+        sys.modules[name] = module  # the others look here before they look for the package
         spec.loader.exec_module(module)
-    return sys.modules[full]
+    return sys.modules[name]

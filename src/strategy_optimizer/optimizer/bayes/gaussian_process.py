@@ -106,9 +106,9 @@ class GaussianProcess:
         """Return the posterior mean and standard deviation (m,) of the noiseless score at features (m, d)."""
         cross = self.correlations(features)
         mean = self.mean + cross @ self._alpha
-        half, _ = lapack().dtrtrs(self._factor, cross.T, lower=1)
         # The second term is the doubt about the mean itself (Rasmussen and Williams, equation 2.42).
         doubt = (1.0 - cross @ self._inverse_ones) ** 2 / self._ones_information
+        half, _ = lapack().dtrtrs(self._factor, cross.T, lower=1, overwrite_b=1)
         variance = 1.0 - np.einsum("ij,ij->j", half, half) + doubt
         return mean, np.sqrt(self.scale * np.maximum(variance, 1e-12))
 
@@ -205,16 +205,16 @@ def _loss(
         return 1e10, np.zeros(d + 1)
     log_determinant = 2.0 * float(np.log(np.diag(factor)).sum())
     inverse, _ = lapack().dpotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse = inverse.T  # in rows; now its upper triangle is the known one
+    kernel.mirror(inverse)
     ones = inverse.sum(axis=1)
     centred = scores - float(ones @ scores) / float(ones.sum())
     alpha = inverse @ centred
     scale = (float(centred @ alpha) + SCALE_POINTS) / (n + SCALE_POINTS)
     # d(loss) / dR = (R^-1 - alpha alpha' / s^2) / 2; the mean's own derivative vanishes at its optimum.
-    slope = 0.5 * (inverse - np.outer(alpha, alpha) / scale)
     gradient = np.empty(d + 1)
-    kernel.contract_gradient(features, weights, categorical, slope, gradient[:d])
-    gradient[d] = noise * float(np.trace(slope))
+    kernel.contract_gradient(features, weights, categorical, inverse, alpha, scale, gradient[:d])
+    gradient[d] = noise * float((0.5 * (np.diag(inverse) - alpha * alpha / scale)).sum())
     loss = 0.5 * (n + SCALE_POINTS) * math.log(scale) + 0.5 * log_determinant
     # Log-normal priors on the logarithms.
     middle = np.append(np.full(d, prior[0] + 0.5 * math.log(d)), NOISE_PRIOR[0])
