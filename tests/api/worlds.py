@@ -73,4 +73,6 @@ def _objects_of_ada(service: Service) -> dict[str, str]:
         "key_id": service.gate.keys.create("ada", "another").record.id,
         "user_id": "ada",
         "strategy": "momentum",
+        "name": "momentum",
+        "iteration": "1",
     }
