@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
-from tests.api.worlds import USERS, World, make_world
+from tests.api.worlds import USERS, World, make_csv, make_world
 
 from strategy_optimizer.access.key_text import new_key_text
 from strategy_optimizer.access.policy import POLICY
@@ -86,7 +86,7 @@ def body_of(document: dict[str, Any], method: str, template: str) -> dict[str, A
     if "application/json" in content:
         return {"json": example(document, content["application/json"])}
     if content:
-        return {"files": {"file": ("prices.csv", b"timestamp,close\n2026-01-01,1.0\n")}}
+        return {"files": {"file": ("rates.csv", make_csv())}, "data": {"name": "rates"}}
     return {}
 
 
@@ -135,8 +135,8 @@ def test_whoever_asks_gets_what_the_policy_says(
     assert not unknown, f"say in this test whether {unknown} names what somebody owns"
     document = client.get("/openapi.json").json()
     body = body_of(document, method, template)
-    path = world.path(template)
     for who in ASKING:
+        path = world.path(template)
         before = kept(world.store)
         headers = headers_of(who, world)
         if method == "WS":
