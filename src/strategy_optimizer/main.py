@@ -106,7 +106,7 @@ def greeting(host: str, port: int, key: AdminKey | None) -> str:
         lines += [
             f"The first administrator's key, shown this once and kept in {key.path}:",
             f"  {key.text}",
-            f'Try: curl -H "Authorization: Bearer {key.text}" http://{place}:{port}/api/v1/server',
+            f'Try: curl -H "Authorization: Bearer $(cat {key.path})" http://{place}:{port}/api/v1/server',
         ]
     return "\n".join(lines) + "\n"
 

@@ -16,7 +16,21 @@ from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
-from strategy_optimizer.api.routes import accounts, events, exports, history, server, sessions, tasks
+from strategy_optimizer.api.routes import (
+    accounts,
+    analysis,
+    datasets,
+    events,
+    exports,
+    history,
+    parameter_spaces,
+    schedules,
+    server,
+    sessions,
+    strategies,
+    tasks,
+    webhooks,
+)
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
@@ -25,9 +39,15 @@ from strategy_optimizer.version import __version__
 
 ROUTERS: Sequence[APIRouter] = (
     server.router,
+    parameter_spaces.router,  # before the tasks, whose ids would match "parameter-space"
     tasks.router,
     history.router,
     exports.router,
+    schedules.router,
+    webhooks.router,
+    strategies.router,
+    datasets.router,
+    analysis.router,
     sessions.router,
     accounts.router,
     events.router,

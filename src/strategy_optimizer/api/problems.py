@@ -28,6 +28,7 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.TaskExistsError, 409, "already-exists"),
     (errors.DuplicateError, 409, "already-exists"),
     (errors.TaskStateError, 409, "wrong-state"),
+    (errors.DatasetInUseError, 409, "in-use"),
     (errors.NotAuthenticatedError, 401, "not-authenticated"),
     (errors.NotAllowedError, 403, "not-allowed"),
     (errors.TooManyRequestsError, 429, "too-many-requests"),
@@ -44,6 +45,8 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.ObjectiveError, 422, "invalid-objective"),
     (errors.DataError, 422, "invalid-data"),
     (errors.StrategyError, 422, "invalid-strategy"),
+    (errors.ScheduleError, 422, "invalid-schedule"),
+    (errors.WebhookError, 422, "invalid-webhook"),
     (errors.StrategyOptimizerError, 422, "invalid-request"),
 )
 """The first line that fits an error decides."""

@@ -12,12 +12,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from strategy_optimizer.errors import ExecutorError
+from strategy_optimizer.errors import ExecutorError, TooManyRequestsError
 from strategy_optimizer.tasks.executors import child
 from strategy_optimizer.tasks.executors.base import Outcome
 from strategy_optimizer.tasks.executors.guarded_process import THREADS
@@ -35,6 +36,11 @@ _BOOT = (
     "from _strategy_optimizer_child.call_guard import main; main(sys.argv[2])"
 )
 _CALL = "import sys; from strategy_optimizer.catalogue.confined_call import main; main(sys.argv[1])"
+
+
+_TURNS = threading.BoundedSemaphore(2)
+"""What runs at once in all threads: each may take gigabytes."""
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = 
     ------
     ExecutorError
         When the system starts no more processes.
+    TooManyRequestsError
+        When others are at it, and no turn came within a minute.
 
     Examples
     --------
@@ -92,6 +100,17 @@ def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = 
     >>> run_confined("json:loads", {"a": 1}).message
     'TypeError: the JSON object must be str, bytes or bytearray, not dict'
     """
+    if not _TURNS.acquire(timeout=_PATIENCE):
+        raise TooManyRequestsError(
+            "too many files are being checked; try again in half a minute", retry_after=30.0
+        )
+    try:
+        return _run(target, request, limits)
+    finally:
+        _TURNS.release()
+
+
+def _run(target: str, request: Mapping[str, Any], limits: Confinement) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="so-confined-") as folder, tempfile.TemporaryFile() as asked:
         asked.write(json.dumps(request).encode())
         asked.seek(0)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.catalogue.confinement import Confinement, run_confined
-from strategy_optimizer.catalogue.descriptions import clean
+from strategy_optimizer.catalogue.texts import clean
 from strategy_optimizer.errors import (
     DatasetError,
     DatasetInUseError,
@@ -133,7 +133,7 @@ def checked_name(name: str) -> str:
         )
     if name in SAMPLES:
         raise DatasetError(f"{name!r} is the name of a sample; choose another one")
-    if _ID.fullmatch(name):
+    if is_id(name):
         raise DatasetError(f"{name!r} looks like the id of a dataset; choose another name")
     return name
 
@@ -185,6 +185,15 @@ def _chunks(file: Path) -> Iterator[bytes]:
 # -- finding and removing -------------------------------------------------------------------------------------
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is the id of a dataset, which no name can be.
+
+    >>> is_id("data_4f1c2a90b7d3e865"), is_id("prices")
+    (True, False)
+    """
+    return _ID.fullmatch(text) is not None
+
+
 def find_dataset(store: Store, owner: str, name_or_id: str) -> DatasetRecord:
     """Return an owner's dataset; somebody else's does not exist.
 
@@ -192,9 +201,9 @@ def find_dataset(store: Store, owner: str, name_or_id: str) -> DatasetRecord:
     ------
     NotStoredError
     """
-    if _ID.fullmatch(name_or_id):
+    if is_id(name_or_id):
         return store.datasets.get(name_or_id, owner=owner)
-    found = store.datasets.find(owner, name_or_id)
+    found = store.datasets.find(owner, clean(name_or_id, 200))
     if found is None:
         raise NotStoredError(
             f"there is no dataset {clean(name_or_id, 100)!r}; samples are {', '.join(SAMPLES)}"

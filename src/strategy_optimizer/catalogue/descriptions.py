@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from strategy_optimizer.catalogue.confinement import Confinement, run_confined
+from strategy_optimizer.catalogue.texts import clean
 from strategy_optimizer.errors import SpaceError
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.storage import NewStrategyVersion
 
 LIMITS = Confinement(seconds=60.0, memory=2 * 2**30, processes=16)
-LONGEST_TEXT = 2000
 LARGEST_SPACE = 2**18
 _DETAILS = ("label", "style", "multi_symbol", "defaults")
 _MODULE = "strategy_optimizer.catalogue"
@@ -52,16 +52,6 @@ def collect_files(folder: Path, files: Sequence[str], limits: Confinement) -> di
         # One of them breaks the parser: find out which.
         return {file: collect_files(folder, [file], limits)[file] for file in files}
     return found
-
-
-def clean(text: str, longest: int = LONGEST_TEXT) -> str:
-    r"""Return a text that any database takes, cut where it gets too long.
-
-    >>> clean("a\0b\ud800"), clean("abcdef", 5)
-    ('a?b?', 'ab...')
-    """
-    text = text.replace("\0", "?").encode("utf-8", "replace").decode()
-    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _ask(target: str, request: Mapping[str, Any], limits: Confinement) -> dict[str, Any] | str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strategy_optimizer.catalogue.confinement import Confinement
-from strategy_optimizer.catalogue.descriptions import LIMITS, clean, describe_named
+from strategy_optimizer.catalogue.descriptions import LIMITS, describe_named
+from strategy_optimizer.catalogue.texts import clean
 from strategy_optimizer.catalogue.versions import built_in_digest, offered, package_digest
 from strategy_optimizer.storage import NewStrategyVersion, Store
 from strategy_optimizer.strategies.registry import ALIASES, BUILT_IN

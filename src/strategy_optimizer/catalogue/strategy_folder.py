@@ -22,11 +22,11 @@ from strategy_optimizer.catalogue.confinement import Confinement
 from strategy_optimizer.catalogue.descriptions import (
     LIMITS,
     Description,
-    clean,
     collect_files,
     describe_file,
 )
 from strategy_optimizer.catalogue.installed import taken_names, tell_installed
+from strategy_optimizer.catalogue.texts import clean
 from strategy_optimizer.catalogue.versions import copies_folder, has_version, keep_copy
 from strategy_optimizer.errors import StrategyError
 from strategy_optimizer.storage import NewStrategyVersion, Store

@@ -19,7 +19,8 @@ from pathlib import Path
 import strategy_optimizer.strategies as built_in
 from strategy_optimizer.catalogue.code_files import CodeFiles, read_file
 from strategy_optimizer.catalogue.describing import to_optimise
-from strategy_optimizer.errors import NotStoredError, StrategyError
+from strategy_optimizer.catalogue.texts import clean
+from strategy_optimizer.errors import NotStoredError, StrategyError, nearest_name
 from strategy_optimizer.storage import Store
 from strategy_optimizer.strategies.registry import (
     ALIASES,
@@ -63,7 +64,7 @@ def canonical_name(name: str) -> str:
     >>> canonical_name("momentum_strategy")
     'momentum'
     """
-    return ALIASES.get(name, name)
+    return ALIASES.get(name, clean(name, 200))
 
 
 def pin_version(store: Store, name: str) -> tuple[str, str]:
@@ -79,10 +80,15 @@ def pin_version(store: Store, name: str) -> tuple[str, str]:
     name = canonical_name(name)
     if name in BUILT_IN:  # a worker may not have told of it yet
         return name, built_in_digest()
-    known = store.strategies.get(name)
-    if known.newest is None:
-        raise StrategyError(f"the strategy '{name}' cannot be used: {known.problem}")
-    return name, known.newest
+    found = store.strategies.find(name)
+    if found is None:
+        known = sorted({*BUILT_IN, *ALIASES, *(record.name for record in store.strategies.all())})
+        raise NotStoredError(
+            f"there is no strategy {name!r}{nearest_name(name, known)} (GET /api/v1/strategies lists them)"
+        )
+    if found.newest is None:
+        raise StrategyError(f"the strategy '{name}' cannot be used: {found.problem}")
+    return name, found.newest
 
 
 # -- copies ---------------------------------------------------------------------------------------------------

@@ -47,6 +47,16 @@ def _export(call: Call) -> None:
     export_trials(call.store, given["task"], given["trials"], given["format"], call.send)
 
 
+def _analysing(name: str) -> Callable[[Call], Any]:
+    def work(call: Call) -> Any:
+        from strategy_optimizer.reading import analysing
+
+        return getattr(analysing, name)(call.store, **call.arguments)
+
+    return work
+
+
 FUNCTIONS: Mapping[str, Callable[[Call], Any]] = {
     "export": _export,
+    **{name: _analysing(name) for name in ("analysis", "prediction", "comparison", "report")},
 }
