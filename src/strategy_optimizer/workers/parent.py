@@ -201,9 +201,7 @@ class Worker:
         """Forget a process that is gone, and do for its task what it has not done itself."""
         was = process.state
         self._hear_output(process)
-        for file in (process.jobs, process.control, process.log):
-            if file in self._selector.get_map():
-                self._selector.unregister(file)
+        self._forget(process)
         fate = process.bury(report)
         process.forget_log()
         self._processes.remove(process)
@@ -308,9 +306,9 @@ class Worker:
         self._keeper.take_no_more()
         self.caretaker.stop()
         for process in self._processes:
+            self._forget(process)
             process.hang_up()
         for process in self._processes:
-            self._selector_forget(process)
             process.bury({})
             process.forget_log()
         is_settled = self._keeper.stop(SETTLING if self._signals < 2 else 0.0)
@@ -326,7 +324,8 @@ class Worker:
         except StorageError:
             return
 
-    def _selector_forget(self, process: TaskProcess) -> None:
+    def _forget(self, process: TaskProcess) -> None:
+        """Listen to a process no more."""
         for file in (process.jobs, process.control, process.log):
             if file in self._selector.get_map():
                 self._selector.unregister(file)
