@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import tempfile
 import warnings
@@ -15,6 +16,7 @@ from sqlalchemy import MetaData, create_engine, make_url, select, text
 
 from strategy_optimizer import ParameterSpace
 from strategy_optimizer.storage import Lease, NewEvent, NewTask, Store, TrialChunk
+from strategy_optimizer.storage.datasets import CHUNK_BYTES, NewContent
 from strategy_optimizer.tasks import TrialHistory
 from strategy_optimizer.tasks.history import COMPLETED, FAILED, TrialColumns
 
@@ -135,6 +137,14 @@ def assert_same_history(one: TrialHistory, other: TrialHistory) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert one.reasons == other.reasons
     assert (one.best, one.best_score) == (other.best, other.best_score)
+
+
+def put_content(store: Store, digest: str, content: bytes = b"bars", most: int | None = None) -> None:
+    """Store the content that a dataset is about to have, or the first chunks of it."""
+    chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+    file = hashlib.sha256(digest.encode() + content).hexdigest()
+    new = NewContent(file, len(content), lambda: chunks[:most], {"rows": [1, 2]})
+    store.datasets.put_content(digest, new)
 
 
 def populate(store: Store) -> None:

@@ -35,6 +35,38 @@ class DataError(StrategyOptimizerError, ValueError):
         self.rows = tuple(rows)
 
 
+class DatasetError(DataError):
+    """What was uploaded cannot be used as it is.
+
+    Attributes
+    ----------
+    problems : list of dict
+        The findings of the checks, as JSON values.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, rows: Sequence[int] = (), problems: Sequence[object] = ()
+    ) -> None:
+        super().__init__(message, rows=rows)
+        self.problems = list(problems)
+
+
+class DatasetInUseError(StrategyOptimizerError):
+    """The dataset is used by something that has not ended.
+
+    Attributes
+    ----------
+    tasks, schedules : list of str
+    """
+
+    def __init__(
+        self, message: str | None = None, *, tasks: Sequence[str] = (), schedules: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.tasks = list(tasks)
+        self.schedules = list(schedules)
+
+
 class SplitError(StrategyOptimizerError, ValueError):
     """The data cannot be split as asked: a window longer than they are, or nothing left after the purge."""
 
@@ -185,7 +217,57 @@ class TooManyRequestsError(StrategyOptimizerError):
 
 
 class QuotaError(StrategyOptimizerError):
-    """What the user may use is used up."""
+    """What the user may use is used up.
+
+    Attributes
+    ----------
+    quota : str
+        Which: a field of `Quota`.
+    limit, used, asked : int
+    """
+
+    def __init__(
+        self, message: str | None = None, *, quota: str = "", limit: int = 0, used: int = 0, asked: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.asked = asked
+
+
+class AccountError(StrategyOptimizerError, ValueError):
+    """A user, a key or a password cannot be made or changed like this."""
+
+
+class LastAdminError(AccountError):
+    """Nobody would be left who can administer the service."""
+
+
+class ComputationError(StrategyOptimizerError):
+    """What was to be computed could not be: its process crashed."""
+
+
+class ComputationTimeError(ComputationError):
+    """What was to be computed took too long, and was ended."""
+
+
+class ComputationMemoryError(ComputationError):
+    """What was to be computed took too much memory, and was ended."""
+
+
+class ComputationBusyError(ComputationError):
+    """Too much is being computed at once; the same request may succeed later.
+
+    Attributes
+    ----------
+    retry_after : float
+        Seconds to wait.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ServiceError(StrategyOptimizerError):
@@ -222,6 +304,14 @@ class ServiceUnreachableError(ServiceError):
     """The service does not answer, also after some attempts."""
 
 
+class ScheduleError(StrategyOptimizerError, ValueError):
+    """The times of a schedule cannot be read, or never come."""
+
+
+class WebhookError(StrategyOptimizerError, ValueError):
+    """The address of a webhook is not allowed, or cannot be reached."""
+
+
 class SettingsError(StrategyOptimizerError, ValueError):
     """A setting of the service is unknown or wrong."""
 
@@ -239,7 +329,7 @@ class DuplicateError(StorageError, ValueError):
 
 
 class NotStoredError(StorageError, KeyError):
-    """There is no such user, key, dataset or schedule."""
+    """There is no such user, key, dataset, schedule, strategy or trial."""
 
     def __str__(self) -> str:
         return str(self.args[0])  # a KeyError would print it in quotes

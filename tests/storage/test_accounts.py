@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
 
-from storage_worlds import Clock, add_task
-from strategy_optimizer.errors import DuplicateError, NotStoredError, StorageError
+from storage_worlds import Clock, add_task, put_content
+from strategy_optimizer.errors import DuplicateError, LastAdminError, NotStoredError, StorageError
 from strategy_optimizer.storage import NewSchedule, Quota, Store
 
 DIGEST = bytes(range(32))
@@ -74,11 +75,152 @@ def test_a_disabled_user_has_no_session(store: Store, clock: Clock) -> None:
     assert store.accounts.find_session(DIGEST) is None
 
 
+def test_a_new_password_ends_all_sessions(store: Store, clock: Clock) -> None:
+    store.accounts.add_session("ada", digest=DIGEST, expires=clock.now + timedelta(hours=1))
+    store.accounts.change_user("ada", password_hash="$argon2id$1")
+    assert store.accounts.find_session(DIGEST) is None
+
+
+def test_another_hash_of_the_same_password_ends_no_session(store: Store, clock: Clock) -> None:
+    store.accounts.change_user("ada", password_hash="$argon2id$1")
+    store.accounts.add_session("ada", digest=DIGEST, expires=clock.now + timedelta(hours=1))
+    store.accounts.replace_password_hash("ada", "$argon2id$1", "$argon2id$2")
+    store.accounts.replace_password_hash("ada", "$argon2id$1", "$argon2id$3")  # was changed meanwhile
+    assert store.accounts.user("ada").password_hash == "$argon2id$2"
+    assert store.accounts.find_session(DIGEST) is not None
+
+
+def test_sessions_with_their_users(store: Store, clock: Clock) -> None:
+    expires = clock.now + timedelta(hours=1)
+    session = store.accounts.add_session("ada", digest=DIGEST, expires=expires)
+    holder = store.accounts.session_holder(DIGEST)
+    assert holder is not None
+    assert (holder.session, holder.user, holder.now) == (session, store.accounts.user("ada"), clock.now)
+    assert store.accounts.session_holder(bytes(32)) is None
+    store.accounts.extend_session(DIGEST, expires + timedelta(hours=1))
+    store.accounts.extend_session(DIGEST, expires)  # never shorter
+    clock.move(minutes=119)
+    assert store.accounts.session_holder(DIGEST) is not None
+    clock.move(minutes=1)
+    assert store.accounts.session_holder(DIGEST) is None
+
+
+def test_keys_with_their_users(store: Store, clock: Clock) -> None:
+    key = store.accounts.add_key("ada", name="laptop", prefix="so_1", digest=DIGEST, scopes=["read", "run"])
+    store.accounts.add_key("ben", name="laptop", prefix="so_2", digest=bytes(32))
+    holder = store.accounts.key_holder("so_1")
+    assert holder is not None
+    assert (holder.key, holder.user, holder.now) == (key, store.accounts.user("ada"), clock.now)
+    assert store.accounts.key_holder(key_id=key.id) == holder
+    assert store.accounts.key_holder("so_3") is None
+    assert store.accounts.key(key.id, user_id="ada") == store.accounts.key(key.id) == key
+    with pytest.raises(NotStoredError, match="there is no key"):
+        store.accounts.key(key.id, user_id="ben")
+
+
+def test_the_use_of_a_key_is_noted_once_in_a_while(store: Store, clock: Clock) -> None:
+    key = store.accounts.add_key("ada", name="laptop", prefix="so_1", digest=DIGEST)
+    seen = []
+    for _ in range(5):
+        store.accounts.note_key_used(key.id, after=timedelta(minutes=1))
+        seen.append(store.accounts.key(key.id).last_used)
+        clock.move(seconds=30)
+    start = clock.now - timedelta(seconds=150)
+    assert [(moment - start).total_seconds() for moment in seen if moment is not None] == [0, 0, 60, 60, 120]
+
+
+def test_one_admin_is_left(store: Store) -> None:
+    store.accounts.add_user("eve", "admin", user_id="eve")
+    for change in ({"role": "operator"}, {"disabled": True}):
+        with pytest.raises(LastAdminError, match="eve is the last admin"):
+            store.accounts.change_user("eve", **change)
+    assert store.accounts.user("eve").role == "admin"
+    store.accounts.change_user("ada", role="admin")
+    store.accounts.change_user("eve", role="viewer", disabled=True)
+    with pytest.raises(LastAdminError):
+        store.accounts.change_user("ada", disabled=True)
+
+
+def test_two_admins_who_demote_each_other_at_once_leave_one(store: Store) -> None:
+    for _ in range(10):
+        for name in ("ada", "ben"):
+            store.accounts.change_user(name, role="admin")
+        refused = _at_once(
+            lambda name: store.accounts.change_user(name, role="viewer"), ["ada", "ben"], LastAdminError
+        )
+        assert len(refused) == 1
+        assert [user.role for user in store.accounts.users()].count("admin") == 1
+
+
+def test_a_ticket_is_taken_once(store: Store, clock: Clock) -> None:
+    key = store.accounts.add_key("ada", name="laptop", prefix="so_1", digest=DIGEST)
+    digests = [bytes([number]) * 32 for number in range(20)]
+    for digest in digests:
+        store.accounts.add_ticket("ada", digest=digest, lasts=timedelta(seconds=30), key_id=key.id)
+    taken = []
+    for digest in digests:
+        _at_once(lambda _, digest=digest: taken.append(store.accounts.take_ticket(digest)), range(3))
+    tickets = [ticket for ticket in taken if ticket is not None]
+    assert sorted(ticket.digest for ticket in tickets) == digests
+    assert {(ticket.user_id, ticket.key_id, ticket.session) for ticket in tickets} == {("ada", key.id, None)}
+
+
+def test_a_ticket_ends(store: Store, clock: Clock) -> None:
+    key = store.accounts.add_key("ada", name="laptop", prefix="so_1", digest=DIGEST)
+    for number in range(3):
+        store.accounts.add_ticket(
+            "ada", digest=bytes([number]) * 32, lasts=timedelta(seconds=30), key_id=key.id
+        )
+    clock.move(seconds=29)
+    assert store.accounts.take_ticket(bytes(32)) is not None
+    clock.move(seconds=1)
+    assert store.accounts.take_ticket(bytes([1]) * 32) is None
+    clock.move(seconds=1)
+    assert store.tidy().tickets == 2
+
+
+def test_a_ticket_goes_with_its_session(store: Store, clock: Clock) -> None:
+    store.accounts.add_session("ada", digest=DIGEST, expires=clock.now + timedelta(hours=1))
+    store.accounts.add_ticket("ada", digest=DIGEST, lasts=timedelta(seconds=30), session=DIGEST)
+    store.accounts.end_session(DIGEST)
+    assert store.accounts.take_ticket(DIGEST) is None
+    with pytest.raises(NotStoredError):
+        store.accounts.add_ticket("ada", digest=DIGEST, lasts=timedelta(seconds=30), session=DIGEST)
+    with pytest.raises(StorageError):  # of neither a key nor a session
+        store.accounts.add_ticket("ada", digest=DIGEST, lasts=timedelta(seconds=30))
+
+
+def test_the_first_admin_is_made_once(url: str) -> None:
+    with Store(url) as store:
+        made = []
+        _at_once(
+            lambda number: made.append(
+                store.accounts.add_first_admin(
+                    "admin",
+                    key_name="first",
+                    prefix=f"so_{number}",
+                    digest=bytes([number]) * 32,
+                    scopes=["admin"],
+                )
+            ),
+            range(6),
+        )
+        assert sorted(made) == [False] * 5 + [True]
+        (admin,) = store.accounts.users()
+        (key,) = store.accounts.keys(admin.id)
+        assert (admin.name, admin.role, key.name, key.scopes) == ("admin", "admin", "first", ("admin",))
+
+
+def test_there_is_no_first_admin_where_there_are_users(store: Store) -> None:
+    assert not store.accounts.add_first_admin("admin", key_name="k", prefix="p", digest=DIGEST, scopes=[])
+    assert store.accounts.find_user("admin") is None
+
+
 def test_quotas(store: Store) -> None:
     assert store.accounts.quota("ada") == Quota()
     store.accounts.set_quota("ada", Quota(running_tasks=2, trials_a_day=10**12))
-    store.accounts.set_quota("ada", Quota(running_tasks=3, memory=2**40))
-    assert store.accounts.quota("ada") == Quota(running_tasks=3, memory=2**40)
+    store.accounts.set_quota("ada", Quota(running_tasks=3, memory=2**40, queued_tasks=7))
+    assert store.accounts.quota("ada") == Quota(running_tasks=3, memory=2**40, queued_tasks=7)
     with pytest.raises(NotStoredError):
         store.accounts.set_quota("nobody", Quota())
 
@@ -99,6 +241,8 @@ def test_the_audit_log(store: Store, clock: Clock) -> None:
 
 
 def test_datasets(store: Store, clock: Clock) -> None:
+    put_content(store, "d" * 64)
+    put_content(store, "e" * 64)
     data = store.datasets.add("ada", "prices", digest="d" * 64, size=2**33, details={"bars": 5000})
     assert store.datasets.get(data.id) == store.datasets.find("ada", "prices") == data
     assert (data.created, data.size) == (clock.now, 2**33)
@@ -156,3 +300,26 @@ def test_the_last_task_of_a_schedule_may_be_deleted(store: Store, clock: Clock) 
     store.tasks.cancel(task_id)
     store.tasks.delete(task_id)
     assert store.schedules.get(schedule.id).last_task is None
+
+
+def _at_once(call, arguments, expected: type[Exception] | None = None) -> list[Exception]:
+    """Call from several threads at once; return the errors of the kind that is expected, raise others."""
+    errors: list[Exception] = []
+    barrier = threading.Barrier(len(arguments))
+
+    def run(argument: object) -> None:
+        barrier.wait()
+        try:
+            call(argument)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(argument,)) for argument in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        if expected is None or not isinstance(error, expected):
+            raise error
+    return errors

@@ -27,7 +27,9 @@ def test_a_task_is_cancelled_and_keeps_its_trials(served: World) -> None:
     assert (task.state, task.stop_reason, task.error) == ("cancelled", "cancelled", None)
     assert before.trials <= task.trials == len(served.history(task_id))
     assert served.store.tasks.result(task_id) is None
-    served.wait_until(lambda: list(served.folder.glob("ledger/ada/*.entry")))  # they count against later winners
+    served.wait_until(
+        lambda: list(served.folder.glob("ledger/ada/*.entry"))
+    )  # they count against later winners
 
 
 def test_a_task_that_cannot_be_asked_is_killed(served: World) -> None:

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from strategy_optimizer.access.policy import POLICY, RouteName
-from strategy_optimizer.api import problems
+from strategy_optimizer.api import problems, sockets
+from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
+from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
-from strategy_optimizer.api.routes import server, tasks
+from strategy_optimizer.api.reading import Reading
+from strategy_optimizer.api.routes import (
+    accounts,
+    analysis,
+    datasets,
+    events,
+    exports,
+    history,
+    parameter_spaces,
+    schedules,
+    server,
+    sessions,
+    strategies,
+    tasks,
+    webhooks,
+)
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
-ROUTERS: Sequence[APIRouter] = (server.router, tasks.router)
+ROUTERS: Sequence[APIRouter] = (
+    server.router,
+    parameter_spaces.router,  # before the tasks, whose ids would match "parameter-space"
+    tasks.router,
+    history.router,
+    exports.router,
+    schedules.router,
+    webhooks.router,
+    strategies.router,
+    datasets.router,
+    analysis.router,
+    sessions.router,
+    accounts.router,
+    events.router,
+    sockets.router,
+)
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
@@ -47,8 +80,18 @@ def create_app(service: Service) -> FastAPI:
         responses=PROBLEMS,
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.hub = Hub(
+        service.store,
+        most=service.settings.sockets,
+        most_of_user=service.settings.sockets_of_user,
+        authenticate_again=service.authenticate_again,
+        count=service.metrics.sockets.inc,
+        pace=service.pace,
+    )
+    app.state.reading = Reading(service)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -57,8 +100,15 @@ def create_app(service: Service) -> FastAPI:
         size=service.settings.body_size * MEGABYTE,
         larger={"/api/v1/datasets": service.settings.upload_size * MEGABYTE},
     )
+    app.add_middleware(Auditing, service=service)
     app.add_middleware(RequestContext, metrics=service.metrics)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.reading.close()
 
 
 def route_names(routers: Sequence[APIRouter] = ROUTERS) -> Iterator[RouteName]:

@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from strategy_optimizer.access.policy import rule_of
+from strategy_optimizer.access.policy import SOCKET, rule_of
 from strategy_optimizer.access.principal import Principal
+from strategy_optimizer.api.authentication import address_of, method_of
+from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
 
-WEBSOCKET = "WS"
+WEBSOCKET = SOCKET
 
 
 def the_service(connection: HTTPConnection) -> Service:
@@ -27,11 +29,18 @@ def the_store(connection: HTTPConnection) -> Store:
     return the_service(connection).store
 
 
+async def the_hub(connection: HTTPConnection) -> Hub:
+    """Return what brings events to sockets."""
+    hub: Hub = connection.app.state.hub
+    return hub
+
+
 def authorize(connection: HTTPConnection) -> None:
     """Find out who calls, and refuse what the policy does not let them do. Every route passes here first."""
-    method = WEBSOCKET if connection.scope["type"] == "websocket" else connection.scope["method"]
-    rule = rule_of(method, connection.scope["route"].path)
-    principal = None if rule.scope is None else the_service(connection).authenticate(connection)
+    rule = rule_of(method_of(connection), connection.scope["route"].path)
+    service = the_service(connection)
+    service.gate.check_address(address_of(connection))
+    principal = None if rule.scope is None else service.authenticate(connection)
     rule.check(principal)
     connection.state.principal = principal
 
@@ -46,4 +55,5 @@ def current_principal(connection: HTTPConnection) -> Principal:
 
 TheService = Annotated[Service, Depends(the_service)]
 TheStore = Annotated[Store, Depends(the_store)]
+TheHub = Annotated[Hub, Depends(the_hub)]
 Caller = Annotated[Principal, Depends(current_principal)]

@@ -154,11 +154,17 @@ class TaskPageOut(Model):
 class TaskChangeIn(Model):
     """What of a task can be changed."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"priority": 5}]})
+
     priority: int = Field(ge=-100, le=100)
 
 
 class TaskCopyIn(Model):
     """What a copy of a task does otherwise; fields that are not given stay."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": "nasdaq", "optimization_config": {"generations": 40}}]}
+    )
 
     task_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     optimization_type: OptimizationType | None = None
@@ -188,6 +194,28 @@ class ConvergenceOut(Model):
     The columns have one entry for each stretch of trials, numbered from 1: ``low`` and ``high`` are the scores there,
     ``best`` is the best feasible one until its end.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task_id": "opt_4f1c2a90b7d3e865",
+                    "status": "completed",
+                    "trials": 1000,
+                    "first": [1, 501],
+                    "last": [500, 1000],
+                    "low": [-0.31, 0.12],
+                    "high": [0.69, 0.71],
+                    "best": [0.69, 0.71],
+                    "convergence_analysis": {
+                        "convergence_iteration": 412,
+                        "final_improvement": 0.22,
+                        "exploration_ratio": 0.31,
+                    },
+                }
+            ]
+        }
+    )
 
     task_id: str
     status: State

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Table, delete, func, select, update
 
-from strategy_optimizer.errors import StorageError
+from strategy_optimizer.errors import LastAdminError, StorageError
 from strategy_optimizer.storage.database import Transaction
 from strategy_optimizer.storage.records import (
     ApiKeyRecord,
     AuditRecord,
+    KeyHolder,
     Quota,
+    SessionHolder,
     SessionRecord,
+    TicketRecord,
     Usage,
     UserRecord,
 )
-from strategy_optimizer.storage.table_access import TableAccess, new_id
+from strategy_optimizer.storage.table_access import TableAccess, new_id, record_columns
 from strategy_optimizer.storage.tables import (
     api_keys,
     audit,
@@ -27,9 +31,13 @@ from strategy_optimizer.storage.tables import (
     quotas,
     sessions,
     tasks,
+    tickets,
     usage,
     users,
 )
+
+R = TypeVar("R")
+_ADMINS = select(users.c.id).where(users.c.role == "admin", users.c.disabled.is_(False)).order_by(users.c.id)
 
 
 class Accounts(TableAccess):
@@ -64,12 +72,25 @@ class Accounts(TableAccess):
         return self.list_rows(users, UserRecord, order=[users.c.name])
 
     def change_user(self, user_id: str, **values: Any) -> UserRecord:
-        """Change role, password_hash or disabled; a user who is disabled loses all sessions."""
+        """Change role, password_hash or disabled.
+
+        All sessions of a user end when the user is disabled or the password changes.
+
+        Raises
+        ------
+        LastAdminError
+            When there are admins, and this would leave none who is not disabled.
+        """
 
         def work(transaction: Transaction) -> None:
-            transaction.connection.execute(update(users).where(users.c.id == user_id).values(**values))
-            if values.get("disabled"):
-                transaction.connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            connection = transaction.connection
+            # Two admins who demote each other at once wait for each other here.
+            admins = connection.execute(_ADMINS.with_for_update()).scalars().all()
+            connection.execute(update(users).where(users.c.id == user_id).values(**values))
+            if admins and connection.execute(_ADMINS).first() is None:
+                raise LastAdminError(f"{user_id} is the last admin; make another first")
+            if values.get("disabled") or "password_hash" in values:
+                connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
 
         unknown = values.keys() - {"role", "password_hash", "disabled"}
         if unknown:
@@ -77,6 +98,38 @@ class Accounts(TableAccess):
         if values:
             self._database.write(work)
         return self.user(user_id)
+
+    def replace_password_hash(self, user_id: str, old: str, new: str) -> None:
+        """Store another hash of the same password; one that was changed meanwhile stays."""
+        self.change_rows(users, (users.c.id == user_id) & (users.c.password_hash == old), password_hash=new)
+
+    def add_first_admin(
+        self, name: str, *, key_name: str, prefix: str, digest: bytes, scopes: Sequence[str]
+    ) -> bool:
+        """Store an admin and a key of theirs, unless there is any user; return whether there was none.
+
+        Of several processes that call it at once, on whatever machines, one gets True.
+        """
+        user_id, key_id = new_id("user"), new_id("key")
+
+        def work(transaction: Transaction) -> bool:
+            connection = transaction.connection
+            found = connection.execute(select(users.c.id).limit(2)).scalars().all()
+            if found:
+                return transaction.is_repeated and found == [user_id]
+            now = transaction.now()
+            user = UserRecord(user_id, name, "admin", None, False, now)
+            # Where two found nobody, the second waits here for the first, and adds nothing.
+            adding = transaction.insert(users).values(**vars(user)).on_conflict_do_nothing()
+            if connection.execute(adding.returning(users.c.id)).first() is None:
+                return False
+            key = ApiKeyRecord(
+                key_id, user_id, key_name, prefix, digest, tuple(scopes), now, None, None, None
+            )
+            connection.execute(transaction.insert(api_keys).values(**vars(key)))
+            return True
+
+        return self._database.write(work)
 
     # -- keys ------------------------------------------------------------------------------------------------
 
@@ -99,7 +152,38 @@ class Accounts(TableAccess):
 
     def find_key(self, prefix: str) -> ApiKeyRecord | None:
         """Return the key of a prefix, revoked and expired ones too: the caller compares digest and times."""
-        return _with_scopes(self.find_row(api_keys, ApiKeyRecord, api_keys.c.prefix == prefix))
+        found = self.find_row(api_keys, ApiKeyRecord, api_keys.c.prefix == prefix)
+        return None if found is None else _scopes_as_tuple(found)
+
+    def key(self, key_id: str, *, user_id: str | None = None) -> ApiKeyRecord:
+        """Return a key; with `user_id`, somebody else's does not exist.
+
+        Raises
+        ------
+        NotStoredError
+            When there is none.
+        """
+        wanted = api_keys.c.id == key_id
+        if user_id is not None:
+            wanted &= api_keys.c.user_id == user_id
+        found = self.get_row(api_keys, ApiKeyRecord, wanted, f"there is no key {key_id!r}")
+        return _scopes_as_tuple(found)
+
+    def key_holder(self, prefix: str | None = None, *, key_id: str | None = None) -> KeyHolder | None:
+        """Return a key, by its prefix or its id, with its user; it costs the same whether there is one or not."""
+        columns = [*_labelled(api_keys, ApiKeyRecord, "key"), *_labelled(users, UserRecord, "user")]
+        statement = select(*columns).join(users, users.c.id == api_keys.c.user_id)
+        wanted = api_keys.c.prefix == prefix if key_id is None else api_keys.c.id == key_id
+
+        def work(transaction: Transaction) -> KeyHolder | None:
+            now = transaction.now()
+            row = transaction.connection.execute(statement.where(wanted)).one_or_none()
+            if row is None:
+                return None
+            key = _scopes_as_tuple(_part(row, ApiKeyRecord, "key"))
+            return KeyHolder(key, _part(row, UserRecord, "user"), now)
+
+        return self._database.read(work)
 
     def keys(self, user_id: str) -> list[ApiKeyRecord]:
         """Return a user's keys, the oldest first."""
@@ -109,7 +193,7 @@ class Accounts(TableAccess):
             api_keys.c.user_id == user_id,
             order=[api_keys.c.created, api_keys.c.id],
         )
-        return [key for key in map(_with_scopes, found) if key is not None]
+        return [_scopes_as_tuple(key) for key in found]
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key; the first time counts."""
@@ -117,9 +201,11 @@ class Accounts(TableAccess):
             api_keys, (api_keys.c.id == key_id) & api_keys.c.revoked.is_(None), revoked=self.now()
         )
 
-    def note_key_used(self, key_id: str) -> None:
-        """Note that a key was used now; call it once in a while, not with each request."""
-        self.change_rows(api_keys, api_keys.c.id == key_id, last_used=self.now())
+    def note_key_used(self, key_id: str, *, after: timedelta = timedelta(0)) -> None:
+        """Note that a key was used now, unless it was noted less than `after` ago."""
+        now = self.now()
+        is_due = api_keys.c.last_used.is_(None) | (api_keys.c.last_used <= now - after)
+        self.change_rows(api_keys, (api_keys.c.id == key_id) & is_due, last_used=now)
 
     # -- sessions --------------------------------------------------------------------------------------------
 
@@ -134,13 +220,66 @@ class Accounts(TableAccess):
         alive = (sessions.c.digest == digest) & (sessions.c.expires > self.now())
         return self.find_row(sessions, SessionRecord, alive)
 
+    def session_holder(self, digest: bytes) -> SessionHolder | None:
+        """Return a session that has not expired, with its user."""
+        columns = [*_labelled(sessions, SessionRecord, "session"), *_labelled(users, UserRecord, "user")]
+        statement = select(*columns).join(users, users.c.id == sessions.c.user_id)
+
+        def work(transaction: Transaction) -> SessionHolder | None:
+            now = transaction.now()
+            alive = (sessions.c.digest == digest) & (sessions.c.expires > now)
+            row = transaction.connection.execute(statement.where(alive)).one_or_none()
+            if row is None:
+                return None
+            return SessionHolder(_part(row, SessionRecord, "session"), _part(row, UserRecord, "user"), now)
+
+        return self._database.read(work)
+
+    def extend_session(self, digest: bytes, expires: datetime) -> None:
+        """Let a session last until a later moment."""
+        is_earlier = (sessions.c.digest == digest) & (sessions.c.expires < expires)
+        self.change_rows(sessions, is_earlier, expires=expires)
+
     def end_session(self, digest: bytes) -> None:
-        """Remove a session."""
+        """Remove a session, and the tickets that were made with it."""
         self.remove_rows(sessions, sessions.c.digest == digest)
 
     def end_sessions(self, user_id: str) -> None:
         """Remove all sessions of a user."""
         self.remove_rows(sessions, sessions.c.user_id == user_id)
+
+    # -- tickets ---------------------------------------------------------------------------------------------
+
+    def add_ticket(
+        self,
+        user_id: str,
+        *,
+        digest: bytes,
+        lasts: timedelta,
+        key_id: str | None = None,
+        session: bytes | None = None,
+    ) -> TicketRecord:
+        """Store a ticket by the SHA-256 of it, with the key or the session that it stands for.
+
+        Raises
+        ------
+        NotStoredError
+            When the key or the session is gone.
+        """
+        ticket = TicketRecord(digest, user_id, key_id, session, self.now() + lasts)
+        self.insert_once(tickets, vars(ticket), "the ticket")
+        return ticket
+
+    def take_ticket(self, digest: bytes) -> TicketRecord | None:
+        """Return a ticket and remove it: of several who ask, one gets it, and nobody after its end."""
+
+        def work(transaction: Transaction) -> TicketRecord | None:
+            alive = (tickets.c.digest == digest) & (tickets.c.expires > transaction.now())
+            statement = delete(tickets).where(alive).returning(*record_columns(tickets, TicketRecord))
+            row = transaction.connection.execute(statement).one_or_none()
+            return None if row is None else TicketRecord(**row._mapping)
+
+        return self._database.write(work)
 
     # -- quotas ----------------------------------------------------------------------------------------------
 
@@ -223,6 +362,15 @@ class Accounts(TableAccess):
         return self.list_rows(audit, AuditRecord, *wanted, order=[audit.c.number.desc()], limit=limit)
 
 
-def _with_scopes(key: ApiKeyRecord | None) -> ApiKeyRecord | None:
+def _scopes_as_tuple(key: ApiKeyRecord) -> ApiKeyRecord:
     """Return a key whose scopes, a list in JSON, are a tuple."""
-    return None if key is None else ApiKeyRecord(**{**vars(key), "scopes": tuple(key.scopes)})
+    return replace(key, scopes=tuple(key.scopes))
+
+
+def _labelled(table: Table, record: type[Any], label: str) -> list[Any]:
+    return [column.label(f"{label}_{column.name}") for column in record_columns(table, record)]
+
+
+def _part(row: Row[Any], record: type[R], label: str) -> R:
+    """Return the record whose columns have a label in a joined row."""
+    return record(**{item.name: row._mapping[f"{label}_{item.name}"] for item in fields(record)})  # type: ignore[arg-type]

@@ -9,8 +9,20 @@ from typing import Any
 from sqlalchemy import Column, Table, delete, select, text
 
 from strategy_optimizer.storage.database import Database, Transaction
+from strategy_optimizer.storage.datasets import is_unused
 from strategy_optimizer.storage.event_log import EventLog
-from strategy_optimizer.storage.tables import api_keys, audit, idempotency_keys, sessions, tasks
+from strategy_optimizer.storage.tables import (
+    api_keys,
+    audit,
+    dataset_contents,
+    idempotency_keys,
+    sessions,
+    tasks,
+    tickets,
+)
+
+_UPLOADED_WITHIN = 1.0
+"""Days that an upload may take from its first chunk of content to its dataset."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,9 @@ class Removed:
     audit: int
     idempotency_keys: int
     sessions: int
+    tickets: int
     api_keys: int
+    dataset_contents: int = 0
 
 
 def tidy(database: Database, retention: Retention = Retention()) -> Removed:
@@ -56,7 +70,9 @@ def tidy(database: Database, retention: Retention = Retention()) -> Removed:
             database, idempotency_keys, idempotency_keys.c.created, retention.idempotency
         ),
         sessions=_remove(database, sessions, sessions.c.expires, 0.0),
+        tickets=_remove(database, tickets, tickets.c.expires, 0.0),
         api_keys=_remove(database, api_keys, api_keys.c.revoked, retention.audit),
+        dataset_contents=_remove_unused_contents(database),
     )
 
 
@@ -93,6 +109,17 @@ def _remove(database: Database, table: Table, column: Column[Any], days: float |
     def work(transaction: Transaction) -> int:
         before = transaction.now() - timedelta(days=days)
         return transaction.connection.execute(delete(table).where(column < before)).rowcount
+
+    return database.write(work)
+
+
+def _remove_unused_contents(database: Database) -> int:
+    """Remove what uploads left behind that were broken off."""
+
+    def work(transaction: Transaction) -> int:
+        before = transaction.now() - timedelta(days=_UPLOADED_WITHIN)
+        statement = delete(dataset_contents).where(dataset_contents.c.created < before, is_unused())
+        return transaction.connection.execute(statement).rowcount
 
     return database.write(work)
 

@@ -213,6 +213,35 @@ class SessionRecord:
 
 
 @dataclass(frozen=True)
+class KeyHolder:
+    """A key with the user whose it is, and the time of the database when they were read."""
+
+    key: ApiKeyRecord
+    user: UserRecord
+    now: datetime
+
+
+@dataclass(frozen=True)
+class SessionHolder:
+    """A session that has not expired, with its user, and the time of the database when they were read."""
+
+    session: SessionRecord
+    user: UserRecord
+    now: datetime
+
+
+@dataclass(frozen=True)
+class TicketRecord:
+    """What a ticket, known by the SHA-256 of it, was made with: a key or a session."""
+
+    digest: bytes
+    user_id: str
+    key_id: str | None
+    session: bytes | None
+    expires: datetime
+
+
+@dataclass(frozen=True)
 class AuditRecord:
     """Who did what to what, from where."""
 
@@ -228,12 +257,24 @@ class AuditRecord:
 
 @dataclass(frozen=True)
 class Quota:
-    """What a user may use; None is no limit. The queue obeys `running_tasks`; the rest is the caller's to ask."""
+    """What a user may use; None is no limit. The queue obeys `running_tasks`; the rest is the caller's to ask.
+
+    Attributes
+    ----------
+    running_tasks, queued_tasks, datasets : int or None
+        How many at once.
+    trials_a_day : int or None
+        Trials that are stored between midnight and midnight UTC.
+    memory : int or None
+        Bytes that one task may take.
+    """
 
     running_tasks: int | None = None
     trials_a_day: int | None = None
     memory: int | None = None
     datasets: int | None = None
+    queued_tasks: int | None = None
+    dataset_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +289,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """A dataset: its content is elsewhere and known by `digest`, `size` is its bytes, `details` says what is in it."""
+    """A dataset: its content is known by `digest`, `size` is its bytes, `details` says what is in it."""
 
     id: str
     owner: str
@@ -274,7 +315,7 @@ class NewSchedule:
 
 @dataclass(frozen=True)
 class ScheduleRecord:
-    """A schedule and its last and next run."""
+    """A schedule, its last and next run, and what there is to say of the last."""
 
     id: str
     owner: str
@@ -287,3 +328,108 @@ class ScheduleRecord:
     last_run: datetime | None
     last_task: str | None
     next_run: datetime | None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class StrategyRecord:
+    """A strategy that tasks can name.
+
+    Attributes
+    ----------
+    name : str
+    source : {"built_in", "package", "file"}
+    place : str
+        The package, or the file within the folder of strategies.
+    newest : str or None
+        The digest of its newest version that could be loaded; None while there is none.
+    problem : str or None
+        Why its present content cannot be used.
+    changed : datetime
+    """
+
+    name: str
+    source: str
+    place: str
+    newest: str | None
+    problem: str | None
+    changed: datetime
+
+
+@dataclass(frozen=True)
+class StrategyVersionRecord:
+    """One version of a strategy: its `space` is the JSON of its parameters, `details` what else is known."""
+
+    name: str
+    digest: str
+    description: str
+    space: Mapping[str, Any]
+    details: Mapping[str, Any]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class NewStrategyVersion:
+    """A version to be stored."""
+
+    digest: str
+    description: str
+    space: Mapping[str, Any]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ParameterSpaceRecord:
+    """The space in which an owner searches a strategy by default, in place of the strategy's own."""
+
+    owner: str
+    strategy: str
+    space: Mapping[str, Any]
+    created: datetime
+    changed: datetime
+
+
+@dataclass(frozen=True)
+class WebhookRecord:
+    """Where to tell of a user's tasks; `secret` signs what is sent."""
+
+    id: str
+    owner: str
+    url: str
+    secret: str = field(repr=False)
+    events: tuple[str, ...]
+    enabled: bool
+    created: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", tuple(self.events))
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """One event for one webhook.
+
+    Attributes
+    ----------
+    id, webhook_id, task_id, event : str
+    created : datetime
+    due : datetime or None
+        When it is tried next; None when it arrived, or was given up.
+    attempts : int
+    delivered : datetime or None
+    status : int or None
+        Of the last answer.
+    error : str or None
+        Why the last attempt did not succeed.
+    """
+
+    id: str
+    webhook_id: str
+    task_id: str
+    event: str
+    created: datetime
+    due: datetime | None
+    attempts: int
+    delivered: datetime | None
+    status: int | None
+    error: str | None

@@ -16,10 +16,13 @@ from strategy_optimizer.storage.accounts import Accounts
 from strategy_optimizer.storage.database import PATIENCE, Database
 from strategy_optimizer.storage.datasets import DatasetStore
 from strategy_optimizer.storage.event_log import EventLog
+from strategy_optimizer.storage.parameter_spaces import ParameterSpaceStore
 from strategy_optimizer.storage.queue import Queue
 from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
 from strategy_optimizer.storage.schedules import ScheduleStore
+from strategy_optimizer.storage.strategies import StrategyStore
 from strategy_optimizer.storage.task_store import TaskStore
+from strategy_optimizer.storage.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     from strategy_optimizer.storage.trial_store import TrialStore
@@ -47,6 +50,9 @@ class Store:
     accounts : Accounts
     datasets : DatasetStore
     schedules : ScheduleStore
+    strategies : StrategyStore
+    parameter_spaces : ParameterSpaceStore
+    webhooks : WebhookStore
 
     Notes
     -----
@@ -78,6 +84,9 @@ class Store:
         self.accounts = Accounts(self.database)
         self.datasets = DatasetStore(self.database)
         self.schedules = ScheduleStore(self.database)
+        self.strategies = StrategyStore(self.database)
+        self.parameter_spaces = ParameterSpaceStore(self.database)
+        self.webhooks = WebhookStore(self.database)
 
     @cached_property
     def trials(self) -> TrialStore:

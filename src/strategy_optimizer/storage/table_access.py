@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -37,8 +37,14 @@ class TableAccess:
         """Return the time of the database."""
         return self._database.read(lambda transaction: transaction.now())
 
-    def insert_once(self, table: Table, values: Mapping[str, Any], what: str) -> None:
-        """Insert a row whose key was made for this call.
+    def insert_once(
+        self,
+        table: Table,
+        values: Mapping[str, Any],
+        what: str,
+        check: Callable[[Transaction], None] | None = None,
+    ) -> None:
+        """Insert a row whose key was made for this call; `check` may refuse it in the same transaction.
 
         Raises
         ------
@@ -49,6 +55,8 @@ class TableAccess:
         """
 
         def work(transaction: Transaction) -> None:
+            if check is not None and not (transaction.is_repeated and _has_row(transaction, table, values)):
+                check(transaction)
             statement = transaction.insert(table).values(**values)
             if transaction.is_repeated:
                 statement = statement.on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
@@ -94,7 +102,22 @@ class TableAccess:
         statement = update(table).where(condition).values(**values)
         return self._database.write(lambda transaction: transaction.connection.execute(statement).rowcount)
 
+    def change_once(self, table: Table, condition: ColumnElement[bool], what: str, **values: Any) -> int:
+        """Change rows as `change_rows` does, or raise a `DuplicateError` when `what` is taken."""
+        try:
+            return self.change_rows(table, condition, **values)
+        except StorageError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            raise DuplicateError(f"{what} is taken") from error
+
     def remove_rows(self, table: Table, condition: ColumnElement[bool]) -> int:
         """Remove the rows that a condition holds for and return how many."""
         statement = delete(table).where(condition)
         return self._database.write(lambda transaction: transaction.connection.execute(statement).rowcount)
+
+
+def _has_row(transaction: Transaction, table: Table, values: Mapping[str, Any]) -> bool:
+    """Return whether an attempt whose answer was lost has stored the row."""
+    keys = [column == values[column.name] for column in table.primary_key.columns]
+    return transaction.connection.execute(select(*table.primary_key.columns).where(*keys)).first() is not None

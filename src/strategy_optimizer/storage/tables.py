@@ -66,6 +66,18 @@ sessions = Table(
     Column("expires", Moment, nullable=False, index=True),
 )
 
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    # What it was made with: when that goes, the ticket goes.
+    Column("key_id", ForeignKey("api_keys.id", ondelete="CASCADE"), index=True),
+    Column("session", ForeignKey("sessions.digest", ondelete="CASCADE"), index=True),
+    Column("expires", Moment, nullable=False, index=True),
+    CheckConstraint("(key_id IS NULL) <> (session IS NULL)", name="origin"),
+)
+
 quotas = Table(
     "quotas",
     metadata,
@@ -74,6 +86,8 @@ quotas = Table(
     Column("trials_a_day", LargeInteger),
     Column("memory", LargeInteger),
     Column("datasets", Integer),
+    Column("queued_tasks", Integer),
+    Column("dataset_bytes", LargeInteger),
 )
 
 usage = Table(
@@ -228,4 +242,90 @@ schedules = Table(
     Column("last_run", Moment),
     Column("last_task", ForeignKey("tasks.id", ondelete="SET NULL"), index=True),
     Column("next_run", Moment, index=True),
+    Column("note", Text),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    # Signs what is sent, so it is needed as it is.
+    Column("secret", Text, nullable=False),
+    Column("events", Document, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("event", String(40), nullable=False),
+    Column("created", Moment, nullable=False),
+    # When it is to be tried; nothing when there is no more to try.
+    Column("due", Moment, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("delivered", Moment),
+    Column("status", Integer),
+    Column("error", Text),
+)
+
+# The content of datasets by its digest, whoever has it: what is equal is kept once.
+dataset_contents = Table(
+    "dataset_contents",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    # The hash of the bytes: another release may write the same bars otherwise, and chunks must not be mixed.
+    Column("file", String(64), nullable=False, unique=True),
+    Column("size", LargeInteger, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("preview", LargeBinary, nullable=False),
+    Column("created", Moment, nullable=False, index=True),
+)
+
+dataset_chunks = Table(
+    "dataset_chunks",
+    metadata,
+    Column("file", ForeignKey("dataset_contents.file", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+
+# -- strategies -----------------------------------------------------------------------------------------------
+
+strategies = Table(
+    "strategies",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("source", String(20), nullable=False),
+    Column("place", String(200), nullable=False),
+    Column("newest", String(64)),
+    Column("problem", Text),
+    Column("changed", Moment, nullable=False),
+    CheckConstraint("source IN ('built_in', 'package', 'file')", name="source"),
+)
+
+strategy_versions = Table(
+    "strategy_versions",
+    metadata,
+    Column("name", ForeignKey("strategies.name", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("space", Document, nullable=False),
+    Column("details", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+
+parameter_spaces = Table(
+    "parameter_spaces",
+    metadata,
+    Column("owner", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("strategy", String(200), primary_key=True),
+    Column("space", Document, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("changed", Moment, nullable=False),
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.records import TRIAL_STATES, TrialState
 from strategy_optimizer.storage.compression import compress_columns, decompress_columns
+from strategy_optimizer.storage.trial_layout import TrialLayout, layout_of
 from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
 from strategy_optimizer.tasks.trial_encoding import add_frame, encode_frame, unpack_frame
 
@@ -34,7 +35,8 @@ class TrialChunk:
     first : int
         Index of the first of them, from 0.
     head : dict
-        Sizes, the texts of the reasons, the returns in each block of the window.
+        Sizes, the texts of the reasons, the returns in each block of the window, and the `TrialLayout`: the chunk says
+        by itself what its numbers mean.
     columns : TrialColumns
         Their reasons are places in ``head["reasons"]``.
     """
@@ -46,7 +48,8 @@ class TrialChunk:
     @classmethod
     def of(cls, history: TrialHistory, start: int, stop: int) -> Self:
         """Return the trials of a history from `start` to `stop`."""
-        return cls(start, *unpack_frame(encode_frame(start, history.rows(start, stop), history)))
+        head, columns = unpack_frame(encode_frame(start, history.rows(start, stop), history))
+        return cls(start, {**head, "layout": TrialLayout.of(history).to_json()}, columns)
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
@@ -69,6 +72,11 @@ class TrialChunk:
 
     def __len__(self) -> int:
         return len(self.columns.scores)
+
+    @property
+    def layout(self) -> TrialLayout:
+        """What its columns mean."""
+        return layout_of(self.head["layout"])
 
     @property
     def stop(self) -> int:
@@ -106,6 +114,11 @@ class TrialChunk:
         columns = TrialColumns(**{name: column[part] for name, column in vars(self.columns).items()})
         first = self.first + part.start
         return TrialChunk(first, {**self.head, "first": first, "rows": len(columns.scores)}, columns)
+
+    def without_sums(self) -> TrialChunk:
+        """Return the trials without their block sums, most of their bytes, which only validation needs."""
+        columns = {**vars(self.columns), "sums": np.empty((len(self), 0, 2))}
+        return TrialChunk(self.first, {**self.head, "blocks": 0, "counts": []}, TrialColumns(**columns))
 
     def add_to(self, history: TrialHistory) -> None:
         """Add the trials to a history that has all before them.

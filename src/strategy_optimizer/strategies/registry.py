@@ -116,15 +116,20 @@ def _import_module(module_name: str, name: str) -> ModuleType:
         raise StrategyError(f"{module_name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _class_of(module: ModuleType, class_name: str, source: str) -> StrategyClass:
-    """Return the named strategy class, or the only one that the module defines."""
-    found = {
+def strategies_in(module: ModuleType) -> dict[str, StrategyClass]:
+    """Return the strategy classes that a module defines, by name."""
+    return {
         key: value
         for key, value in vars(module).items()
         if isinstance(value, type)
         and issubclass(value, (Strategy, CompiledStrategy))
         and value.__module__ == module.__name__
     }
+
+
+def _class_of(module: ModuleType, class_name: str, source: str) -> StrategyClass:
+    """Return the named strategy class, or the only one that the module defines."""
+    found = strategies_in(module)
     if class_name:
         if class_name not in vars(module):
             raise StrategyError(f"{source} has no class '{class_name}'{nearest_name(class_name, found)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from strategy_optimizer.errors import TaskError, nearest_name
 from strategy_optimizer.records import TRIAL_STATES
-from strategy_optimizer.space import Categorical, Discrete, Parameter
-from strategy_optimizer.tasks.history import TrialHistory
+from strategy_optimizer.space import Categorical, Discrete, Parameter, ParameterSpace
+from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WRITERS: Mapping[str, Callable[[Any, Path], None]] = {
     ".csv": lambda frame, path: frame.write_csv(path),
     ".parquet": lambda frame, path: frame.write_parquet(path),
-    ".json": lambda frame, path: _finite(frame).write_json(path),
+    ".json": lambda frame, path: finite(frame).write_json(path),
 }
 
 
@@ -79,34 +79,59 @@ def writer_of(path: str | Path) -> Callable[[Any, Path], None]:
 
 def trial_frame(history: TrialHistory) -> pl.DataFrame:
     """Return all trials as a Polars frame."""
+    on_front = None
+    if history.front is not None:
+        on_front = np.zeros(len(history), np.bool_)
+        on_front[history.front.rows] = True
+    names, authors = history.metric_names, history.authors
+    return rows_frame(
+        history, history.space, names, reasons=history.reasons, authors=authors, on_front=on_front
+    )
+
+
+def rows_frame(
+    rows: TrialHistory | TrialColumns,
+    space: ParameterSpace,
+    metric_names: Sequence[str],
+    *,
+    reasons: Sequence[str],
+    authors: Sequence[str | None] = (),
+    on_front: NDArray[np.bool_] | None = None,
+    first: int = 0,
+) -> pl.DataFrame:
+    """Return consecutive trials as a Polars frame.
+
+    Parameters
+    ----------
+    rows : TrialHistory or TrialColumns
+    space : ParameterSpace
+    metric_names, reasons : sequence of str
+    authors : sequence, optional
+        Empty when nobody knows them.
+    on_front : array of bool, optional
+        Of a search with several objectives: whether each trial is on the Pareto front.
+    first : int
+        Index of the first of them, from 0.
+    """
     import polars as pl  # heavy: only when trials are exported
 
-    states = np.array(TRIAL_STATES)[history.states]
+    points, metrics, numbers = rows.points, rows.metrics, np.array(rows.states)
+    n = len(numbers)
     columns: dict[str, Any] = {
-        "trial": np.arange(1, len(history) + 1),
-        "state": pl.Series(states.tolist(), dtype=pl.String),
-        "reason": pl.Series(history.reasons, dtype=pl.String),
-        "feasible": history.feasible,
-        **_standing(history),
-        "seconds": history.seconds,
-        "author": pl.Series(history.authors or [None] * len(history), dtype=pl.String),
+        "trial": np.arange(first + 1, first + n + 1),
+        "state": pl.Series(np.array(TRIAL_STATES)[numbers].tolist(), dtype=pl.String),
+        "reason": pl.Series(reasons, dtype=pl.String),
+        "feasible": rows.feasible,
+        **({"score": rows.scores} if on_front is None else {"on_front": on_front}),
+        "seconds": rows.seconds,
+        "author": pl.Series(authors or [None] * n, dtype=pl.String),
     }
-    points, metrics = history.points, history.metrics
-    for i, (name, parameter) in enumerate(history.space.parameters.items()):
+    for i, (name, parameter) in enumerate(space.parameters.items()):
         columns[_free(name, columns)] = _parameter_column(parameter, points[:, i])
-    for i, name in enumerate(history.metric_names):
+    for i, name in enumerate(metric_names):
         columns[_free(name, columns)] = np.ascontiguousarray(metrics[:, i])
     frame = pl.DataFrame(columns)
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("reason").replace("", None))
-
-
-def _standing(history: TrialHistory) -> dict[str, Any]:
-    """Return what says how good the trials are: their score, or whether they are on the Pareto front."""
-    if history.front is None:
-        return {"score": history.scores}
-    on_front = np.zeros(len(history), np.bool_)
-    on_front[history.front.rows] = True
-    return {"on_front": on_front}
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -132,7 +157,8 @@ def _parameter_column(parameter: Parameter, values: NDArray[np.float64]) -> Any:
     return pl.Series(plain, dtype=pl.Int64 if isinstance(parameter, Discrete) else pl.Float64)
 
 
-def _finite(frame: pl.DataFrame) -> pl.DataFrame:
+def finite(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with null for infinities, as JSON wants it."""
     import polars as pl
 
     floats = pl.col(pl.Float64)

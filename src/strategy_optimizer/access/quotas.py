@@ -1,0 +1,78 @@
+"""What a user may use. The queue obeys the number of running tasks; the rest is asked here when something is made."""
+
+from __future__ import annotations
+
+from strategy_optimizer.errors import QuotaError
+from strategy_optimizer.storage import Store
+
+MEGABYTE = 2**20
+
+
+class Quotas:
+    """The quotas of all users.
+
+    Notes
+    -----
+    Two requests of one user at the same moment may both be let in where there is room for one; what is counted
+    afterwards is exact, so the next is refused.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._accounts = store.accounts
+
+    def check_task(self, user_id: str, *, trials: int | None = None, memory: int | None = None) -> None:
+        """Raise a `QuotaError` unless a user may put one more task into the queue.
+
+        Parameters
+        ----------
+        user_id : str
+        trials : int, optional
+            Trials that it plans; without, it is let in when there is room for one today.
+        memory : int, optional
+            Bytes that it may take.
+        """
+        quota = self._accounts.quota(user_id)
+        if quota.memory is not None and memory is not None and memory > quota.memory:
+            raise QuotaError(
+                f"the task may take {memory / MEGABYTE:,.0f} MB; "
+                f"your quota memory is {quota.memory / MEGABYTE:,.0f} MB a task",
+                quota="memory",
+                limit=quota.memory,
+                asked=memory,
+            )
+        if quota.queued_tasks is None and quota.trials_a_day is None:
+            return
+        usage = self._accounts.usage(user_id)
+        _check("queued_tasks", quota.queued_tasks, usage.queued_tasks, 1, "tasks wait", "cancel one, or wait")
+        _check(
+            "trials_a_day",
+            quota.trials_a_day,
+            usage.trials_today,
+            trials or 1,
+            "trials were made today",
+            "plan fewer, or go on after midnight UTC",
+        )
+
+    def check_dataset(self, user_id: str) -> None:
+        """Raise a `QuotaError` unless a user may keep one more dataset."""
+        limit = self._accounts.quota(user_id).datasets
+        if limit is not None:
+            used = self._accounts.usage(user_id).datasets
+            _check("datasets", limit, used, 1, "datasets are kept", "remove one that is not needed")
+
+    def trials_left(self, user_id: str) -> int | None:
+        """Return how many trials a user may still make today; None without a limit."""
+        limit = self._accounts.quota(user_id).trials_a_day
+        return None if limit is None else max(0, limit - self._accounts.usage(user_id).trials_today)
+
+
+def _check(quota: str, limit: int | None, used: int, asked: int, what: str, advice: str) -> None:
+    if limit is not None and used + asked > limit:
+        more = "" if asked == 1 else f", {asked:,} more are asked for"
+        raise QuotaError(
+            f"your quota {quota} is {limit:,}: {used:,} {what}{more}; {advice}",
+            quota=quota,
+            limit=limit,
+            used=used,
+            asked=asked,
+        )

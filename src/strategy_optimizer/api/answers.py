@@ -1,0 +1,170 @@
+"""Answers that child processes compute: once for all who ask for the same, and ended when nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from strategy_optimizer.api.computing import Call, ComputePool
+from strategy_optimizer.reading.bounded import BoundedCache
+
+T = TypeVar("T")
+KEPT = 32 << 20
+"""Bytes of the answers that are kept."""
+STALLED = 60.0
+"""Seconds after which a client that takes nothing of a file is given up."""
+CALLER_GONE = 499
+"""For the log: nobody receives it."""
+_LOOK = 0.25
+
+
+@dataclass
+class _Flight:
+    """An answer that is being computed, and how many wait for it."""
+
+    future: asyncio.Future[bytes]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    waiting: int = 0
+
+
+class Answers:
+    """Computes answers in the child processes of a pool; used by one event loop.
+
+    Parameters
+    ----------
+    pool : ComputePool
+    """
+
+    def __init__(self, pool: ComputePool) -> None:
+        self.pool = pool
+        self._kept = BoundedCache[Hashable, bytes](KEPT, len)
+        self._flights: dict[Hashable, _Flight] = {}
+        limits = pool.limits
+        # Threads of their own: those of the other routes must not wait with them.
+        self._threads = ThreadPoolExecutor(2 * limits.processes + limits.waiting, "computing")
+
+    async def get(
+        self, request: Request, key: Hashable, function: str, arguments: Mapping[str, Any]
+    ) -> bytes:
+        """Return what a function finds, as JSON.
+
+        Parameters
+        ----------
+        request : Request
+            Whose caller waits. The function is ended when all who wait for this answer have gone.
+        key : hashable
+            What the answer depends on, beside function and arguments: the task and how many trials it has.
+        function : str
+        arguments : mapping
+            JSON values.
+
+        Raises
+        ------
+        StrategyOptimizerError
+            What the function raised, or a `ComputationError`.
+        """
+        whole = (function, key, repr(sorted(arguments.items())))
+        kept = self._kept.find(whole)
+        if kept is not None:
+            return kept
+        flight = self._flights.get(whole)
+        if flight is None:
+            flight = self._begin(whole, function, arguments)
+        flight.waiting += 1
+        try:
+            return await _unless_gone(request, flight.future)
+        finally:
+            flight.waiting -= 1
+            if flight.waiting == 0 and not flight.future.done():
+                flight.cancelled.set()
+                self._flights.pop(whole, None)
+
+    def _begin(self, whole: Hashable, function: str, arguments: Mapping[str, Any]) -> _Flight:
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, self.pool.run, function, arguments, cancelled)
+        flight = self._flights[whole] = _Flight(future, cancelled)
+
+        def landed(done: asyncio.Future[bytes]) -> None:
+            if self._flights.get(whole) is flight:
+                del self._flights[whole]
+            if not done.cancelled() and done.exception() is None:
+                self._kept.keep(whole, done.result())
+
+        future.add_done_callback(landed)
+        return flight
+
+    async def stream(
+        self, request: Request, function: str, arguments: Mapping[str, Any]
+    ) -> AsyncIterator[bytes]:
+        """Return the file that a function makes, piece by piece; its process waits while the caller is slow.
+
+        Raises
+        ------
+        StrategyOptimizerError
+            Before the first piece, so that the answer can still say so.
+        """
+        cancelled = threading.Event()
+        opened = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._open, function, arguments, cancelled
+        )
+        try:
+            call, first = await _unless_gone(request, opened)
+        except BaseException:
+            cancelled.set()
+            opened.add_done_callback(self._close_unused)
+            raise
+        return self._blocks(call, cancelled, first)
+
+    def _open(
+        self, function: str, arguments: Mapping[str, Any], cancelled: threading.Event
+    ) -> tuple[Call, bytes | None]:
+        call = self.pool.begin(function, arguments, cancelled)
+        try:
+            return call, call.next_block()
+        except BaseException:
+            call.close()
+            raise
+
+    def _close_unused(self, opened: asyncio.Future[tuple[Call, bytes | None]]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            self._threads.submit(opened.result()[0].close)
+
+    async def _blocks(
+        self, call: Call, cancelled: threading.Event, first: bytes | None
+    ) -> AsyncIterator[bytes]:
+        loop, block = asyncio.get_running_loop(), first
+
+        def end() -> None:
+            cancelled.set()
+            self._threads.submit(call.close)
+
+        try:
+            while block is not None:
+                stalled = loop.call_later(STALLED, end)  # a client that stands still must not hold a process
+                yield block
+                stalled.cancel()
+                block = await loop.run_in_executor(self._threads, call.next_block)
+        finally:
+            end()
+
+    def close(self) -> None:
+        """End all that is computed."""
+        self.pool.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _unless_gone(request: Request, future: asyncio.Future[T]) -> T:
+    """Return the result of a future while the caller is there."""
+    while not future.done():
+        await asyncio.wait({future}, timeout=_LOOK)
+        if not future.done() and await request.is_disconnected():
+            raise HTTPException(CALLER_GONE, "the caller has gone")
+    return future.result()

@@ -1,0 +1,46 @@
+"""Answers that need not be sent again: ETag and If-None-Match (RFC 9110)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Request, Response
+
+from strategy_optimizer.version import __version__
+
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+CACHING = "private, no-cache"
+"""The caller may keep the answer, and asks each time whether it still holds."""
+NOT_MODIFIED = {"description": "as the ETag in If-None-Match says, the caller has it already"}
+
+
+def etag_of(*parts: Any) -> str:
+    """Return the tag of an answer that depends on nothing but these parts and this version.
+
+    >>> etag_of("opt_1", 10) == etag_of("opt_1", 10) != etag_of("opt_1", 11)
+    True
+    """
+    digest = hashlib.sha256(repr((__version__, *parts)).encode()).hexdigest()
+    return f'"{digest[:32]}"'
+
+
+def conditional(request: Request, etag: str, make: Callable[[], Response]) -> Response:
+    """Return the answer that `make` gives, or 304 without making it when the caller has it already."""
+    headers = {"ETag": etag, "Cache-Control": CACHING}
+    if matches(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    response = make()
+    response.headers.update(headers)
+    return response
+
+
+def matches(given: str, etag: str) -> bool:
+    """Return whether an If-None-Match header names a tag.
+
+    >>> matches('"a", W/"b"', '"b"'), matches("*", '"b"'), matches("", '"b"')
+    (True, True, False)
+    """
+    return given.strip() == "*" or etag.strip('"') in _TAG.findall(given)

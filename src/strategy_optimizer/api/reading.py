@@ -1,0 +1,60 @@
+"""What the routes that read tasks work with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path
+from starlette.requests import HTTPConnection
+
+from strategy_optimizer.api.answers import Answers
+from strategy_optimizer.api.computing import ComputePool, Limits
+from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.service import Service
+from strategy_optimizer.reading.history import HistoryReader
+from strategy_optimizer.storage import TaskRecord
+
+TaskId = Annotated[str, Path(max_length=64, description="id of the task", examples=["opt_4f1c2a90b7d3e865"])]
+
+
+FILES = Limits(processes=2, seconds=900.0, memory=1 << 30)
+"""Of processes that make files: they take as long as their client does."""
+
+
+class Reading:
+    """What reads tasks, and what it keeps from one request to the next.
+
+    Attributes
+    ----------
+    history : HistoryReader
+    computed : Answers
+        Of what is computed.
+    files : Answers
+        Of what is sent piece by piece.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.history = HistoryReader(service.store)
+        address = service.store.database.url.render_as_string(hide_password=False)
+        self.computed = Answers(ComputePool(address))
+        self.files = Answers(ComputePool(address, FILES))
+
+    def close(self) -> None:
+        """End all processes."""
+        self.computed.close()
+        self.files.close()
+
+
+def the_reading(connection: HTTPConnection) -> Reading:
+    """Return the reading part of the app."""
+    reading: Reading = connection.app.state.reading
+    return reading
+
+
+def own_task(task_id: TaskId, caller: Caller, store: TheStore) -> TaskRecord:
+    """Return the task of the path; somebody else's does not exist."""
+    return store.tasks.get(task_id, owner=caller.owner)
+
+
+TheReading = Annotated[Reading, Depends(the_reading)]
+OwnTask = Annotated[TaskRecord, Depends(own_task)]
