@@ -37,7 +37,7 @@ from machine import machine_line  # noqa: E402
 from storage_worlds import Postgres  # noqa: E402
 from strategy_optimizer.storage import ENDED, NewTask, Store  # noqa: E402
 from strategy_optimizer.tasks import TrialHistory  # noqa: E402
-from worker_strategies import install  # noqa: E402
+from worker_strategies import install, version_of  # noqa: E402
 
 PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 TRIALS = {"ga": 400, "random": 400, "bo": 80}
@@ -141,7 +141,9 @@ class Fire:
         }
         task_id = f"opt_{len(self.tasks)}"
         self.tasks[task_id] = kind
-        self.store.tasks.create(NewTask("ada", "slow", {"task": task}, id=task_id))
+        self.store.tasks.create(
+            NewTask("ada", "slow", {"task": task, "strategy_version": version_of("slow")}, id=task_id)
+        )
         return task_id
 
     # -- kills -----------------------------------------------------------------------------------------------

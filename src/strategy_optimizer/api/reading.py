@@ -31,10 +31,13 @@ class Reading:
         Of what is computed.
     files : Answers
         Of what is sent piece by piece.
+    data_dir : str
+        Where copies of strategies and datasets lie.
     """
 
     def __init__(self, service: Service) -> None:
         self.history = HistoryReader(service.store)
+        self.data_dir = str(service.settings.data_dir)
         address = service.store.database.url.render_as_string(hide_password=False)
         self.computed = Answers(ComputePool(address))
         self.files = Answers(ComputePool(address, FILES))
