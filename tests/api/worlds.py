@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from argon2 import profiles
 from fastapi import FastAPI
 
@@ -14,8 +17,10 @@ from strategy_optimizer.access.passwords import Passwords
 from strategy_optimizer.access.rate_limits import Rate
 from strategy_optimizer.api.app import create_app
 from strategy_optimizer.api.service import Service
+from strategy_optimizer.catalogue.dataset_check import check_upload
 from strategy_optimizer.service_settings import ServiceSettings
-from strategy_optimizer.storage import NewTask, Store
+from strategy_optimizer.storage import NewStrategyVersion, NewTask, Store
+from strategy_optimizer.storage.datasets import NewContent
 
 PASSWORD = "correct horse battery staple"
 _FAST = Rate(1e9, at_once=10**9)
@@ -47,7 +52,9 @@ class World:
         return {} if name is None else {"Authorization": f"Bearer {self.keys[name]}"}
 
     def path(self, template: str) -> str:
-        """Return a path with Ada's objects in it."""
+        """Return a path with Ada's objects in it; a dataset that was deleted is there again."""
+        if "{dataset_id}" in template and not self.store.datasets.all(owner="ada"):
+            self.places["dataset_id"] = _dataset_of_ada(self.store)
         return template.format(**self.places)
 
 
@@ -67,10 +74,58 @@ def _keys(service: Service) -> dict[str, str]:
 def _objects_of_ada(service: Service) -> dict[str, str]:
     """Return an object of Ada for each parameter that a path may have."""
     store = service.store
+    space = {
+        "parameter_space": {"lookback_period": {"type": "discrete", "bounds": [10, 100]}},
+        "constraints": [],
+    }
+    details = {"style": "compiled", "multi_symbol": False, "defaults": {"lookback_period": 20}}
+    version = NewStrategyVersion("0" * 64, "Follows the trend.", space, details)
+    store.strategies.save_version("momentum", "built_in", "", version)
     document = {"task": {"strategy_name": "momentum", "optimization_config": {"n_calls": 10}}}
     return {
         "task_id": store.tasks.create(NewTask("ada", "momentum", document)).task.id,
         "key_id": service.gate.keys.create("ada", "another").record.id,
         "user_id": "ada",
         "strategy": "momentum",
+        "name": "momentum",
+        "iteration": "1",
+        "dataset_id": _dataset_of_ada(store),
+        "schedule_id": _schedule_of_ada(store),
+        "webhook_id": store.webhooks.add(
+            "ada", url="https://example.com", secret="s", events=["task.ended"]
+        ).id,
     }
+
+
+def make_csv(n: int = 120) -> bytes:
+    """Return bars that can be used, as CSV."""
+    days = np.arange(n) + np.datetime64("2026-01-01")
+    rows = (
+        f"{day},{price},{price + 1},{price - 1},{price},5"
+        for day, price in zip(days, range(100, 100 + n), strict=True)
+    )
+    return ("date,open,high,low,close,volume\n" + "\n".join(rows)).encode()
+
+
+def _dataset_of_ada(store: Store) -> str:
+    """Return the id of a dataset, checked in this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, target = Path(folder) / "upload", Path(folder) / "bars.parquet"
+        file.write_bytes(make_csv())
+        request = {"file": str(file), "name": "prices", "columns": None, "repair": [], "target": str(target)}
+        found, content = check_upload(request), target.read_bytes()
+    sha = hashlib.sha256(content).hexdigest()
+    store.datasets.put_content(
+        found["digest"], NewContent(sha, len(content), lambda: [content], found["preview"])
+    )
+    return store.datasets.add(
+        "ada", "prices", digest=found["digest"], size=len(content), details=found["details"]
+    ).id
+
+
+def _schedule_of_ada(store: Store) -> str:
+    """Return the id of a schedule."""
+    new = NewSchedule(
+        "ada", "momentum", "nasdaq", "@daily", {"task": {}, "timezone": "UTC", "warm_start": True}, None
+    )
+    return store.schedules.add(new).id
