@@ -13,7 +13,11 @@ from strategy_optimizer.tasks import Result
 
 PARETO = {"type": "pareto", "metrics": ["sharpe_ratio", "max_drawdown"]}
 ONE = {"type": "multi_objective", "weights": {"sharpe_ratio": 1.0}, "constraints": ["trades >= 40"]}
-SPACE = {"threshold": {"type": "continuous", "bounds": [0.0, 0.6]}}
+SPACE = {
+    "lookback_period": {"type": "discrete", "bounds": [10, 100]},
+    "threshold": {"type": "continuous", "bounds": [0.0, 0.6]},
+    "stop_loss": {"type": "continuous", "bounds": [0.01, 0.1]},
+}
 """So wide that some trials fail for want of a trade."""
 
 

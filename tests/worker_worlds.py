@@ -12,7 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from strategy_optimizer.storage import ENDED, NewTask, Store, TaskRecord
+from strategy_optimizer.tasks import TrialHistory
+from worker_strategies import make_space, version_of
 
 PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 PATIENCE = 180.0
@@ -27,20 +31,44 @@ class World:
         self.store = Store(url)
         self.store.upgrade()
         self.store.accounts.add_user("ada", "operator", user_id="ada")
+        self.path = ""
         self.workers: list[subprocess.Popen[bytes]] = []
         self._numbers = itertools.count(1)
+
+    def stop_workers(self, number: int = signal.SIGTERM) -> list[int]:
+        """Send a signal to all workers and return their exit codes."""
+        for worker in self.workers:
+            worker.send_signal(number)
+        codes = [worker.wait(PATIENCE) for worker in self.workers]
+        self.workers.clear()
+        return codes
+
+    def child_of(self, task: TaskRecord) -> psutil.Process:
+        """Return the process that runs a task: the one whose processor time is not that of a waiting one."""
+        guards = [guard for worker in self.workers for guard in psutil.Process(worker.pid).children()]
+        children = [child for guard in guards for child in guard.children()]
+        return max(children, key=lambda child: child.cpu_times().user)
+
+    def history(self, task_id: str) -> TrialHistory:
+        found = TrialHistory(make_space())
+        self.store.trials.load(task_id, found)
+        return found
 
     def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         command = [*PROGRAM, "worker", *options]
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
                 [*command, "--data-dir", str(self.folder), "--log-format", "text"],
-                env={**os.environ, "STRATEGY_OPTIMIZER_DATABASE_URL": self.url, **environment},
+                env={**os.environ, **self._environment(), **environment},
                 stdout=log,
                 stderr=log,
             )
         self.workers.append(worker)
         return worker
+
+    def _environment(self) -> dict[str, str]:
+        path = {"PYTHONPATH": self.path} if self.path else {}
+        return {"STRATEGY_OPTIMIZER_DATABASE_URL": self.url, **path}
 
     @property
     def log(self) -> str:
@@ -55,7 +83,7 @@ class World:
             "optimization_config": config,
             **others.pop("task", {}),
         }
-        document = {"task": task, "strategy_version": None, "data_digest": None}
+        document = {"task": task, "strategy_version": version_of(strategy), "data_digest": None}
         new = NewTask("ada", strategy, document, id=f"opt_{next(self._numbers)}", **others)
         return self.store.tasks.create(new).task.id
 
@@ -67,6 +95,12 @@ class World:
             assert time.monotonic() < deadline, f"{task}\n{self.log}"
             time.sleep(0.02)
         return task
+
+    def wait_until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
 
     def close(self) -> None:
         for worker in self.workers:

@@ -304,6 +304,14 @@ class ServiceUnreachableError(ServiceError):
     """The service does not answer, also after some attempts."""
 
 
+class ScheduleError(StrategyOptimizerError, ValueError):
+    """The times of a schedule cannot be read, or never come."""
+
+
+class WebhookError(StrategyOptimizerError, ValueError):
+    """The address of a webhook is not allowed, or cannot be reached."""
+
+
 class SettingsError(StrategyOptimizerError, ValueError):
     """A setting of the service is unknown or wrong."""
 

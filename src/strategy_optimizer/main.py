@@ -19,6 +19,7 @@ import uvicorn
 from strategy_optimizer.access.first_key import AdminKey, make_first_key
 from strategy_optimizer.api.app import create_app
 from strategy_optimizer.api.service import Service
+from strategy_optimizer.api.serving import Server, make_config
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.service_logs import configure_logs
 from strategy_optimizer.service_settings import PREFIX, ServiceSettings
@@ -46,20 +47,12 @@ def serve(settings: ServiceSettings) -> int:
         store.upgrade()
         key = make_first_key(store, settings.data_dir)
         app = create_app(Service(store, settings))
-        config = uvicorn.Config(
+        config = make_config(
             app,
             host=settings.host,
             port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
-            ws="websockets-sansio",
-            ws_max_size=4096,
-            ws_per_message_deflate=False,  # frames are small; a window of memory for each client is not
-            timeout_graceful_shutdown=5,
-            lifespan="on",  # it ends the child processes of the API
         )
         server = AnnouncingServer(config, key)
         with WorkerBeside(settings):
@@ -73,7 +66,7 @@ def serve(settings: ServiceSettings) -> int:
     return 0
 
 
-class AnnouncingServer(uvicorn.Server):
+class AnnouncingServer(Server):
     """Says where it listens once it does, and prints the key of the first administrator."""
 
     def __init__(self, config: uvicorn.Config, key: AdminKey | None) -> None:
@@ -113,7 +106,7 @@ def greeting(host: str, port: int, key: AdminKey | None) -> str:
         lines += [
             f"The first administrator's key, shown this once and kept in {key.path}:",
             f"  {key.text}",
-            f'Try: curl -H "Authorization: Bearer {key.text}" http://{place}:{port}/api/v1/server',
+            f'Try: curl -H "Authorization: Bearer $(cat {key.path})" http://{place}:{port}/api/v1/server',
         ]
     return "\n".join(lines) + "\n"
 

@@ -16,7 +16,7 @@ _SECRETS = re.compile(
     r"so_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|(?<=ticket=)[^&\s\"']+"
 )
 MASK = "***"
-_NOISY = ("uvicorn.access", "httpx2", "httpcore2", "alembic.runtime.migration")
+_NOISY = ("uvicorn", "httpx2", "httpcore2", "alembic")
 
 
 def configure_logs(

@@ -49,6 +49,8 @@ class ServiceSettings(BaseSettings):
         Megabytes that a request, and an uploaded dataset, may have.
     requests_a_second : float
         Of each caller, on average; short bursts may be five times that.
+    sockets, sockets_of_user : int
+        Websockets that are open at one time, of everybody and of one user; requests that wait for events count too.
     private_webhooks : bool
         Whether webhooks may go to private and loopback addresses.
     ray_address : str or None
@@ -72,6 +74,8 @@ class ServiceSettings(BaseSettings):
     body_size: int = Field(default=1, ge=1)
     upload_size: int = Field(default=200, ge=1)
     requests_a_second: float = Field(default=200.0, gt=0)
+    sockets: int = Field(default=2000, ge=1)
+    sockets_of_user: int = Field(default=500, ge=1)
     private_webhooks: bool = False
     ray_address: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -52,8 +52,9 @@ def test_an_older_backup_is_brought_to_this_version(
     engine_name: str, new_url: Callable[..., str], tmp_path: Path
 ) -> None:
     with Store(tmp_path / "old.db") as old:
-        migration.upgrade(old.database, "0001")
+        old.upgrade()
         populate(old)
+        migration.downgrade(old.database, "0001")
         old.back_up(tmp_path / "backup.db")
     with Store(new_url(engine_name, upgraded=False)) as store:
         store.restore(tmp_path / "backup.db")

@@ -40,6 +40,19 @@ def test_each_task_has_its_own_numbers(store: Store) -> None:
     assert len(set(numbers)) == 5
 
 
+def test_news_of_several_tasks_come_at_once(store: Store) -> None:
+    one, two, three = leased(store), leased(store), leased(store)
+    store.queue.tell(one, [NewEvent("progress", {"n": number}) for number in range(5)])
+    news = store.events.news({one.task.id: 3, two.task.id: 2, three.task.id: 0, "opt_9": 0}, limit=3)
+    assert {task: [event.seq for event in events] for task, events in news.items()} == {
+        one.task.id: [4, 5, 6],
+        two.task.id: [],
+        three.task.id: [1, 2],
+    }
+    assert news[one.task.id][0].data == {"n": 1}
+    assert store.events.news({}) == {}
+
+
 def test_events_are_stored_with_what_they_tell_of_or_not_at_all(store: Store) -> None:
     lease, history = leased(store), make_history(30)
     store.trials.save(lease, TrialChunk.of(history, 0, 10), {}, events=[NewEvent("progress", {"trials": 10})])

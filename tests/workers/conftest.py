@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage_worlds import Postgres
+from worker_strategies import install
 from worker_worlds import World
 
 
@@ -26,7 +27,22 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").create()
     world = World(url, folder)
-    world.start_worker("--slots", "2", CANARY_PASSWORD="canary-secret")
+    world.start_worker("--slots", "2", PYTHONPATH=install(folder / "strategies"))
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A store on SQLite with one worker of two slots, of little memory, that has a secret in its environment."""
+    folder = tmp_path_factory.mktemp("worker")
+    world = World(f"sqlite:///{folder / 'store.db'}", folder)
+    path = install(folder / "strategies")
+    world.start_worker(
+        "--slots", "2", "--task-memory", "700", PYTHONPATH=path, CANARY_PASSWORD="canary-secret"
+    )
     try:
         yield world
     finally:
@@ -37,6 +53,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def alone(tmp_path: Path) -> Iterator[World]:
     """A store on SQLite without a worker."""
     world = World(f"sqlite:///{tmp_path / 'store.db'}", tmp_path)
+    world.path = install(tmp_path / "strategies")
     try:
         yield world
     finally:

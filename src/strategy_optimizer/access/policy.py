@@ -53,6 +53,7 @@ class Rule:
 
 PUBLIC, READ, RUN, ADMIN = Rule(None), Rule("read"), Rule("run"), Rule("admin")
 _TASKS, _TASK = "/api/v1/optimize", "/api/v1/optimize/{task_id}"
+_SCHEDULES, _WEBHOOKS = "/api/v1/schedules", "/api/v1/webhooks"
 _DATASETS, _DATASET = "/api/v1/datasets", "/api/v1/datasets/{dataset_id}"
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
 
@@ -95,6 +96,12 @@ POLICY: Mapping[RouteName, Rule] = {
     ("GET", f"{_TASK}/history/{{iteration}}"): READ,
     ("GET", f"{_TASK}/convergence"): READ,
     ("GET", f"{_TASK}/export"): READ,
+    ("GET", f"{_TASK}/events"): READ,
+    ("GET", f"{_TASK}/validation"): READ,
+    ("GET", f"{_TASK}/analysis"): READ,
+    ("POST", f"{_TASK}/prediction"): READ,
+    ("GET", f"{_TASK}/report"): READ,
+    ("POST", f"{_TASKS}/compare"): READ,
     ("POST", f"{_TASKS}/parameter-space"): _run("space.create"),
     ("GET", f"{_TASKS}/parameter-space/{{strategy}}"): READ,
     ("PUT", f"{_TASKS}/parameter-space/{{strategy}}"): _run("space.change"),
@@ -102,6 +109,19 @@ POLICY: Mapping[RouteName, Rule] = {
     ("WS", "/ws/optimize/{task_id}/progress"): READ,
     ("WS", "/ws/optimize/{task_id}/results"): READ,
     ("WS", "/ws/optimize/{task_id}/convergence"): READ,
+    # -- again and again, and telling others ------------------------------------------------------------------
+    ("GET", _SCHEDULES): READ,
+    ("POST", _SCHEDULES): _run("schedule.create"),
+    ("GET", f"{_SCHEDULES}/{{schedule_id}}"): READ,
+    ("PATCH", f"{_SCHEDULES}/{{schedule_id}}"): _run("schedule.change"),
+    ("DELETE", f"{_SCHEDULES}/{{schedule_id}}"): _run("schedule.remove"),
+    ("POST", f"{_SCHEDULES}/{{schedule_id}}/run"): _run("task.create"),
+    ("GET", _WEBHOOKS): READ,
+    ("POST", _WEBHOOKS): _run("webhook.create"),
+    ("GET", f"{_WEBHOOKS}/{{webhook_id}}"): READ,
+    ("PATCH", f"{_WEBHOOKS}/{{webhook_id}}"): _run("webhook.change"),
+    ("DELETE", f"{_WEBHOOKS}/{{webhook_id}}"): _run("webhook.remove"),
+    ("GET", f"{_WEBHOOKS}/{{webhook_id}}/deliveries"): READ,
     # -- strategies and datasets ----------------------------------------------------------------------------
     ("GET", "/api/v1/strategies"): READ,
     ("GET", "/api/v1/strategies/{name}"): READ,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from strategy_optimizer.lazy import lazy_names
 
 _HOMES = {
-    "analysis": ("Analysis", "analyse"),
+    "analysis": ("Analysis", "TrialAnalysis", "analyse", "analyse_trials"),
     "comparison": (
         "BeforeAfter",
         "OptimizerComparison",
@@ -28,7 +28,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from strategy_optimizer.analysis.analysis import Analysis, analyse
+    from strategy_optimizer.analysis.analysis import Analysis, TrialAnalysis, analyse, analyse_trials
     from strategy_optimizer.analysis.comparison import (
         BeforeAfter,
         OptimizerComparison,
@@ -57,9 +57,11 @@ __all__ = [
     "Surface",
     "Target",
     "TaskRow",
+    "TrialAnalysis",
     "analyse",
     "analyse_course",
     "analyse_importance",
+    "analyse_trials",
     "compare_before_after",
     "compare_optimizers",
     "compare_tasks",

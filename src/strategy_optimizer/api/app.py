@@ -10,21 +10,26 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from strategy_optimizer.access.policy import POLICY, RouteName
-from strategy_optimizer.api import problems
+from strategy_optimizer.api import problems, sockets
 from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
+from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
 from strategy_optimizer.api.routes import (
     accounts,
+    analysis,
     datasets,
+    events,
     exports,
     history,
     parameter_spaces,
+    schedules,
     server,
     sessions,
     strategies,
     tasks,
+    webhooks,
 )
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
@@ -38,10 +43,15 @@ ROUTERS: Sequence[APIRouter] = (
     tasks.router,
     history.router,
     exports.router,
+    schedules.router,
+    webhooks.router,
     strategies.router,
     datasets.router,
+    analysis.router,
     sessions.router,
     accounts.router,
+    events.router,
+    sockets.router,
 )
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -73,6 +83,14 @@ def create_app(service: Service) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.hub = Hub(
+        service.store,
+        most=service.settings.sockets,
+        most_of_user=service.settings.sockets_of_user,
+        authenticate_again=service.authenticate_again,
+        count=service.metrics.sockets.inc,
+        pace=service.pace,
+    )
     app.state.reading = Reading(service)
     problems.install(app)
     for router in ROUTERS:

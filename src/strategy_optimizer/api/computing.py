@@ -54,7 +54,7 @@ class Limits:
     """
 
     processes: int = 2
-    seconds: float = 60.0
+    seconds: float = 120.0
     memory: int = 2 << 30
     waiting: int = 16
     patience: float = 20.0

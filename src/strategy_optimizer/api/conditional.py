@@ -14,6 +14,7 @@ from strategy_optimizer.version import __version__
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 CACHING = "private, no-cache"
 """The caller may keep the answer, and asks each time whether it still holds."""
+NOT_MODIFIED = {"description": "as the ETag in If-None-Match says, the caller has it already"}
 
 
 def etag_of(*parts: Any) -> str:

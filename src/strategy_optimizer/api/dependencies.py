@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from strategy_optimizer.access.policy import SOCKET, rule_of
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.authentication import address_of, method_of
+from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
@@ -26,6 +27,12 @@ def the_service(connection: HTTPConnection) -> Service:
 def the_store(connection: HTTPConnection) -> Store:
     """Return the store."""
     return the_service(connection).store
+
+
+async def the_hub(connection: HTTPConnection) -> Hub:
+    """Return what brings events to sockets."""
+    hub: Hub = connection.app.state.hub
+    return hub
 
 
 def authorize(connection: HTTPConnection) -> None:
@@ -48,4 +55,5 @@ def current_principal(connection: HTTPConnection) -> Principal:
 
 TheService = Annotated[Service, Depends(the_service)]
 TheStore = Annotated[Store, Depends(the_store)]
+TheHub = Annotated[Hub, Depends(the_hub)]
 Caller = Annotated[Principal, Depends(current_principal)]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from strategy_optimizer import errors
 from strategy_optimizer.models.problem import ProblemModel
 
 MEDIA_TYPE = "application/problem+json"
+_LONGEST_REASON = 123
+"""Bytes that the frame which closes a websocket has room for."""
 LOG = structlog.get_logger(__name__)
 
 KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
@@ -41,6 +45,8 @@ KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
     (errors.ObjectiveError, 422, "invalid-objective"),
     (errors.DataError, 422, "invalid-data"),
     (errors.StrategyError, 422, "invalid-strategy"),
+    (errors.ScheduleError, 422, "invalid-schedule"),
+    (errors.WebhookError, 422, "invalid-webhook"),
     (errors.StrategyOptimizerError, 422, "invalid-request"),
 )
 """The first line that fits an error decides."""
@@ -78,13 +84,35 @@ def problem_response(
         instance=request.url.path,
         request_id=getattr(request.state, "request_id", None),
     )
-    return JSONResponse(problem.model_dump(mode="json"), status, headers, MEDIA_TYPE)
+    is_of_page = request.scope["type"] == "websocket" and "origin" in request.headers
+    answer = RefusedSocket if is_of_page else JSONResponse
+    return answer(problem.model_dump(mode="json"), status, headers, MEDIA_TYPE)
+
+
+class RefusedSocket(JSONResponse):
+    """The answer to a page that opens a websocket: browsers tell pages how a socket closed, not why none opened."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Open the socket and close it with 4000 and the status, such as 4404."""
+        detail = json.loads(bytes(self.body))["detail"]
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 4000 + self.status_code, "reason": short(detail)})
+
+
+def short(reason: str) -> str:
+    """Return as much of a reason as the end of a websocket has room for.
+
+    >>> len(short("ä" * 100).encode())
+    122
+    """
+    return reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
 
 
 def install(app: FastAPI) -> None:
     """Let the app answer every error with a problem."""
     app.add_exception_handler(errors.StrategyOptimizerError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(WebSocketRequestValidationError, _of_request)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_fault)
 
@@ -136,7 +164,7 @@ def _attributes(error: errors.StrategyOptimizerError) -> dict[str, Any]:
 
 
 def _of_request(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, (RequestValidationError, WebSocketRequestValidationError))
     found = [
         {"where": [str(part) for part in problem["loc"]], "problem": problem["msg"], "kind": problem["type"]}
         for problem in error.errors()
@@ -164,7 +192,8 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
     kind = _OF_STATUS.get(error.status_code, "request-failed")
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
-        detail = f"there is no {request.method} {request.url.path}; GET /openapi.json lists what there is"
+        method = request.scope.get("method", "WS")
+        detail = f"there is no {method} {request.url.path}; GET /openapi.json lists what there is"
     return problem_response(request, error.status_code, kind, str(detail), headers=error.headers)
 
 

@@ -13,6 +13,7 @@ from strategy_optimizer.access.gate import Gate, Limits
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.rate_limits import Rate
 from strategy_optimizer.api.authentication import authenticate
+from strategy_optimizer.api.hub import Pace
 from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
 
@@ -39,6 +40,8 @@ class Service:
         Returns what somebody may do now who was let in earlier, for sockets that stay open; raises as `authenticate`.
     gate : Gate, optional
         Keys, sessions, tickets, quotas, the audit log; made here by default.
+    pace : Pace
+        How often sockets are looked after.
     metrics : Metrics
         Made here.
     """
@@ -48,6 +51,7 @@ class Service:
     authenticate: Callable[[HTTPConnection], Principal | None] = None  # type: ignore[assignment]
     authenticate_again: Callable[[Principal], Principal] = None  # type: ignore[assignment]
     gate: Gate = None  # type: ignore[assignment]
+    pace: Pace = field(default_factory=Pace)
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from strategy_optimizer.errors import TaskError
+from strategy_optimizer.errors import TaskError, TaskStateError
 from strategy_optimizer.models.service_task import StatusOut, TaskDocumentOut, TaskOut
-from strategy_optimizer.storage import Place, TaskRecord
+from strategy_optimizer.storage import ENDED, Place, TaskRecord
 
 _SHOWN = (
     "stage",
@@ -48,6 +48,13 @@ def progress_of(task: TaskRecord) -> float:
     if task.state == "completed":
         return 1.0
     return min(1.0, max(0.0, float((task.progress or {}).get("progress") or 0.0)))
+
+
+def no_result(task: TaskRecord) -> TaskStateError:
+    """Return the error that says why a task has no result."""
+    hint = f": {task.error}" if task.error else "" if task.state in ENDED else "; ask again when it has ended"
+    text = f"the task {task.id} is {task.state} and has no result{hint}"
+    return TaskStateError(text, task=task.id, state=task.state)
 
 
 def _status(task: TaskRecord) -> dict[str, Any]:

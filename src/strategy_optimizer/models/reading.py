@@ -92,6 +92,31 @@ def read_result(path: str | Path, trials: str | Path | None = None, *, complete:
     return _result(model, history)
 
 
+def result_of(document: Mapping[str, Any], history: TrialHistory | None = None) -> Result:
+    """Return the result of a JSON document, with its trials.
+
+    Parameters
+    ----------
+    document : mapping
+        What `Result.to_dict` gave.
+    history : TrialHistory, optional
+        Its trials; without it there are none.
+
+    Raises
+    ------
+    TaskError
+        It is no such result.
+    """
+    try:
+        model = ResultModel.model_validate(dict(document))
+    except ValidationError as error:
+        raise TaskError(f"the stored result cannot be read: {error.errors()[0]['msg']}") from error
+    _check_fields(model, f"the result of {model.task_id}")
+    if history is None:
+        history = history_of(_space(model), parse_objective(_without_text(model.objective or {})), ())
+    return _result(model, history)
+
+
 def _model(path: Path) -> ResultModel:
     try:
         model = ResultModel.from_json(path.read_bytes())
@@ -103,10 +128,14 @@ def _model(path: Path) -> ResultModel:
         raise TaskError(
             f"{path} is no result: {place + ': ' if place else ''}{first['msg']}; {_MAKE_ONE}"
         ) from error
-    for name in ("space", "objective", "counts", "data", "best", "defaults", "buy_and_hold", "optimizer"):
-        if getattr(model, name) is None:
-            raise TaskError(f"{path} has no field '{name}', so there is too little to analyse; {_MAKE_ONE}")
+    _check_fields(model, str(path))
     return model
+
+
+def _check_fields(model: ResultModel, name: str) -> None:
+    for field in ("space", "objective", "counts", "data", "best", "defaults", "buy_and_hold", "optimizer"):
+        if getattr(model, field) is None:
+            raise TaskError(f"{name} has no field '{field}', so there is too little to analyse; {_MAKE_ONE}")
 
 
 def _space(model: ResultModel) -> ParameterSpace:

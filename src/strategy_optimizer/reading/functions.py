@@ -47,6 +47,23 @@ def _export(call: Call) -> None:
     export_trials(call.store, given["task"], given["trials"], given["format"], call.send)
 
 
+def _analysing(name: str) -> Callable[[Call], Any]:
+    def work(call: Call) -> Any:
+        from strategy_optimizer.reading import analysing
+
+        return getattr(analysing, name)(call.store, **call.arguments)
+
+    return work
+
+
+def _index(call: Call) -> Any:
+    from strategy_optimizer.reading.table_folder import index
+
+    return index(call.store, **call.arguments)
+
+
 FUNCTIONS: Mapping[str, Callable[[Call], Any]] = {
     "export": _export,
+    "index": _index,
+    **{name: _analysing(name) for name in ("analysis", "prediction", "comparison", "report")},
 }

@@ -17,6 +17,7 @@ _HOMES = {
         "CheckpointRecord",
         "Creation",
         "DatasetRecord",
+        "DeliveryRecord",
         "EventRecord",
         "Heartbeat",
         "KeyHolder",
@@ -38,7 +39,9 @@ _HOMES = {
         "TicketRecord",
         "Usage",
         "UserRecord",
+        "WebhookRecord",
     ),
+    "webhooks": ("WEBHOOK_EVENTS",),
     "states": ("ENDED", "FOLLOWERS", "STATES", "TaskState"),
     "store": ("Store",),
     "trial_chunk": ("CHUNK_ROWS", "TrialChunk"),
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
         CheckpointRecord,
         Creation,
         DatasetRecord,
+        DeliveryRecord,
         EventRecord,
         Heartbeat,
         KeyHolder,
@@ -75,24 +79,28 @@ if TYPE_CHECKING:
         TicketRecord,
         Usage,
         UserRecord,
+        WebhookRecord,
     )
     from strategy_optimizer.storage.states import ENDED, FOLLOWERS, STATES, TaskState
     from strategy_optimizer.storage.store import Store
     from strategy_optimizer.storage.trial_chunk import CHUNK_ROWS, TrialChunk
     from strategy_optimizer.storage.trial_layout import TrialLayout
     from strategy_optimizer.storage.trial_store import ChunkSummary, ScoreCurve
+    from strategy_optimizer.storage.webhooks import WEBHOOK_EVENTS
 
 __all__ = [
     "CHUNK_ROWS",
     "ENDED",
     "FOLLOWERS",
     "STATES",
+    "WEBHOOK_EVENTS",
     "ApiKeyRecord",
     "AuditRecord",
     "CheckpointRecord",
     "ChunkSummary",
     "Creation",
     "DatasetRecord",
+    "DeliveryRecord",
     "EventRecord",
     "Heartbeat",
     "KeyHolder",
@@ -121,6 +129,7 @@ __all__ = [
     "TrialLayout",
     "Usage",
     "UserRecord",
+    "WebhookRecord",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -34,13 +34,7 @@ class EventLog:
 
         def work(transaction: Transaction) -> list[EventRecord]:
             get_task(transaction, task_id)
-            statement = (
-                select(*_COLUMNS)
-                .where(events.c.task_id == task_id, events.c.seq > after)
-                .order_by(events.c.seq)
-                .limit(limit)
-            )
-            return [EventRecord(**row._mapping) for row in transaction.connection.execute(statement)]
+            return _after(transaction, task_id, after, limit)
 
         return self._database.read(work)
 
@@ -50,6 +44,32 @@ class EventLog:
         return self._database.read(
             lambda transaction: {row.id: row.events for row in transaction.connection.execute(statement)}
         )
+
+    def news(self, seen: Mapping[str, int], *, limit: int = 1000) -> Mapping[str, Sequence[EventRecord]]:
+        """Return what came after the events that somebody has seen of some tasks, all of one moment.
+
+        Parameters
+        ----------
+        seen : dict
+            The number of the newest event that was seen, of each task.
+        limit : int
+            At most so many events of one task; the next call gives those after them.
+
+        Returns
+        -------
+        dict of list of EventRecord
+            Of each task that exists.
+        """
+        numbers = select(tasks.c.id, tasks.c.events).where(tasks.c.id.in_(list(seen)))
+
+        def work(transaction: Transaction) -> dict[str, Sequence[EventRecord]]:
+            newest = {row.id: row.events for row in transaction.connection.execute(numbers)}
+            return {
+                task_id: _after(transaction, task_id, seen[task_id], limit) if last > seen[task_id] else ()
+                for task_id, last in newest.items()
+            }
+
+        return self._database.read(work)
 
     def thin_out(self, task_id: str, *, before: datetime, kind: str = PROGRESS) -> int:
         """Join runs of progress events from before a moment to their last ones; return how many went.
@@ -71,6 +91,16 @@ class EventLog:
             return sum(len(run) - 1 for run in runs)
 
         return self._database.write(work)
+
+
+def _after(transaction: Transaction, task_id: str, after: int, limit: int) -> list[EventRecord]:
+    statement = (
+        select(*_COLUMNS)
+        .where(events.c.task_id == task_id, events.c.seq > after)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [EventRecord(**row._mapping) for row in transaction.connection.execute(statement)]
 
 
 def _runs(marked: Sequence[tuple[int, int, bool]]) -> list[list[tuple[int, int]]]:

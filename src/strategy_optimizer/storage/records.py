@@ -315,7 +315,7 @@ class NewSchedule:
 
 @dataclass(frozen=True)
 class ScheduleRecord:
-    """A schedule and its last and next run."""
+    """A schedule, its last and next run, and what there is to say of the last."""
 
     id: str
     owner: str
@@ -328,6 +328,7 @@ class ScheduleRecord:
     last_run: datetime | None
     last_task: str | None
     next_run: datetime | None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -386,3 +387,49 @@ class ParameterSpaceRecord:
     space: Mapping[str, Any]
     created: datetime
     changed: datetime
+
+
+@dataclass(frozen=True)
+class WebhookRecord:
+    """Where to tell of a user's tasks; `secret` signs what is sent."""
+
+    id: str
+    owner: str
+    url: str
+    secret: str = field(repr=False)
+    events: tuple[str, ...]
+    enabled: bool
+    created: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", tuple(self.events))
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """One event for one webhook.
+
+    Attributes
+    ----------
+    id, webhook_id, task_id, event : str
+    created : datetime
+    due : datetime or None
+        When it is tried next; None when it arrived, or was given up.
+    attempts : int
+    delivered : datetime or None
+    status : int or None
+        Of the last answer.
+    error : str or None
+        Why the last attempt did not succeed.
+    """
+
+    id: str
+    webhook_id: str
+    task_id: str
+    event: str
+    created: datetime
+    due: datetime | None
+    attempts: int
+    delivered: datetime | None
+    status: int | None
+    error: str | None

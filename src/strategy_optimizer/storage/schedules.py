@@ -13,7 +13,7 @@ from strategy_optimizer.storage.records import NewSchedule, ScheduleRecord
 from strategy_optimizer.storage.table_access import TableAccess, new_id
 from strategy_optimizer.storage.tables import schedules
 
-_CHANGEABLE = {"cron", "document", "enabled", "next_run", "last_task", "dataset"}
+_CHANGEABLE = {"cron", "document", "enabled", "next_run", "last_task", "dataset", "note"}
 
 
 class ScheduleStore(TableAccess):
@@ -50,7 +50,7 @@ class ScheduleStore(TableAccess):
         return self.list_rows(schedules, ScheduleRecord, *wanted, order=order)
 
     def change(self, schedule_id: str, **values: Any) -> ScheduleRecord:
-        """Change cron, document, dataset, enabled, next_run or last_task."""
+        """Change cron, document, dataset, enabled, next_run, last_task or note."""
         unknown = values.keys() - _CHANGEABLE
         if unknown:
             raise StorageError(f"{', '.join(sorted(unknown))} of a schedule cannot be changed")
@@ -70,7 +70,7 @@ class ScheduleStore(TableAccess):
     def claim(self, schedule: ScheduleRecord, *, next_run: datetime | None, now: datetime) -> bool:
         """Take a due run: set the next one, and return whether this caller is the one to make the task.
 
-        Of several that saw the same run due, one gets True.
+        Of several that saw the same run due, one gets True. What was said of the run before is gone.
         """
 
         def work(transaction: Transaction) -> bool:
@@ -81,7 +81,7 @@ class ScheduleStore(TableAccess):
                     schedules.c.enabled,
                     schedules.c.next_run == schedule.next_run,
                 )
-                .values(next_run=next_run, last_run=now)
+                .values(next_run=next_run, last_run=now, note=None)
             )
             return transaction.connection.execute(statement).rowcount == 1
 

@@ -22,6 +22,7 @@ from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the examp
 from strategy_optimizer.storage.schedules import ScheduleStore
 from strategy_optimizer.storage.strategies import StrategyStore
 from strategy_optimizer.storage.task_store import TaskStore
+from strategy_optimizer.storage.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     from strategy_optimizer.storage.trial_store import TrialStore
@@ -51,6 +52,7 @@ class Store:
     schedules : ScheduleStore
     strategies : StrategyStore
     parameter_spaces : ParameterSpaceStore
+    webhooks : WebhookStore
 
     Notes
     -----
@@ -84,6 +86,7 @@ class Store:
         self.schedules = ScheduleStore(self.database)
         self.strategies = StrategyStore(self.database)
         self.parameter_spaces = ParameterSpaceStore(self.database)
+        self.webhooks = WebhookStore(self.database)
 
     @cached_property
     def trials(self) -> TrialStore:

@@ -242,6 +242,36 @@ schedules = Table(
     Column("last_run", Moment),
     Column("last_task", ForeignKey("tasks.id", ondelete="SET NULL"), index=True),
     Column("next_run", Moment, index=True),
+    Column("note", Text),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    # Signs what is sent, so it is needed as it is.
+    Column("secret", Text, nullable=False),
+    Column("events", Document, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created", Moment, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("event", String(40), nullable=False),
+    Column("created", Moment, nullable=False),
+    # When it is to be tried; nothing when there is no more to try.
+    Column("due", Moment, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("delivered", Moment),
+    Column("status", Integer),
+    Column("error", Text),
 )
 
 # The content of datasets by its digest, whoever has it: what is equal is kept once.

@@ -14,6 +14,7 @@ from strategy_optimizer.storage.database import Transaction
 from strategy_optimizer.storage.records import Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.states import TaskState
 from strategy_optimizer.storage.tables import events, tasks
+from strategy_optimizer.storage.webhooks import deliver_events
 
 COLUMNS = [tasks.c[field.name] for field in fields(TaskRecord)]
 
@@ -112,6 +113,7 @@ def tell(transaction: Transaction, task_id: str, news: Sequence[NewEvent], now: 
     ]
     if rows:
         transaction.connection.execute(insert(events), rows)
+        deliver_events(transaction, task_id, news, now)
     return last
 
 

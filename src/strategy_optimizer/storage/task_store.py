@@ -84,6 +84,15 @@ class TaskStore:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
+    def is_made(self, owner: str, idempotency_key: str) -> bool:
+        """Return whether an owner's key has made a task already."""
+        statement = select(idempotency_keys.c.task_id).where(
+            idempotency_keys.c.owner == owner, idempotency_keys.c.key == idempotency_key
+        )
+        return self._database.read(
+            lambda transaction: transaction.connection.execute(statement).first() is not None
+        )
+
     def get(self, task_id: str, *, owner: str | None = None) -> TaskRecord:
         """Return a task; with `owner`, somebody else's does not exist.
 

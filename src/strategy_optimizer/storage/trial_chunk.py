@@ -115,6 +115,11 @@ class TrialChunk:
         first = self.first + part.start
         return TrialChunk(first, {**self.head, "first": first, "rows": len(columns.scores)}, columns)
 
+    def without_sums(self) -> TrialChunk:
+        """Return the trials without their block sums, most of their bytes, which only validation needs."""
+        columns = {**vars(self.columns), "sums": np.empty((len(self), 0, 2))}
+        return TrialChunk(self.first, {**self.head, "blocks": 0, "counts": []}, TrialColumns(**columns))
+
     def add_to(self, history: TrialHistory) -> None:
         """Add the trials to a history that has all before them.
 

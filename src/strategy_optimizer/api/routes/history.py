@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from strategy_optimizer.api.conditional import conditional, etag_of
+from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of
 from strategy_optimizer.api.dependencies import TheStore
 from strategy_optimizer.api.reading import OwnTask, TheReading
 from strategy_optimizer.models.history import HistoryOut, TrialOut
@@ -20,7 +20,6 @@ from strategy_optimizer.records import TrialState
 router = APIRouter(prefix="/api/v1/optimize", tags=["trials"])
 LARGEST = 2**53
 """Of whole numbers: the largest that every JSON reader keeps."""
-NOT_MODIFIED = {"description": "as the ETag in If-None-Match says, the caller has it already"}
 Number = Annotated[float | None, Query(allow_inf_nan=False)]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 
-from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
-from strategy_optimizer.api.submission import copy_of, submit
-from strategy_optimizer.api.task_views import cursor_of, place_of, shown, shown_whole, status_of
+from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of
+from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.task_views import cursor_of, no_result, place_of, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
 from strategy_optimizer.models.result import PerformanceModel, ResultModel
 from strategy_optimizer.models.service_task import (
@@ -22,7 +25,8 @@ from strategy_optimizer.models.service_task import (
     TaskOut,
     TaskPageOut,
 )
-from strategy_optimizer.storage import ENDED, Creation, TaskRecord
+from strategy_optimizer.storage import Creation
+from strategy_optimizer.workers.submission import copy_of, submit
 
 router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
 TaskId = Annotated[str, Path(max_length=64, description="id of the task", examples=["opt_4f1c2a90b7d3e865"])]
@@ -41,12 +45,12 @@ IdempotencyKey = Annotated[
 def start_task(
     task: TaskIn,
     caller: Caller,
-    service: TheService,
+    store: TheStore,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Put a task into the queue."""
-    return _made(submit(service, caller, task, idempotency_key=idempotency_key), response)
+    return _made(submit(store, caller.user_id, task, idempotency_key=idempotency_key), response)
 
 
 @router.get("/tasks")
@@ -121,13 +125,17 @@ def clone_task(
     task_id: TaskId,
     changes: TaskCopyIn,
     caller: Caller,
-    service: TheService,
+    store: TheStore,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Start a copy of a task with some changes, on the newest version of its strategy."""
-    task = service.store.tasks.get(task_id, owner=caller.owner)
-    made = submit(service, caller, copy_of(task, changes), parent=task.id, idempotency_key=idempotency_key)
+    task = store.tasks.get(task_id, owner=caller.owner)
+    try:
+        copy = copy_of(task, changes)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    made = submit(store, caller.user_id, copy, parent=task.id, idempotency_key=idempotency_key)
     return _made(made, response)
 
 
@@ -135,21 +143,25 @@ def clone_task(
 def rerun_task(
     task_id: TaskId,
     caller: Caller,
-    service: TheService,
+    store: TheStore,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Start the same task again, on the newest version of its strategy."""
-    task = service.store.tasks.get(task_id, owner=caller.owner)
-    copy = copy_of(task, TaskCopyIn())
-    return _made(submit(service, caller, copy, parent=task.id, idempotency_key=idempotency_key), response)
+    task = store.tasks.get(task_id, owner=caller.owner)
+    made = submit(store, caller.user_id, copy_of(task), parent=task.id, idempotency_key=idempotency_key)
+    return _made(made, response)
 
 
-@router.get("/{task_id}/results", response_model_exclude_unset=True)
-def get_results(task_id: TaskId, caller: Caller, store: TheStore) -> ResultModel:
+@router.get("/{task_id}/results", response_model=ResultModel, responses={304: NOT_MODIFIED})
+def get_results(task_id: TaskId, caller: Caller, store: TheStore, request: Request) -> Response:
     """Return the result of a task that has ended; beyond 10,000 trials it embeds only improvements."""
     task = store.tasks.get(task_id, owner=caller.owner)
-    return _result(task, store.tasks.result(task_id))
+    record = store.tasks.result(task_id)
+    if record is None:
+        raise no_result(task)
+    # As it was checked when it was written: with 10,000 trials a second check would take most of the time.
+    return conditional(request, etag_of(task.id, record.saved), lambda: JSONResponse(record.document))
 
 
 @router.get("/{task_id}/best-params")
@@ -192,18 +204,3 @@ def _made(creation: Creation, response: Response) -> TaskOut:
         response.status_code = 200
     response.headers["Location"] = f"{router.prefix}/{creation.task.id}"
     return shown(creation.task)
-
-
-def _result(task: TaskRecord, record: object) -> ResultModel:
-    if record is None:
-        hint = (
-            f": {task.error}"
-            if task.error
-            else ""
-            if task.state in ENDED
-            else "; ask again when it has ended"
-        )
-        raise TaskStateError(
-            f"the task {task.id} is {task.state} and has no result{hint}", task=task.id, state=task.state
-        )
-    return ResultModel.model_validate(record.document)  # type: ignore[attr-defined]
