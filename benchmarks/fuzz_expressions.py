@@ -87,17 +87,12 @@ def _memory(seed: int, watch: Watch) -> int:
 def _report(options, seconds, kinds, problems, slow, elapsed, grown, most) -> None:
     quantiles = np.quantile(seconds, [0.5, 0.99, 0.9999, 1.0]) * 1e3
     print("# Constraint expressions, fuzzed\n")
-    print(
-        f"`python benchmarks/fuzz_expressions.py --count {options.count} --seed {options.seed} --made {options.made}`, Python ",
-        end="",
-    )
-    print(
-        f"{platform.python_version()}, {platform.machine()}; {elapsed:,.0f} s on a machine that others used.\n"
-    )
+    asked = f"--count {options.count} --seed {options.seed} --made {options.made}"
+    print(f"`python benchmarks/fuzz_expressions.py {asked}`, Python {platform.python_version()}, ", end="")
+    print(f"{platform.machine()}; {elapsed:,.0f} s on a machine that others used.\n")
     print("| | |\n|---|---|")
-    print(
-        f"| strings | {len(seconds):,}: {len(CORPUS)} known escapes, {options.made:,} by Hypothesis, the rest made of these |"
-    )
+    made = f"{len(CORPUS)} known escapes, {options.made:,} by Hypothesis, the rest made of these"
+    print(f"| strings | {len(seconds):,}: {made} |")
     print(f"| accepted, refused with a `SpaceError` | {kinds['accepted']:,}, {kinds['refused']:,} |")
     print(f"| escapes, other exceptions, accepted beyond the grammar | {len(problems)} |")
     print("| processor time of one: median, 99 %, 99.99 %, longest | ", end="")
