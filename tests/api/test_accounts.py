@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 from fastapi.testclient import TestClient
-from tests.api.worlds import PASSWORD, UNLIMITED, World, make_world
+from tests.api.worlds import PASSWORD, UNLIMITED, Prepared, World, make_world, prepare_store
 
 from strategy_optimizer.access.gate import Limits
 from strategy_optimizer.access.key_text import new_key_text
@@ -28,11 +28,8 @@ TASK = {"strategy_name": "momentum"}
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "store.db"
-    with Store(path) as store:
-        store.upgrade()
-    return path
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare_store(tmp_path_factory.mktemp("prepared") / "store.db")
 
 
 @pytest.fixture
@@ -41,10 +38,10 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-def world(empty_store: Path, tmp_path: Path, limits: Limits) -> Iterator[World]:
-    shutil.copy(empty_store, tmp_path / "store.db")
+def world(prepared: Prepared, tmp_path: Path, limits: Limits) -> Iterator[World]:
+    shutil.copy(prepared.path, tmp_path / "store.db")
     with Store(tmp_path / "store.db") as store:
-        yield make_world(store, tmp_path, limits)
+        yield make_world(prepared, store, tmp_path, limits)
 
 
 @pytest.fixture
