@@ -369,6 +369,7 @@ def test_what_is_done_is_noted(client: TestClient, root: dict[str, str], world: 
     log_in(client, "eve", "a wrong password")
     page = client.get("/api/v1/audit", headers=root).json()
     assert [(line["actor"], line["action"], line["target"]) for line in page["entries"]][::-1] == [
+        ("ada", "dataset.create", world.places["dataset_id"]),  # of the prepared store
         ("root", "user.create", eve),
         ("root", "user.change", eve),
         ("root", "password.set", eve),
@@ -397,7 +398,7 @@ def test_the_audit_log_is_paged(client: TestClient, ada: dict[str, str], root: d
         if before is None:
             break
     assert seen == sorted(seen, reverse=True)
-    assert len(seen) == 5
+    assert len(seen) == 6  # and the dataset of the prepared store
 
 
 def test_what_cannot_be_noted_is_done_all_the_same(
