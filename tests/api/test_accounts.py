@@ -378,7 +378,7 @@ def test_what_is_done_is_noted(client: TestClient, root: dict[str, str], world: 
         (eve, "session.begin", ""),
         (None, "login.failed", "eve"),
     ]
-    changed = page["entries"][-2]
+    changed = page["entries"][-3]
     assert changed["details"]["role"] == "admin"
     assert changed["details"]["key"].startswith("key_")
     assert changed["address"] == "testclient"
