@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 from fastapi.testclient import TestClient
-from tests.api.worlds import PASSWORD, UNLIMITED, Prepared, World, make_world, prepare_store
+from tests.api.worlds import PASSWORD, UNLIMITED, World, make_world
 
 from strategy_optimizer.access.gate import Limits
 from strategy_optimizer.access.key_text import new_key_text
@@ -28,8 +28,11 @@ TASK = {"strategy_name": "momentum"}
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepare_store(tmp_path_factory.mktemp("prepared") / "store.db")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    with Store(path) as store:
+        store.upgrade()
+    return path
 
 
 @pytest.fixture
@@ -38,10 +41,10 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-def world(prepared: Prepared, tmp_path: Path, limits: Limits) -> Iterator[World]:
-    shutil.copy(prepared.path, tmp_path / "store.db")
+def world(empty_store: Path, tmp_path: Path, limits: Limits) -> Iterator[World]:
+    shutil.copy(empty_store, tmp_path / "store.db")
     with Store(tmp_path / "store.db") as store:
-        yield make_world(prepared, store, tmp_path, limits)
+        yield make_world(store, tmp_path, limits)
 
 
 @pytest.fixture
@@ -369,7 +372,6 @@ def test_what_is_done_is_noted(client: TestClient, root: dict[str, str], world: 
     log_in(client, "eve", "a wrong password")
     page = client.get("/api/v1/audit", headers=root).json()
     assert [(line["actor"], line["action"], line["target"]) for line in page["entries"]][::-1] == [
-        ("ada", "dataset.create", world.places["dataset_id"]),  # of the prepared store
         ("root", "user.create", eve),
         ("root", "user.change", eve),
         ("root", "password.set", eve),
@@ -378,7 +380,7 @@ def test_what_is_done_is_noted(client: TestClient, root: dict[str, str], world: 
         (eve, "session.begin", ""),
         (None, "login.failed", "eve"),
     ]
-    changed = page["entries"][-3]
+    changed = page["entries"][-2]
     assert changed["details"]["role"] == "admin"
     assert changed["details"]["key"].startswith("key_")
     assert changed["address"] == "testclient"
@@ -398,7 +400,7 @@ def test_the_audit_log_is_paged(client: TestClient, ada: dict[str, str], root: d
         if before is None:
             break
     assert seen == sorted(seen, reverse=True)
-    assert len(seen) == 6  # and the dataset of the prepared store
+    assert len(seen) == 5
 
 
 def test_what_cannot_be_noted_is_done_all_the_same(

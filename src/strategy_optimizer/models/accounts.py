@@ -124,8 +124,8 @@ class QuotaIn(Model):
     queued_tasks: Count = Field(default=None, description="tasks that wait at once")
     trials_a_day: LargeCount = Field(default=None, description="trials from midnight to midnight UTC")
     memory: LargeCount = Field(default=None, description="bytes that one task may take")
-    datasets: Count = Field(default=None, description="datasets that are kept")
-    dataset_bytes: LargeCount = Field(default=None, description="bytes that all datasets take")
+    datasets: Count = Field(default=None, description="datasets that are kept; null: 100")
+    dataset_bytes: LargeCount = Field(default=None, description="bytes of all of them; null: 2 GB")
 
 
 class UsageOut(Model):
