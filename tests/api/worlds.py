@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from argon2 import profiles
 from fastapi import FastAPI
 
+from stored_searches import ONE, add, search
 from strategy_optimizer.access.gate import Gate, Limits
 from strategy_optimizer.access.passwords import Passwords
 from strategy_optimizer.access.rate_limits import Rate
@@ -19,9 +21,12 @@ from strategy_optimizer.api.app import create_app
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.catalogue.dataset_check import check_upload
 from strategy_optimizer.service_settings import ServiceSettings
-from strategy_optimizer.storage import NewStrategyVersion, NewTask, Store
+from strategy_optimizer.storage import NewSchedule, NewStrategyVersion, Store
 from strategy_optimizer.storage.datasets import NewContent
+from strategy_optimizer.tasks import Result
 
+TASK = "opt_4f1c2a90b7d3e865"
+"""The task of the examples."""
 PASSWORD = "correct horse battery staple"
 _FAST = Rate(1e9, at_once=10**9)
 UNLIMITED = Limits(_FAST, _FAST, bad_keys=10**6, bad_sessions=10**6, bad_passwords=10**6)
@@ -71,6 +76,11 @@ def _keys(service: Service) -> dict[str, str]:
     return {name: service.gate.keys.create(name, "test").text for name in USERS}
 
 
+@cache
+def _search() -> Result:
+    return search("random", 60, ONE, validate=False)
+
+
 def _objects_of_ada(service: Service) -> dict[str, str]:
     """Return an object of Ada for each parameter that a path may have."""
     store = service.store
@@ -81,14 +91,14 @@ def _objects_of_ada(service: Service) -> dict[str, str]:
     details = {"style": "compiled", "multi_symbol": False, "defaults": {"lookback_period": 20}}
     version = NewStrategyVersion("0" * 64, "Follows the trend.", space, details)
     store.strategies.save_version("momentum", "built_in", "", version)
-    document = {"task": {"strategy_name": "momentum", "optimization_config": {"n_calls": 10}}}
+    add(store, "ada", TASK, _search(), ONE, trials=60)
     return {
-        "task_id": store.tasks.create(NewTask("ada", "momentum", document)).task.id,
+        "task_id": TASK,
+        "iteration": "1",
         "key_id": service.gate.keys.create("ada", "another").record.id,
         "user_id": "ada",
         "strategy": "momentum",
         "name": "momentum",
-        "iteration": "1",
         "dataset_id": _dataset_of_ada(store),
         "schedule_id": _schedule_of_ada(store),
         "webhook_id": store.webhooks.add(
