@@ -34,9 +34,12 @@ class Reading:
         Of what is computed.
     files : Answers
         Of what is sent piece by piece.
+    data_dir : str
+        Where copies of strategies and datasets lie.
     """
 
     def __init__(self, service: Service) -> None:
+        self.data_dir = str(service.settings.data_dir)
         address = service.store.database.url.render_as_string(hide_password=False)
         self._indexing = ComputePool(address, INDEXING)
         self._tables = TableFiles(service.settings.data_dir / "cache", self._indexing.run)
