@@ -11,7 +11,7 @@ LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence client lock clean check
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench bench-service-sockets bench-service-load evidence client lock clean check
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,12 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_storage.py > benchmarks/results/storage.md
 	$(BIN)/python benchmarks/bench_pruning.py > benchmarks/results/pruning.md
 	$(BIN)/python benchmarks/bench_optimizer_quality.py > benchmarks/results/optimizer_quality.md
+
+bench-service-sockets: install  ## a thousand websockets on one task of the service
+	$(BIN)/python benchmarks/service/bench_sockets.py > benchmarks/results/service_sockets.md
+
+bench-service-load: install  ## 300 requests a second and 200 websockets for five minutes, while a task runs
+	$(BIN)/python benchmarks/service/bench_load.py > benchmarks/results/service_load.md
 
 evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
 	$(BIN)/python tests/reference/evidence.py

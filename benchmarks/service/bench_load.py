@@ -27,9 +27,9 @@ import numpy as np
 from websockets.asyncio.client import connect
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine_line, versions
-
 from running_service import RunningService, allow_many_files, running_service
+
+from machine import machine_line, versions
 
 MIX = {
     "status": (40, "/api/v1/optimize/{task}/status"),

@@ -22,9 +22,9 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from machine import machine_line, versions
-
 from running_service import allow_many_files, running_service
+
+from machine import machine_line, versions
 from strategy_optimizer.storage import NewEvent, NewTask, Store
 
 AT_ONCE = 50

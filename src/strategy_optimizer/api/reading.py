@@ -45,7 +45,7 @@ class Reading:
         self.files.close()
 
 
-def the_reading(connection: HTTPConnection) -> Reading:
+async def the_reading(connection: HTTPConnection) -> Reading:
     """Return the reading part of the app."""
     reading: Reading = connection.app.state.reading
     return reading
