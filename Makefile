@@ -8,7 +8,12 @@ NAUTILUS := .venv-nautilus
 FREQTRADE := .venv-freqtrade
 RAY := .venv-ray
 LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
+# One process of tests more than a machine of two processors has: many tests wait for processes that they started.
+# Tests of one file stay together (they share fixtures), files in their order: the quick examples of src come last.
+TEST_PROCESSES ?= 3
+IN_PARALLEL := --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which would compile the sources anew
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench bench-service-sockets bench-service-load evidence client lock clean check
@@ -63,7 +68,7 @@ run: install  ## optimise the momentum strategy on twenty years of NASDAQ data
 	$(BIN)/strategy-optimizer demo
 
 test: install  ## run all tests that need no other backtesting package
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-peers: $(PEERS)/.installed  ## compare with vectorbt, backtesting.py, quantstats, empyrical
 	$(PEERS)/bin/python -m pytest tests/peers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for variable in [name for name in os.environ if name.startswith("STRATEGY_OPTIMIZER_")]:
     if variable != "STRATEGY_OPTIMIZER_CACHE":
         del os.environ[variable]
+
+if find_spec("hypothesis"):  # the peers' environment has none
+    from hypothesis import HealthCheck, settings
+
+    # Tests run side by side: how long an example takes says nothing of what is tested.
+    settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any speed")
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,17 @@ USE = """
         print(repr(function(x)), bool(function.stats.cache_hits), file=sys.stdout)
     print(bool(readied))
 """
+SORT = """
+    import sys
+    import numpy as np
+    from strategy_optimizer.machine_code import compiled
+
+    @compiled()
+    def order(x):
+        return np.argsort(x), np.isnan(x[0]), x.sum()
+
+    print(order(np.array([3.0, 1.0, 2.0])), bool(order.stats.cache_hits), "scipy.linalg" in sys.modules)
+"""
 
 
 @pytest.fixture
@@ -85,3 +96,16 @@ def test_what_is_not_found_is_compiled_beside_what_is(use, tmp_path):
         path.unlink()
     again, hits, readied = use()
     assert (again, hits, readied) == (numbers, ["True", "False", "True"], "True")
+
+
+def test_what_sorts_and_adds_does_not_import_linear_algebra(tmp_path):
+    (tmp_path / "sort.py").write_text(textwrap.dedent(SORT))
+    first, second = (
+        subprocess.run(
+            [sys.executable, "sort.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert first.split()[-2] == "False"
+    assert second.split()[-2:] == ["True", "False"]
+    assert first.split()[:-2] == second.split()[:-2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from strategy_optimizer import ParameterSpace
@@ -128,6 +130,14 @@ NAMES = {
     "loud": "Loud",
     "parent": "Parent",
 }
+
+
+def version_of(name: str) -> str | None:
+    """Return the version that a task pins of one of them; None for a built-in strategy."""
+    if name not in NAMES:
+        return None
+    point = EntryPoint(name, f"misbehaving:{NAMES[name]}", "strategy_optimizer.strategies")
+    return hashlib.sha256(f"package misbehaving 1.0 {point.name} {point.value}".encode()).hexdigest()
 
 
 def install(folder: Path) -> str:

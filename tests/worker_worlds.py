@@ -16,7 +16,7 @@ import psutil
 
 from strategy_optimizer.storage import ENDED, NewTask, Store, TaskRecord
 from strategy_optimizer.tasks import TrialHistory
-from worker_strategies import make_space
+from worker_strategies import make_space, version_of
 
 PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 PATIENCE = 180.0
@@ -83,7 +83,7 @@ class World:
             "optimization_config": config,
             **others.pop("task", {}),
         }
-        document = {"task": task, "strategy_version": None, "data_digest": None}
+        document = {"task": task, "strategy_version": version_of(strategy), "data_digest": None}
         new = NewTask("ada", strategy, document, id=f"opt_{next(self._numbers)}", **others)
         return self.store.tasks.create(new).task.id
 

@@ -37,12 +37,14 @@ from machine import machine_line  # noqa: E402
 from storage_worlds import Postgres  # noqa: E402
 from strategy_optimizer.storage import ENDED, NewTask, Store  # noqa: E402
 from strategy_optimizer.tasks import TrialHistory  # noqa: E402
-from worker_strategies import install  # noqa: E402
+from worker_strategies import install, version_of  # noqa: E402
 
 PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 TRIALS = {"ga": 400, "random": 400, "bo": 80}
 KINDS = [(optimizer, seed) for seed in (1, 2) for optimizer in ("ga", "bo", "random")]
 PATIENCE = 300.0
+LONGEST = 60.0 * float(os.environ.get("FIRE_MINUTES", "60"))
+"""Seconds of killing on each database."""
 TIMES = ("seconds", "trials_per_second", "task_id", "validation", "notes", "recommended_parameters")
 """What differs between runs of one search: times, and what the trial ledger knew, which grows with each task."""
 EXPECTED = """
@@ -139,10 +141,19 @@ class Fire:
         }
         task_id = f"opt_{len(self.tasks)}"
         self.tasks[task_id] = kind
-        self.store.tasks.create(NewTask("ada", "slow", {"task": task}, id=task_id))
+        self.store.tasks.create(
+            NewTask("ada", "slow", {"task": task, "strategy_version": version_of("slow")}, id=task_id)
+        )
         return task_id
 
     # -- kills -----------------------------------------------------------------------------------------------
+
+    def kill_many(self, n: int, targets: tuple[str, ...]) -> None:
+        """Kill so many processes, or fewer when the time is up."""
+        ends = time.monotonic() + LONGEST
+        while self.seen.kills.total() < n and time.monotonic() < ends:
+            self.kill_one(targets)
+            print(f"{time.strftime('%T')} {dict(self.seen.kills)}", file=sys.stderr, flush=True)
 
     def kill_one(self, targets: tuple[str, ...]) -> None:
         """Kill something that works, at a moment nobody chose, and wait until its task goes on."""
@@ -151,7 +162,7 @@ class Fire:
         while not (running := self.store.tasks.page(states=["running"], limit=20)):
             assert time.monotonic() < deadline, self.log_tail()
             time.sleep(0.02)
-        time.sleep(self.chance.uniform(0.0, 1.5))
+        time.sleep(self.chance.uniform(0.0, 1.0))
         target = self.chance.choice(targets)
         if target == "database":
             self._kill_server()
@@ -161,10 +172,12 @@ class Fire:
         if not victims:
             return
         victim = self.chance.choice(victims)
+        try:
+            owner = self._worker_of(victim)
+        except psutil.NoSuchProcess:
+            return
         running = self.store.tasks.page(states=["running"], limit=20)
-        held = {
-            task.id: task.token for task in running if f"-{self._worker_of(victim)}-" in (task.worker or "")
-        }
+        held = {task.id: task.token for task in running if f"-{owner}-" in (task.worker or "")}
         begun = time.monotonic()
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
@@ -173,18 +186,31 @@ class Fire:
             self._await_release(held, begun)
 
     def _processes(self, target: str) -> list[psutil.Process]:
-        workers = [psutil.Process(worker.pid) for worker in self.workers.values() if worker.poll() is None]
+        workers = []
+        for worker in self.workers.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                workers.append(psutil.Process(worker.pid))
         if target == "worker":
             return workers
-        guards = [guard for worker in workers for guard in worker.children()]
+        guards = []
+        for worker in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                guards += worker.children()
         if target == "guard":
             return guards
-        return [child for guard in guards for child in guard.children()]
+        found = []
+        for guard in guards:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += guard.children()
+        return found
 
     def _worker_of(self, process: psutil.Process) -> int:
         pids = {worker.pid for worker in self.workers.values()}
         while process.pid not in pids:
-            process = process.parent()
+            parent = process.parent()
+            if parent is None:
+                raise psutil.NoSuchProcess(process.pid)
+            process = parent
         return process.pid
 
     def _kill_server(self) -> None:
@@ -351,15 +377,13 @@ def kills(folder: Path, n: int) -> None:
     head()
     (folder / "sqlite").mkdir()
     with Fire(f"sqlite:///{folder / 'sqlite' / 'store.db'}", folder / "sqlite", path) as fire:
-        for _ in range(n // 2):
-            fire.kill_one(("worker", "child", "child", "guard"))
+        fire.kill_many(n // 2, ("worker", "guard", "guard", "child", "child", "child"))
         end("SQLite", fire, expected)
         recoveries |= {f"{name}, SQLite": times for name, times in fire.seen.recoveries.items()}
     server = Postgres()
     (folder / "postgres").mkdir()
     with Fire(server.create(), folder / "postgres", path, server._server) as fire:
-        for _ in range(n - n // 2):
-            fire.kill_one(("worker", "child", "child", "guard", "database"))
+        fire.kill_many(n - n // 2, ("worker", "database", "guard", "guard", "child", "child", "child"))
         end("PostgreSQL", fire, expected)
         recoveries |= {f"{name}, PostgreSQL": times for name, times in fire.seen.recoveries.items()}
     server.close()

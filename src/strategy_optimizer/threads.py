@@ -7,14 +7,16 @@ from contextlib import AbstractContextManager
 from functools import cache, wraps
 from typing import Any, TypeVar
 
+from strategy_optimizer.scipy_parts import lapack
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @cache
 def _controller() -> Any:
-    import scipy.linalg  # noqa: F401  # its library must be loaded when the controller looks for libraries
     from threadpoolctl import ThreadpoolController
 
+    lapack()  # its library must be loaded when the controller looks for libraries
     return ThreadpoolController()
 
 

@@ -14,14 +14,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strategy_optimizer.catalogue.dataset_copies import tidy_copies
+from strategy_optimizer.catalogue.strategy_folder import StrategyFolder
 from strategy_optimizer.errors import ExecutorError, StorageUnavailableError
 from strategy_optimizer.storage import Store
+from strategy_optimizer.workers.caretaker import Duty
 from strategy_optimizer.workers.parent import LOG, Worker
+from strategy_optimizer.workers.schedules import run_due
 from strategy_optimizer.workers.settings import WorkerSettings, new_name
+from strategy_optimizer.workers.webhooks import deliver_due
 
 if TYPE_CHECKING:
     from strategy_optimizer.service_settings import ServiceSettings
 
+STRATEGIES, SCHEDULES, WEBHOOKS, COPIES = 2.0, 1.0, 1.0, 600.0
+"""Seconds between two looks."""
 AGAIN = 1.0
 """Seconds until the next look for a store that is not there yet."""
 
@@ -43,6 +50,8 @@ def worker_settings(service: ServiceSettings, name: str | None = None) -> Worker
         threads=service.threads,
         memory=service.task_memory * 2**20,
         name=name or new_name(),
+        strategies=None if service.strategies is None else service.strategies.absolute(),
+        private_webhooks=service.private_webhooks,
     )
 
 
@@ -65,12 +74,25 @@ def run_worker(settings: WorkerSettings, *, ends_with_input: bool = False) -> in
     if sys.platform == "win32":
         raise ExecutorError("workers need Linux or macOS; use WSL")
     worker = Worker(settings)
+    store = Store(settings.database)
+    worker.add_duties(strategy_duties(settings, store))
+    worker.add_duties([Duty("schedules", SCHEDULES, lambda: run_due(store))])
+    worker.add_duties(
+        [Duty("webhooks", WEBHOOKS, lambda: deliver_due(store, private=settings.private_webhooks))]
+    )
     if ends_with_input:
         threading.Thread(target=_end_with_input, args=(worker,), daemon=True).start()
-    with worker.signals():
-        if not _prepare(settings, worker):
-            return 0
-        return worker.run()
+    with worker.signals(), store:
+        return worker.run() if _prepare(settings, worker) else 0
+
+
+def strategy_duties(settings: WorkerSettings, store: Store) -> list[Duty]:
+    """Return the duties that tell the store which strategies there are, and keep copies within bounds."""
+    folder = StrategyFolder(store, settings.folder, settings.strategies)
+    return [
+        Duty("strategies", STRATEGIES, folder.scan),
+        Duty("copies of datasets", COPIES, lambda: tidy_copies(store, settings.folder)),
+    ]
 
 
 def _prepare(settings: WorkerSettings, worker: Worker) -> bool:

@@ -228,3 +228,26 @@ def test_help_needs_nothing_heavy(start) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert "optimize" in out
+
+
+AT_THE_END = """
+import atexit, sys, tempfile, threading, time
+from strategy_optimizer.strategies.momentum import Momentum
+
+atexit.register(lambda: print("registered", file=sys.stderr))
+kept = tempfile.TemporaryDirectory(dir=".", prefix="kept-")
+threading.Thread(target=lambda: (time.sleep(0.5), print("thread", file=sys.stderr))).start()
+
+
+class Tidy(Momentum):
+    pass
+"""
+
+
+def test_the_end_waits_for_threads_and_runs_what_is_registered(start, tmp_path: Path) -> None:
+    (tmp_path / "tidy.py").write_text(AT_THE_END)
+    process = start("strategies", "tidy.py", "--json")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, "Tidy" in out or "lookback_period" in out) == (0, True)
+    assert err.splitlines()[-2:] == ["thread", "registered"]
+    assert not list(tmp_path.glob("kept-*"))

@@ -147,6 +147,7 @@ def test_what_is_not_there(client: TestClient, root: dict[str, str]) -> None:
 
 def test_quotas(client: TestClient, ada: dict[str, str], root: dict[str, str]) -> None:
     wanted = {"running_tasks": 1, "queued_tasks": 2, "trials_a_day": 500, "memory": 2**40, "datasets": 0}
+    wanted["dataset_bytes"] = 2**50
     answer = client.put("/api/v1/users/ada/quota", headers=root, json=wanted)
     assert answer.json()["quota"] == wanted
     me = client.get("/api/v1/me", headers=ada).json()

@@ -310,7 +310,7 @@ def test_auto_changes_its_mind_when_the_cost_changes() -> None:
     search(optimizer, 400, seconds=1e-5)
     assert optimizer.policy.chosen == "ga"
     assert optimizer.batch_size > 1
-    search(optimizer, 1700, seconds=2.0)
+    search(optimizer, 920, seconds=2.0)
     assert optimizer.policy.chosen == "bo"
     assert "a trial takes 2 s" in optimizer.reason
 

@@ -112,6 +112,7 @@ def test_keys_with_their_users(store: Store, clock: Clock) -> None:
     assert holder is not None
     assert (holder.key, holder.user, holder.now) == (key, store.accounts.user("ada"), clock.now)
     assert store.accounts.key_holder(key_id=key.id) == holder
+    assert [store.accounts.key_digest(prefix) for prefix in ("so_1", "so_3")] == [DIGEST, bytes(32)]
     assert store.accounts.key_holder("so_3") is None
     assert store.accounts.key(key.id, user_id="ada") == store.accounts.key(key.id) == key
     with pytest.raises(NotStoredError, match="there is no key"):

@@ -159,7 +159,7 @@ def test_trials_that_crash_hang_or_eat_memory_fail_and_the_search_goes_on():
         dangerous,
         optimizer="random",
         space=space,
-        evaluations=24,
+        evaluations=14,
         workers=2,
         limits=limits,
         cache=False,

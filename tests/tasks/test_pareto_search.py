@@ -43,6 +43,7 @@ from strategy_optimizer.tasks import loop as loop_module
 
 OBJECTIVES = ("sharpe_ratio", "trades:minimize")
 PAIR = ParetoObjective(OBJECTIVES)
+EVALUATIONS = 90  # Bayesian search chooses among three objectives: a second for every four
 
 
 def brute_front(gains: np.ndarray, feasible: np.ndarray) -> set[int]:
@@ -124,7 +125,7 @@ def test_a_selection_is_even_and_keeps_what_matters(space: Any) -> None:
 def test_a_result_names_a_selection_of_a_long_front(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("result_aggregator", "convergence"):
         monkeypatch.setattr(f"strategy_optimizer.tasks.{module}.FRONT_POINTS", 5)
-    long = optimize(Rise, random_bars(), evaluations=240, seed=2, objective=THREE)
+    long = optimize(Rise, random_bars(), evaluations=EVALUATIONS, seed=2, objective=THREE)
     assert long.history.front is not None
     assert 5 <= len(long.pareto_front) <= 9 < len(long.history.front)
     assert long.best_trial in {point.trial for point in long.pareto_front}
@@ -265,7 +266,12 @@ THREE = ["sharpe_ratio", "max_drawdown", "turnover"]
 @pytest.fixture(scope="module")
 def found() -> Result:
     return optimize(
-        Rise, random_bars(), evaluations=240, seed=2, objective=THREE, outcome_constraints=["trades >= 3"]
+        Rise,
+        random_bars(),
+        evaluations=EVALUATIONS,
+        seed=2,
+        objective=THREE,
+        outcome_constraints=["trades >= 3"],
     )
 
 
@@ -290,7 +296,7 @@ def test_the_winner_is_on_the_front_and_has_no_score(found: Result) -> None:
     assert winner.parameters == found.best_parameters
     assert math.isnan(found.best_score)
     assert math.isnan(found.convergence.final_improvement)
-    assert 1 <= found.convergence.convergence_iteration <= 240
+    assert 1 <= found.convergence.convergence_iteration <= EVALUATIONS
     assert "also for the best in each objective" in found.reproduced_by
     assert "score" not in found.reproduced_by
 
@@ -309,7 +315,7 @@ def test_a_reference_point_chooses_another_winner_of_the_same_front(found: Resul
     other = optimize(
         Rise,
         random_bars(),
-        evaluations=240,
+        evaluations=EVALUATIONS,
         seed=2,
         objective=THREE,
         outcome_constraints=["trades >= 3"],
@@ -321,11 +327,11 @@ def test_a_reference_point_chooses_another_winner_of_the_same_front(found: Resul
 
 
 def test_the_same_checkpoint_can_be_asked_for_another_reference(tmp_path: Path) -> None:
-    common: dict[str, Any] = {"evaluations": 100, "objective": THREE, "checkpoint": tmp_path}
+    common: dict[str, Any] = {"evaluations": 50, "objective": THREE, "checkpoint": tmp_path}
     first = optimize(Rise, random_bars(), **common)
     end = first.pareto_front[-1]
     again = optimize(Rise, random_bars(), **common, resume=True, reference=end.objectives)
-    assert again.counts.resumed == 100
+    assert again.counts.resumed == 50
     assert again.best_trial == end.trial
 
 
@@ -348,7 +354,7 @@ def test_one_objective_has_no_front() -> None:
 
 
 def test_a_long_result_embeds_the_front(found: Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result, "EMBEDDED_TRIALS", 100)
+    monkeypatch.setattr(result, "EMBEDDED_TRIALS", EVALUATIONS - 1)
     embedded = [entry["iteration"] for entry in found.to_dict()["optimization_history"]]
     assert embedded == sorted(point.trial for point in found.pareto_front)
 

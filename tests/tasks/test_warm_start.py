@@ -16,12 +16,12 @@ from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
 
 @pytest.fixture(scope="module")
 def bars() -> Bars:
-    return load_bars("nasdaq")
+    return load_bars("nasdaq").slice(0, 1500)
 
 
 @pytest.fixture(scope="module", params=["csv", "parquet", "json"])
 def export(request: Any, bars: Bars, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    older = bars.slice(0, 2500)
+    older = bars.slice(0, 1000)
     path: Path = tmp_path_factory.mktemp("earlier") / f"trials.{request.param}"
     optimize("ma_cross", older, optimizer="random", evaluations=150, seed=3).export(path)
     return path

@@ -26,7 +26,6 @@ FRESH_SECONDS = 1.5
 """For how long a key that was checked is not looked up again: another process's revocation is obeyed after it."""
 NOTED_EACH = timedelta(minutes=1)
 NAME_LENGTH = 200
-_NO_DIGEST = bytes(32)
 
 
 @dataclass(frozen=True)
@@ -164,10 +163,12 @@ class Keys:
 
     def _look_up(self, key: KeyText) -> Principal:
         begun = self._recent.clock()
-        holder = self._accounts.key_holder(key.prefix)
-        is_right = hmac.compare_digest(_NO_DIGEST if holder is None else holder.key.digest, key.digest)
-        if holder is None or not is_right:
+        # What is read of the key before its secret is known to be right is its digest alone, or zeros.
+        if not hmac.compare_digest(self._accounts.key_digest(key.prefix), key.digest):
             raise NotAuthenticatedError("this key is not valid")
+        holder = self._accounts.key_holder(key.prefix)
+        if holder is None:
+            raise NotAuthenticatedError("this key has been removed")
         try:
             principal = _principal(holder)
         except NotAuthenticatedError:

@@ -53,13 +53,6 @@ class Quotas:
             "plan fewer, or go on after midnight UTC",
         )
 
-    def check_dataset(self, user_id: str) -> None:
-        """Raise a `QuotaError` unless a user may keep one more dataset."""
-        limit = self._accounts.quota(user_id).datasets
-        if limit is not None:
-            used = self._accounts.usage(user_id).datasets
-            _check("datasets", limit, used, 1, "datasets are kept", "remove one that is not needed")
-
     def trials_left(self, user_id: str) -> int | None:
         """Return how many trials a user may still make today; None without a limit."""
         limit = self._accounts.quota(user_id).trials_a_day

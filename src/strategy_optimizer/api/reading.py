@@ -12,6 +12,7 @@ from strategy_optimizer.api.computing import ComputePool, Limits
 from strategy_optimizer.api.dependencies import Caller, TheStore
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.reading.history import HistoryReader
+from strategy_optimizer.reading.table_files import TableFiles
 from strategy_optimizer.storage import TaskRecord
 
 TaskId = Annotated[str, Path(max_length=64, description="id of the task", examples=["opt_4f1c2a90b7d3e865"])]
@@ -19,6 +20,8 @@ TaskId = Annotated[str, Path(max_length=64, description="id of the task", exampl
 
 FILES = Limits(processes=2, seconds=900.0, memory=1 << 30)
 """Of processes that make files: they take as long as their client does."""
+INDEXING = Limits(processes=1, waiting=8)
+"""Of the process that reads all trials of a long task, so that these can be sorted and searched."""
 
 
 class Reading:
@@ -31,11 +34,16 @@ class Reading:
         Of what is computed.
     files : Answers
         Of what is sent piece by piece.
+    data_dir : str
+        Where copies of strategies and datasets lie.
     """
 
     def __init__(self, service: Service) -> None:
-        self.history = HistoryReader(service.store)
+        self.data_dir = str(service.settings.data_dir)
         address = service.store.database.url.render_as_string(hide_password=False)
+        self._indexing = ComputePool(address, INDEXING)
+        self._tables = TableFiles(service.settings.data_dir / "cache", self._indexing.run)
+        self.history = HistoryReader(service.store, self._tables)
         self.computed = Answers(ComputePool(address))
         self.files = Answers(ComputePool(address, FILES))
 
@@ -43,6 +51,8 @@ class Reading:
         """End all processes."""
         self.computed.close()
         self.files.close()
+        self._indexing.close()
+        self._tables.close()
 
 
 async def the_reading(connection: HTTPConnection) -> Reading:

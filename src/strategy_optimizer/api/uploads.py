@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -73,9 +73,7 @@ async def _from_form(request: Request, file: Path) -> ReceivedFile:
     async with request.form(max_files=1, max_fields=20) as form:
         sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not sent:
-            raise HTTPException(
-                422, "the form has no file; expected a field 'file' with a CSV or Parquet file"
-            )
+            raise DatasetError("the form has no file; expected a field 'file' with a CSV or Parquet file")
         await run_in_threadpool(_copy, sent[0].file, file)
         return ReceivedFile(file, _texts(form))
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from strategy_optimizer.cli.account_commands import add_account_commands
 from strategy_optimizer.cli.option_types import (
     AsJson,
     Borrow,
@@ -415,3 +416,4 @@ def demo(seed: Seed = 0) -> int:
 
 
 add_service_commands(app)
+add_account_commands(app)

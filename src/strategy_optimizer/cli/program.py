@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -13,11 +15,40 @@ from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAI
 from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
 
 DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
+# Objects between two searches for cycles that nobody uses. What is imported makes hundreds of thousands, and all of
+# them stay: with Python's own 700 a tenth of a short command's time goes into looking through them again and again.
+NEW_OBJECTS = 50_000
 
 
 def main() -> None:
     """Run the program with the arguments it was started with."""
-    sys.exit(run(sys.argv[1:]))
+    gc.set_threshold(NEW_OBJECTS)
+    end = _QuickEnd()
+    atexit.register(end)
+    end.code = run(sys.argv[1:])
+    sys.exit(end.code)
+
+
+class _QuickEnd:
+    """Ends the process when all is done, without giving its memory back object by object, which takes 0.2 s.
+
+    What is registered first runs last: threads have been waited for by then, and everybody who registered something
+    for the end since has had their turn.
+    """
+
+    def __init__(self) -> None:
+        self.code: int | None = None  # None: an error went through, of which Python has something to say
+
+    def __call__(self) -> None:
+        watched = sys.gettrace() is not None or sys.getprofile() is not None  # by who has something to write
+        if self.code is None or watched:
+            return
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, ValueError):  # nobody reads, or it is closed: Python's own ending knows what to do
+            return
+        os._exit(self.code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -43,7 +43,7 @@ def run_worker(options: WorkerOptions) -> int:
 
 def run_backup(options: StoreOptions, file: Path) -> int:
     """Write everything into one file."""
-    with _open(options) as store:
+    with open_store(options) as store:
         store.back_up(file)
     note(f"wrote {file} ({file.stat().st_size:,} bytes)")
     return DONE
@@ -51,7 +51,7 @@ def run_backup(options: StoreOptions, file: Path) -> int:
 
 def run_restore(options: StoreOptions, file: Path) -> int:
     """Fill an empty database from a backup."""
-    with _open(options, new=True) as store:
+    with open_store(options, new=True) as store:
         store.restore(file)
         n = store.tasks.count()
     note(f"restored {counted(n, 'task')} from {file}")
@@ -60,7 +60,7 @@ def run_restore(options: StoreOptions, file: Path) -> int:
 
 def run_tidy(options: StoreOptions, tasks: float | None, progress: float, audit: float) -> int:
     """Remove what need not be kept."""
-    with _open(options) as store:
+    with open_store(options) as store:
         removed = store.tidy(Retention(tasks=tasks, progress=progress, audit=audit))
     shown = [counted(n, name.replace("_", " ")[:-1]) for name, n in asdict(removed).items() if n]
     note(f"removed {', '.join(shown) or 'nothing'}")
@@ -69,7 +69,7 @@ def run_tidy(options: StoreOptions, tasks: float | None, progress: float, audit:
 
 def run_vacuum(options: StoreOptions) -> int:
     """Give room back to the disk."""
-    with _open(options) as store:
+    with open_store(options) as store:
         before = store.size
         store.vacuum()
         note(f"{before:,} bytes before, {store.size:,} after")
@@ -78,13 +78,13 @@ def run_vacuum(options: StoreOptions) -> int:
 
 def run_upgrade(options: StoreOptions) -> int:
     """Bring the database to this version."""
-    with _open(options):
+    with open_store(options):
         note("the database is of this version")
     return DONE
 
 
 @contextmanager
-def _open(options: StoreOptions, *, new: bool = False) -> Iterator[Store]:
+def open_store(options: StoreOptions, *, new: bool = False) -> Iterator[Store]:
     """Open the store that the settings name; without `new`, a file must be there."""
     address = options.read().store_url
     if isinstance(address, Path):

@@ -25,7 +25,14 @@ _USER = {
     "has_password": True,
     "created_at": "2026-11-29T21:00:00Z",
 }
-_QUOTA = {"running_tasks": 2, "queued_tasks": 50, "trials_a_day": 1_000_000, "memory": 2**32, "datasets": 20}
+_QUOTA = {
+    "running_tasks": 2,
+    "queued_tasks": 50,
+    "trials_a_day": 1_000_000,
+    "memory": 2**32,
+    "datasets": 20,
+    "dataset_bytes": 2**31,
+}
 _USAGE = {"running_tasks": 1, "queued_tasks": 3, "trials_today": 41_200, "datasets": 2}
 _KEY = {
     "key_id": "key_0f6be2a94d7715c3",
@@ -109,7 +116,7 @@ class UsersOut(Model):
 
 
 class QuotaIn(Model):
-    """What a user may use; null, or left out, is no limit."""
+    """What a user may use; null, or left out, sets no limit beside those of the service."""
 
     model_config = _example(_QUOTA)
 
@@ -117,7 +124,8 @@ class QuotaIn(Model):
     queued_tasks: Count = Field(default=None, description="tasks that wait at once")
     trials_a_day: LargeCount = Field(default=None, description="trials from midnight to midnight UTC")
     memory: LargeCount = Field(default=None, description="bytes that one task may take")
-    datasets: Count = Field(default=None, description="datasets that are kept")
+    datasets: Count = Field(default=None, description="datasets that are kept; null: 100")
+    dataset_bytes: LargeCount = Field(default=None, description="bytes of all of them; null: 2 GB")
 
 
 class UsageOut(Model):

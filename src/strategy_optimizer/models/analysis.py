@@ -247,9 +247,7 @@ class PredictionOut(PredictionModel):
 class CompareIn(Model):
     """Which tasks are compared."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"tasks": ["opt_4f1c2a90b7d3e865", "opt_77ab03c5d1e94f20"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tasks": ["opt_4f1c2a90b7d3e865"]}]})
 
     tasks: list[str] = Field(min_length=1, max_length=100, description="ids of tasks that have results")
 

@@ -83,6 +83,8 @@ class DatasetsOut(Model):
 class DatasetChangeIn(Model):
     """What of a dataset can be changed."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "EURUSD 1h"}]})
+
     name: str = Field(min_length=1, max_length=100)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.analysis import (
@@ -82,17 +83,19 @@ def _optimizers(results: Sequence[Result]) -> tuple[Any, str | None]:
         return None, str(error)
 
 
-def report(store: Store, task_id: str, trials: int, walk_forward: bool) -> str:
+def report(store: Store, task_id: str, trials: int, walk_forward: bool, data_dir: str) -> str:
     """Return the report of a task that has ended, as an HTML page."""
     result = stored_result(store, task_id, stored_history(store, task_id, trials))
-    return html_page(report_data(result, _material(store, task_id, result), windows=walk_forward))
+    return html_page(
+        report_data(result, _material(store, task_id, result, Path(data_dir)), windows=walk_forward)
+    )
 
 
-def _material(store: Store, task_id: str, result: Result) -> Material | str:
+def _material(store: Store, task_id: str, result: Result, data_dir: Path) -> Material | str:
     """Return the strategy and the bars of a task, or why they are not at hand."""
     task = store.tasks.get(task_id)
     try:
-        strategy, bars = resolve(read_document(task.document), task.owner)
+        strategy, bars = resolve(read_document(task.document), task.owner, store, data_dir)
         return find_material(result, strategy, bars)
     except StrategyOptimizerError as error:
         return str(error)

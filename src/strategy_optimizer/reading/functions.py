@@ -56,7 +56,14 @@ def _analysing(name: str) -> Callable[[Call], Any]:
     return work
 
 
+def _index(call: Call) -> Any:
+    from strategy_optimizer.reading.table_folder import index
+
+    return index(call.store, **call.arguments)
+
+
 FUNCTIONS: Mapping[str, Callable[[Call], Any]] = {
     "export": _export,
+    "index": _index,
     **{name: _analysing(name) for name in ("analysis", "prediction", "comparison", "report")},
 }

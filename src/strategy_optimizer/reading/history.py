@@ -8,14 +8,19 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from numpy.typing import NDArray
+
 from strategy_optimizer.errors import NotStoredError
 from strategy_optimizer.reading.bounded import BoundedCache
 from strategy_optimizer.reading.history_query import ITERATION, HistoryQuery, RisingOrder, column_of
+from strategy_optimizer.reading.table_files import TableFiles
 from strategy_optimizer.reading.trial_table import TrialTable
 from strategy_optimizer.storage import Store, TaskRecord
 
-TABLES = 64 << 20
-"""Bytes of the tables that are kept."""
+IN_MEMORY = 8192
+"""Trials of the longest task that is sorted and searched in memory: two chunks."""
+TABLES, CHOSEN = 64 << 20, 64 << 20
+"""Bytes of the tables, and of the places of chosen trials, that are kept in memory."""
 ENTRIES = 4_000
 """Trials of the pages that are kept, by their places."""
 Place: TypeAlias = tuple[str, datetime, int, int, bool]
@@ -52,12 +57,24 @@ class HistoryReader:
     Parameters
     ----------
     store : Store
+    files : TableFiles
+        Of tasks with more than `IN_MEMORY` trials.
+
+    Notes
+    -----
+    A page in the order of the trials reads the one or two chunks that hold it. For others all trials are read once,
+    for tasks of more than `IN_MEMORY` trials by a child process; what came since is read when the next page is asked
+    for. What was chosen, and in which order, is kept for the pages that follow.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, files: TableFiles) -> None:
         self._store = store
+        self._files = files
         self._tables = BoundedCache[Moment, TrialTable | None](
             TABLES, lambda table: table.size if table else 1
+        )
+        self._chosen = BoundedCache[tuple[Moment, HistoryQuery], NDArray[Any]](
+            CHOSEN, lambda places: places.nbytes + 1
         )
         self._entries = BoundedCache[Place, Entries](ENTRIES, len)
 
@@ -68,18 +85,31 @@ class HistoryReader:
         ------
         ObjectiveError
             The trials have no such number to sort by.
+        ComputationError
+            The trials are many, and could not be read now.
         """
         if query.is_plain:
             return self._plain_page(task, query, offset, limit)
-        table = self._tables.get(moment_of(task), lambda: self._read(task.id, 0, task.trials))
-        if table is None:
+        if task.trials == 0:
             return HistoryPage(0, Entries())
-        query.check(table.layout.metrics)
-        order = None
-        if query.sort != ITERATION:
-            order = RisingOrder.of(column_of(table.rows, table.layout.metrics, query.sort))
-        found = query.select(table.rows, order)
-        return HistoryPage(len(found), Entries(table.entries(found[offset : offset + limit])))
+        places = self._chosen.get((moment_of(task), query), lambda: self._choose(task, query))
+        table, _ = self._table(task, ITERATION)
+        return HistoryPage(len(places), Entries(table.entries(places[offset : offset + limit])))
+
+    def _choose(self, task: TaskRecord, query: HistoryQuery) -> NDArray[Any]:
+        """Return the places of the trials that are wanted, in their order."""
+        table, order = self._table(task, query.sort)
+        return query.select(table.rows if table.keys is None else table.keys, order)
+
+    def _table(self, task: TaskRecord, sort: str) -> tuple[TrialTable, RisingOrder | None]:
+        """Return all trials of a task, and their order by a number."""
+        if task.trials > IN_MEMORY:
+            return self._files.read(task, sort)
+        table = self._tables.get(moment_of(task), lambda: self._read(task.id, 0, task.trials))
+        assert table is not None
+        if sort == ITERATION:
+            return table, None
+        return table, RisingOrder.of(column_of(table.rows, table.layout.metrics, sort))
 
     def trial(self, task: TaskRecord, number: int) -> dict[str, Any]:
         """Return one trial.

@@ -59,20 +59,6 @@ class HistoryQuery:
         """Whether the places of the wanted trials are known without reading any."""
         return self.sort == ITERATION and not self.filters
 
-    def check(self, metrics: Sequence[str]) -> None:
-        """Refuse to sort by what is not there.
-
-        Raises
-        ------
-        ObjectiveError
-        """
-        known = (ITERATION, *SCORE_NAMES, SECONDS, *metrics)
-        if self.sort not in known:
-            raise ObjectiveError(
-                f"trials cannot be sorted by {self.sort!r}{nearest_name(self.sort, known)}; "
-                f"expected one of {', '.join(known)}"
-            )
-
     def plain_places(self, n: int, offset: int, limit: int) -> tuple[int, int]:
         """Return the wanted range of the n trials, start and stop, counted from 0; in either order of reading.
 
@@ -147,7 +133,18 @@ class RisingOrder:
 
 
 def column_of(rows: NDArray[np.void], metrics: Sequence[str], sort: str) -> NDArray[np.float64]:
-    """Return the numbers that trials are sorted by, (n,)."""
+    """Return the numbers that trials are sorted by, (n,).
+
+    Raises
+    ------
+    ObjectiveError
+        There are no such numbers.
+    """
+    known = (ITERATION, *SCORE_NAMES, SECONDS, *metrics)
+    if sort not in known:
+        raise ObjectiveError(
+            f"trials cannot be sorted by {sort!r}{nearest_name(sort, known)}; expected one of {', '.join(known)}"
+        )
     if sort in SCORE_NAMES:
         return np.asarray(rows["score"])
     if sort == SECONDS:

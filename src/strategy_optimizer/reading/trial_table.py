@@ -44,12 +44,15 @@ class TrialTable:
         The texts that the rows' ``reason`` counts.
     first : int
         Index of the first of them, from 0.
+    keys : array, shape (n,), optional
+        What trials are chosen by, score, state and feasible, where it lies apart.
     """
 
     layout: TrialLayout
     rows: NDArray[np.void]
     reasons: list[str]
     first: int = 0
+    keys: NDArray[np.void] | None = None
 
     @classmethod
     def of(cls, chunks: Iterable[TrialChunk]) -> Self | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategy_optimizer.errors import StrategyOptimizerError
@@ -38,35 +38,22 @@ class Duty:
 
 
 class Caretaker(threading.Thread):
-    """Does the duties of a worker, one at a time, each in its rhythm.
+    """Does duties, one at a time, each in its rhythm.
 
     Parameters
     ----------
-    store : Store
-    presence : Presence
-        Of the worker.
-
-    Attributes
-    ----------
-    duties : list of Duty
-        Others add theirs before the thread starts.
+    duties : sequence of Duty
     """
 
-    def __init__(self, store: Store, presence: Presence) -> None:
+    def __init__(self, duties: Sequence[Duty]) -> None:
         super().__init__(name="caretaker", daemon=True)
-        self._store = store
-        self._presence = presence
+        self._duties = duties
         self._is_over = threading.Event()
-        self.duties = [
-            Duty("lost tasks", WATCH, self._end_lost),
-            Duty("dead workers", WATCH, self._bury_dead),
-            Duty("tidying", TIDY, store.tidy),
-        ]
 
     def run(self) -> None:
         """Do what is due until it is enough."""
         while not self._is_over.wait(WATCH / 2):
-            for duty in self.duties:
+            for duty in self._duties:
                 if time.monotonic() >= duty.due and not self._is_over.is_set():
                     self._do(duty)
 
@@ -83,11 +70,28 @@ class Caretaker(threading.Thread):
             LOG.warning("%s: %s", duty.name, error)
         duty.due = time.monotonic() + duty.every
 
-    def _end_lost(self) -> None:
-        for task in self._store.queue.settle():
+
+def upkeep(store: Store, presence: Presence) -> list[Duty]:
+    """Return the duties that keep the queue going and the store small.
+
+    Parameters
+    ----------
+    store : Store
+    presence : Presence
+        Of the worker that does them.
+    """
+
+    def end_lost() -> None:
+        for task in store.queue.settle():
             LOG.warning("%s: %s, its worker %s went silent", task.id, task.state, task.worker)
 
-    def _bury_dead(self) -> None:
-        for name in self._presence.dead():
-            for task in self._store.queue.reclaim(name, "the worker died"):
+    def bury_dead() -> None:
+        for name in presence.dead():
+            for task in store.queue.reclaim(name, "the worker died"):
                 LOG.warning("%s: %s, its worker %s died", task.id, task.state, name)
+
+    return [
+        Duty("lost tasks", WATCH, end_lost),
+        Duty("dead workers", WATCH, bury_dead),
+        Duty("tidying", TIDY, store.tidy),
+    ]

@@ -19,7 +19,7 @@ _NAMES = {
 
 
 def next_runs(cron: str, timezone: str, after: datetime, count: int = 1) -> list[datetime]:
-    """Return the next moments of a schedule, in UTC; fewer where there are none for fifty years.
+    """Return the next moments of a schedule, in UTC.
 
     Parameters
     ----------
@@ -52,12 +52,9 @@ def next_runs(cron: str, timezone: str, after: datetime, count: int = 1) -> list
         )
     try:
         moments = CronSim(expression, after.astimezone(zone))
-        found = [moment.astimezone(UTC) for moment in islice(moments, count)]
+        return [moment.astimezone(UTC) for moment in islice(moments, count)]
     except (CronSimError, ValueError) as error:
         raise ScheduleError(f"the cron expression {cron!r} cannot be read: {error}") from error
-    if not found:
-        raise ScheduleError(f"the cron expression {cron!r} never comes true")
-    return found
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.backtest import Costs
-from strategy_optimizer.errors import DataError, StrategyError, TaskError, nearest_name
-from strategy_optimizer.market import Bars, load_bars
-from strategy_optimizer.market.samples import SAMPLES
+from strategy_optimizer.catalogue.dataset_copies import load_dataset
+from strategy_optimizer.catalogue.versions import load_version
+from strategy_optimizer.errors import TaskError
+from strategy_optimizer.market import Bars
 from strategy_optimizer.models.service_task import StoredTask
 from strategy_optimizer.models.task import TaskModel
-from strategy_optimizer.objective import Objective
-from strategy_optimizer.strategies import get_strategy, list_strategies
-from strategy_optimizer.strategies.registry import ALIASES
+from strategy_optimizer.objective import Objective, parse_objective
+from strategy_optimizer.storage import Store
 from strategy_optimizer.tasks import OptimizationTask, make_task
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 
@@ -36,17 +37,28 @@ def read_document(document: Mapping[str, Any]) -> StoredTask:
         raise TaskError(f"the stored task cannot be read: {error}") from error
 
 
-def resolve(stored: StoredTask, owner: str) -> tuple[StrategyClass, Bars]:
-    """Return the strategy and the bars that a task names; names only, never a path or a module.
+def resolve(stored: StoredTask, owner: str, store: Store, data_dir: Path) -> tuple[StrategyClass, Bars]:
+    """Return the strategy and the bars that a task names, in the versions that it pinned. Runs the strategy's code.
+
+    Parameters
+    ----------
+    stored : StoredTask
+    owner : str
+        Whose datasets are meant.
+    store : Store
+    data_dir : Path
+        Where the worker keeps copies of both.
 
     Raises
     ------
     StrategyError
-        When there is no such strategy.
-    DataError
-        When there are no such data.
+        When this worker does not have that version of the strategy.
+    NotStoredError, DataError
+        When the owner has no such data any more, or they have other content.
     """
-    return _strategy(stored.task.strategy_name), _bars(stored.task.data or DEFAULT_DATA)
+    strategy = load_version(stored.task.strategy_name, stored.strategy_version, data_dir)
+    name = stored.task.data or DEFAULT_DATA
+    return strategy, load_dataset(store, owner, name, data_dir, digest=stored.data_digest)
 
 
 def build_task(
@@ -62,7 +74,7 @@ def build_task(
     threads : int
         At most so many; the result does not depend on them.
     **others
-        Of `make_task`: checkpoint, progress.
+        Of `make_task`: checkpoint, progress, warm_start.
     """
     model, config = stored.task, stored.task.optimization_config
     settings: dict[str, Any] = {}
@@ -75,7 +87,7 @@ def build_task(
         model.optimization_type,
         space=model.parameter_space_json() or None,
         constraints=model.constraints,
-        objective=_objective(model),
+        objective=objective_of(model),
         evaluations=model.evaluations,
         seconds=config.seconds,
         target=config.target,
@@ -89,24 +101,7 @@ def build_task(
     )
 
 
-def _objective(model: TaskModel) -> Objective | str:
+def objective_of(model: TaskModel) -> Objective:
     """Return the objective; the Sharpe ratio where the task says nothing of it."""
     said = model.objective_function
-    return said.to_objective() if said.model_fields_set - {"type"} else DEFAULT_OBJECTIVE
-
-
-def _strategy(name: str) -> StrategyClass:
-    known = [*list_strategies(), *ALIASES]
-    if name not in known:
-        raise StrategyError(
-            f"there is no strategy '{name}'{nearest_name(name, known)} (known: {', '.join(sorted(known))})"
-        )
-    return get_strategy(name)
-
-
-def _bars(name: str) -> Bars:
-    if name not in SAMPLES:
-        raise DataError(
-            f"there are no data '{name}'{nearest_name(name, SAMPLES)} (known: {', '.join(sorted(SAMPLES))})"
-        )
-    return load_bars(name)
+    return said.to_objective() if said.model_fields_set - {"type"} else parse_objective(DEFAULT_OBJECTIVE)

@@ -8,7 +8,7 @@ import selectors
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from strategy_optimizer.errors import ExecutorError, StorageError
 from strategy_optimizer.storage import Lease, Store
 from strategy_optimizer.tasks.executors.processes import FAILED_STARTS
-from strategy_optimizer.workers.caretaker import Caretaker
+from strategy_optimizer.workers.caretaker import Caretaker, Duty, upkeep
 from strategy_optimizer.workers.keeper import Keeper, Leased, Wished
 from strategy_optimizer.workers.presence import Presence
 from strategy_optimizer.workers.settings import WorkerSettings
@@ -58,9 +58,13 @@ class Worker:
             os.set_blocking(end, False)
         self._keeper = Keeper(self._store, settings, self.wake)
         self._presence = Presence(settings.presence, settings.name)
-        self.caretaker = Caretaker(self._store, self._presence)
+        self._caretakers = [Caretaker(upkeep(self._store, self._presence))]
 
     # -- from outside ----------------------------------------------------------------------------------------
+
+    def add_duties(self, duties: Sequence[Duty]) -> None:
+        """Have more done now and then, in a thread of its own; before the worker runs."""
+        self._caretakers.append(Caretaker(duties))
 
     def end(self) -> None:
         """Take no more tasks, give back those that run, and end; a second call ends at once."""
@@ -106,7 +110,8 @@ class Worker:
         self._selector.register(self._bell, selectors.EVENT_READ, self._hear_bell)
         LOG.info("worker %s: %d slots, store %s", settings.name, settings.slots, self._store.database)
         self._keeper.start()
-        self.caretaker.start()
+        for caretaker in self._caretakers:
+            caretaker.start()
         try:
             while not self._is_over():
                 self._turn()
@@ -201,9 +206,7 @@ class Worker:
         """Forget a process that is gone, and do for its task what it has not done itself."""
         was = process.state
         self._hear_output(process)
-        for file in (process.jobs, process.control, process.log):
-            if file in self._selector.get_map():
-                self._selector.unregister(file)
+        self._forget(process)
         fate = process.bury(report)
         process.forget_log()
         self._processes.remove(process)
@@ -306,11 +309,12 @@ class Worker:
 
     def _close(self) -> None:
         self._keeper.take_no_more()
-        self.caretaker.stop()
+        for caretaker in self._caretakers:
+            caretaker.stop()
         for process in self._processes:
+            self._forget(process)
             process.hang_up()
         for process in self._processes:
-            self._selector_forget(process)
             process.bury({})
             process.forget_log()
         is_settled = self._keeper.stop(SETTLING if self._signals < 2 else 0.0)
@@ -326,7 +330,8 @@ class Worker:
         except StorageError:
             return
 
-    def _selector_forget(self, process: TaskProcess) -> None:
+    def _forget(self, process: TaskProcess) -> None:
+        """Listen to a process no more."""
         for file in (process.jobs, process.control, process.log):
             if file in self._selector.get_map():
                 self._selector.unregister(file)

@@ -48,6 +48,10 @@ class WorkerSettings:
         That tasks have to save themselves when the worker ends.
     output : int
         Bytes of a task's output that reach the log.
+    strategies : Path, optional
+        Folder of the users' strategy files.
+    private_webhooks : bool
+        Whether webhooks may go to private addresses.
 
     Raises
     ------
@@ -67,6 +71,8 @@ class WorkerSettings:
     grace: float = 0.8
     drain: float = 10.0
     output: int = 2**16
+    strategies: Path | None = None
+    private_webhooks: bool = False
 
     def __post_init__(self) -> None:
         for name in ("slots", "threads", "memory", "lease", "heartbeat", "look", "grace", "drain"):

@@ -119,6 +119,7 @@ class TaskProcess(GuardedProcess):
             "worker": lease.worker,
             "token": lease.token,
             "ledger": str(self._settings.ledger_of(lease.task.owner)),
+            "data_dir": str(self._settings.folder),
             "threads": self._settings.threads_per_task,
         }
         self.send(messages.pack(messages.TASK, message))

@@ -13,13 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from strategy_optimizer.errors import LeaseLostError, StorageError, StrategyOptimizerError, TrialConflictError
+from strategy_optimizer.errors import (
+    LeaseLostError,
+    NotStoredError,
+    StorageError,
+    StrategyOptimizerError,
+    TrialConflictError,
+)
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
 from strategy_optimizer.storage import Lease, NewEvent, Store
 from strategy_optimizer.tasks import OptimizationTask, Result
 from strategy_optimizer.validation import run_and_validate
 from strategy_optimizer.validation.ledger import Ledger
+from strategy_optimizer.workers.earlier_task import start_points
 from strategy_optimizer.workers.inputs import build_task, read_document, resolve
 from strategy_optimizer.workers.lease_checkpoint import LeaseCheckpoint
 from strategy_optimizer.workers.messages import Ending, Wish
@@ -44,8 +51,8 @@ class Assignment:
     task, worker : str
     token : int
         Number of the lease.
-    ledger : str
-        Folder of the owner's trial ledger.
+    ledger, data_dir : str
+        Folders: the owner's trial ledger; copies of strategies and datasets.
     threads : int
     """
 
@@ -54,6 +61,7 @@ class Assignment:
     worker: str
     token: int
     ledger: str
+    data_dir: str
     threads: int
 
 
@@ -97,6 +105,8 @@ class TaskRun:
             return
         except LeaseLostError as error:
             self._note_end("lost", str(error))
+        except NotStoredError as error:  # the task names data that are gone: no fault of the store
+            self._fail(error)
         except StorageError as error:
             self._note_end("fault", str(error))
         except Exception as error:
@@ -133,8 +143,11 @@ class TaskRun:
         self._complete(result)
 
     def _make(self, lease: Lease, writer: StoreWriter) -> OptimizationTask:
-        stored = read_document(lease.task.document)
-        strategy, bars = resolve(stored, lease.task.owner)
+        stored, data_dir = read_document(lease.task.document), Path(self._assignment.data_dir)
+        strategy, bars = resolve(stored, lease.task.owner, self._store, data_dir)
+        points, why_none = start_points(self._store, lease.task, stored, data_dir)
+        if why_none:
+            writer.tell(NewEvent("note", {"text": f"warm start: {why_none}"}))
         return build_task(
             stored,
             strategy,
@@ -142,6 +155,7 @@ class TaskRun:
             threads=self._assignment.threads,
             checkpoint=lambda identity: LeaseCheckpoint(writer, identity),
             progress=self._take,
+            warm_start=points or None,
         )
 
     def _complete(self, result: Result) -> None:

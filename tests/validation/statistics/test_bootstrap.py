@@ -68,6 +68,17 @@ def test_pieces_make_the_same_whole(monkeypatch):
     np.testing.assert_allclose(weights @ values, values[whole].mean(axis=1), atol=1e-14)
 
 
+@pytest.mark.parametrize("kept", [0, 10_000])
+def test_weights_that_are_kept_are_those_of_the_seed(monkeypatch, kept):
+    monkeypatch.setattr(resampling, "_KEPT", kept)
+    for seed in (1, 2, 1):
+        found = np.concatenate([*resampling.seeded_weights(30, 4.0, 50, seed)])
+        fresh = np.concatenate([*resampling.weight_chunks(30, 4.0, 50, np.random.default_rng(seed))])
+        np.testing.assert_array_equal(found, fresh)
+    (first,) = resampling.seeded_weights(30, 4.0, 50, 1)
+    assert (first is next(iter(resampling.seeded_weights(30, 4.0, 50, 1)))) == bool(kept)
+
+
 @pytest.mark.parametrize("rho", [-0.4, 0.0, 0.3, 0.8])
 @pytest.mark.parametrize("n", [1000, 4000])
 def test_block_lengths_are_archs(rho, n):

@@ -97,11 +97,17 @@ def test_an_unknown_choice_is_refused(nasdaq) -> None:
         walk_forward("momentum", nasdaq, train="3y", test="1y", choose="first", **QUICK)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("optimizer", ["ga", "auto"])
-def test_the_number_of_workers_changes_nothing(nasdaq, optimizer) -> None:
+@pytest.mark.parametrize(("optimizer", "evaluations"), [("ga", 80), ("auto", 40)])
+def test_the_number_of_workers_changes_nothing(nasdaq, optimizer, evaluations) -> None:
     runs = [
         walk_forward(
-            "momentum", nasdaq.slice(0, 1000), optimizer, train=300, test=150, evaluations=80, workers=n
+            "momentum",
+            nasdaq.slice(0, 1000),
+            optimizer,
+            train=300,
+            test=150,
+            evaluations=evaluations,
+            workers=n,
         )
         for n in (1, 2, 8)
     ]

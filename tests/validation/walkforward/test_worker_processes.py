@@ -70,7 +70,7 @@ def test_processes_change_nothing(nasdaq, sent, tmp_path, monkeypatch, optimizer
                 optimizer,
                 train=300,
                 test=100,
-                evaluations=80,
+                evaluations=40,
                 workers=workers,
                 **settings,
             )

@@ -96,7 +96,8 @@ async def get_report(
     etag = etag_of(*_moment(task), "report", walk_forward)
 
     async def compute() -> bytes:
-        return await _computed(reading, request, task, "report", {"walk_forward": walk_forward})
+        asked = {"walk_forward": walk_forward, "data_dir": reading.data_dir}
+        return await _computed(reading, request, task, "report", asked)
 
     response = await _answered(request, etag, compute, "text/html; charset=utf-8")
     response.headers.update(_SANDBOX)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from strategy_optimizer.optimizer.history import FloatArray
+from strategy_optimizer.scipy_parts import special
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -17,8 +18,7 @@ def log_expected_improvement(mean: FloatArray, deviation: FloatArray, best: floa
     ``EI = s (phi(z) + z Phi(z))`` with ``z = (m - best) / s``. Far below the best both terms underflow and cancel;
     their logarithm does not: Ament et al. (2023), Unexpected Improvements to Expected Improvement, equation 9.
     """
-    from scipy.special import erfcx, ndtr  # loaded with the first model
-
+    erfcx, ndtr = special().erfcx, special().ndtr  # loaded with the first model
     z = (mean - best) / deviation
     near = z > -1.0
     out = np.empty_like(z)
@@ -35,6 +35,4 @@ def log_expected_improvement(mean: FloatArray, deviation: FloatArray, best: floa
 
 def log_probability_above(mean: FloatArray, deviation: FloatArray, threshold: float) -> FloatArray:
     """Return the logarithm of the probability that a value is at least `threshold`, (n,)."""
-    from scipy.special import log_ndtr
-
-    return np.asarray(log_ndtr((mean - threshold) / deviation))
+    return np.asarray(special().log_ndtr((mean - threshold) / deviation))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from strategy_optimizer.machine_code import compiled
 from strategy_optimizer.optimizer import variation
 from strategy_optimizer.optimizer.history import FloatArray, IntArray
 from strategy_optimizer.space import ParameterSpace
@@ -113,10 +114,22 @@ def far_apart(points: FloatArray, gap: float, at_most: int) -> IntArray:
     >>> far_apart(np.array([[0.5, 0.5], [0.51, 0.5], [0.5, 0.9], [0.52, 0.88]]), 0.1, 3).tolist()
     [0, 2]
     """
-    taken: list[int] = []
-    near = np.zeros(len(points), bool)
-    while len(taken) < at_most and not near.all():
-        first = int(np.argmin(near))
-        taken.append(first)
-        near |= np.abs(points - points[first]).max(axis=1) < gap
-    return np.array(taken, np.int64)
+    taken = np.empty(min(at_most, len(points)), np.int64)
+    return taken[: _take_far_apart(points, gap, taken)]
+
+
+@compiled(nogil=True)
+def _take_far_apart(points: FloatArray, gap: float, taken: IntArray) -> int:
+    """Write the rows into `taken` until it is full or there are no more, and return how many they are."""
+    n = 0
+    for i in range(len(points)):
+        near = n == len(taken)
+        for k in range(n):
+            apart = False
+            for j in range(points.shape[1]):
+                apart = apart or not abs(points[i, j] - points[taken[k], j]) < gap
+            near = near or not apart
+        if not near:
+            taken[n] = i
+            n += 1
+    return n

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.optimizer.bayes import kernel
+from strategy_optimizer.optimizer.bayes.lbfgsb import minimise
 from strategy_optimizer.optimizer.history import FloatArray
+from strategy_optimizer.scipy_parts import lapack
 
 BoolArray = NDArray[np.bool_]
 LengthPrior: TypeAlias = tuple[float, float]
@@ -75,8 +77,6 @@ class GaussianProcess:
         categorical: BoolArray,
         hyperparameters: Hyperparameters,
     ) -> None:
-        from scipy.linalg import cho_solve  # costs 0.1 s: loaded with the first model
-
         self.features = features
         self.scores = scores
         self.extra_noise = extra_noise
@@ -88,11 +88,11 @@ class GaussianProcess:
         kernel.correlation(features, self.weights, categorical, matrix)
         matrix[np.diag_indices(n)] += hyperparameters.noise + (0.0 if extra_noise is None else extra_noise)
         self._factor = cholesky_factor(matrix)
-        ones = cho_solve((self._factor, True), np.ones(n), check_finite=False)
+        ones = solve(self._factor, np.ones(n))
         self._inverse_ones = ones
         self._ones_information = float(ones.sum())
         self.mean = float(ones @ scores) / self._ones_information
-        self._alpha = cho_solve((self._factor, True), scores - self.mean, check_finite=False)
+        self._alpha = solve(self._factor, scores - self.mean)
         fit = float((scores - self.mean) @ self._alpha)
         self.scale = (fit + SCALE_POINTS) / (n + SCALE_POINTS)
 
@@ -104,13 +104,11 @@ class GaussianProcess:
 
     def predict(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the posterior mean and standard deviation (m,) of the noiseless score at features (m, d)."""
-        from scipy.linalg import solve_triangular
-
         cross = self.correlations(features)
         mean = self.mean + cross @ self._alpha
-        half = solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         # The second term is the doubt about the mean itself (Rasmussen and Williams, equation 2.42).
         doubt = (1.0 - cross @ self._inverse_ones) ** 2 / self._ones_information
+        half, _ = lapack().dtrtrs(self._factor, cross.T, lower=1, overwrite_b=1)
         variance = 1.0 - np.einsum("ij,ij->j", half, half) + doubt
         return mean, np.sqrt(self.scale * np.maximum(variance, 1e-12))
 
@@ -134,11 +132,14 @@ class GaussianProcess:
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Return mean and standard deviation (n,) of each score given all others (equation 5.12)."""
-        from scipy.linalg import cho_solve
-
-        inverse = cho_solve((self._factor, True), np.eye(len(self.scores)), check_finite=False)
+        inverse = solve(self._factor, np.eye(len(self.scores)))
         diagonal = np.diag(inverse)
         return self.scores - self._alpha / diagonal, np.sqrt(self.scale / diagonal)
+
+
+def solve(factor: FloatArray, right: FloatArray) -> FloatArray:
+    """Return ``R^-1 b`` for right sides (n,) or (n, k), given the lower Cholesky factor (n, n) of R."""
+    return np.asarray(lapack().dpotrs(factor, right, lower=1)[0])
 
 
 def cholesky_factor(matrix: FloatArray) -> FloatArray:
@@ -147,12 +148,10 @@ def cholesky_factor(matrix: FloatArray) -> FloatArray:
     Points that are all but the same make a matrix that rounding can leave without one: then the diagonal is raised,
     by no more than it takes.
     """
-    from scipy.linalg import lapack
-
     for jitter in (0.0, 1e-10, 1e-8, 1e-6, 1e-4):
         raised = matrix.copy(order="F")
         raised[np.diag_indices(len(matrix))] += jitter
-        factor, failed = lapack.dpotrf(raised, lower=1, overwrite_a=1, clean=0)
+        factor, failed = lapack().dpotrf(raised, lower=1, overwrite_a=1, clean=0)
         if not failed:
             return np.asarray(factor)
     raise np.linalg.LinAlgError("the correlations of the trials are no valid matrix")
@@ -168,24 +167,18 @@ def fit(
     max_steps: int = 30,
 ) -> Hyperparameters:
     """Return the most likely hyperparameters: the best of L-BFGS-B runs from the given starts."""
-    from scipy.optimize import minimize
-
     d = features.shape[1]
-    bounds = [LENGTH_BOUNDS] * d + [NOISE_BOUNDS]
+    bounds = np.array([LENGTH_BOUNDS] * d + [NOISE_BOUNDS])
+
+    def loss(log_values: FloatArray) -> tuple[float, FloatArray]:
+        return _loss(log_values, features, scores, extra_noise, categorical, prior)
+
     best_value, best = math.inf, starts[0]
     for start in starts:
-        low, high = np.array(bounds).T
-        found = minimize(
-            _loss,
-            np.clip(start.log_values, low, high),
-            args=(features, scores, extra_noise, categorical, prior),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": max_steps, "gtol": 1e-3, "ftol": 1e-6},
-        )
-        if found.fun < best_value:
-            best_value, best = float(found.fun), Hyperparameters.from_log(found.x)
+        first = np.clip(start.log_values, *bounds.T)
+        found, value = minimise(loss, first, bounds, max_steps=max_steps, gradient=1e-3, decrease=1e-6)
+        if value < best_value:
+            best_value, best = value, Hyperparameters.from_log(found)
     return best
 
 
@@ -201,29 +194,27 @@ def _loss(
 
     Mean and scale are profiled: ``(n + k) / 2 log s^2 + 1/2 log |R|``, ``s^2 = ((y - m)' R^-1 (y - m) + k) / (n + k)``.
     """
-    from scipy.linalg import lapack
-
     n, d = features.shape
     lengths, noise = np.exp(log_values[:-1]), math.exp(log_values[-1])
     weights = lengths**-2.0
     matrix = np.empty((n, n))
     kernel.correlation(features, weights, categorical, matrix)
     matrix[np.diag_indices(n)] += noise + (0.0 if extra_noise is None else extra_noise)
-    factor, failed = lapack.dpotrf(matrix.T, lower=1, overwrite_a=1, clean=0)
+    factor, failed = lapack().dpotrf(matrix.T, lower=1, overwrite_a=1, clean=0)
     if failed:
         return 1e10, np.zeros(d + 1)
     log_determinant = 2.0 * float(np.log(np.diag(factor)).sum())
-    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse, _ = lapack().dpotri(factor, lower=1, overwrite_c=1)
+    inverse = inverse.T  # in rows; now its upper triangle is the known one
+    kernel.mirror(inverse)
     ones = inverse.sum(axis=1)
     centred = scores - float(ones @ scores) / float(ones.sum())
     alpha = inverse @ centred
     scale = (float(centred @ alpha) + SCALE_POINTS) / (n + SCALE_POINTS)
     # d(loss) / dR = (R^-1 - alpha alpha' / s^2) / 2; the mean's own derivative vanishes at its optimum.
-    slope = 0.5 * (inverse - np.outer(alpha, alpha) / scale)
     gradient = np.empty(d + 1)
-    kernel.contract_gradient(features, weights, categorical, slope, gradient[:d])
-    gradient[d] = noise * float(np.trace(slope))
+    kernel.contract_gradient(features, weights, categorical, inverse, alpha, scale, gradient[:d])
+    gradient[d] = noise * float((0.5 * (np.diag(inverse) - alpha * alpha / scale)).sum())
     loss = 0.5 * (n + SCALE_POINTS) * math.log(scale) + 0.5 * log_determinant
     # Log-normal priors on the logarithms.
     middle = np.append(np.full(d, prior[0] + 0.5 * math.log(d)), NOISE_PRIOR[0])

@@ -78,11 +78,26 @@ def correlation(x: FloatArray, weights: FloatArray, categorical: np.ndarray, out
 
 
 @compiled(nogil=True)
-def contract_gradient(
-    x: FloatArray, weights: FloatArray, categorical: np.ndarray, factor: FloatArray, out: FloatArray
-) -> None:
-    """Write ``sum_ab factor[a, b] dR[a, b] / d(log l_j)`` into `out` (d,); `factor` (n, n) is symmetric.
+def mirror(matrix: FloatArray) -> None:
+    """Make a matrix (n, n) symmetric that is known in its upper triangle."""
+    for a in range(len(matrix)):
+        for b in range(a):
+            matrix[a, b] = matrix[b, a]
 
+
+@compiled(nogil=True)
+def contract_gradient(
+    x: FloatArray,
+    weights: FloatArray,
+    categorical: np.ndarray,
+    inverse: FloatArray,
+    alpha: FloatArray,
+    scale: float,
+    out: FloatArray,
+) -> None:
+    """Write ``sum_ab F[a, b] dR[a, b] / d(log l_j)`` into `out` (d,), for ``F = (inverse - alpha alpha' / scale) / 2``.
+
+    `inverse` (n, n) is symmetric, `alpha` is (n,).
     With ``dR / d(r^2) = -3/2 exp(-sqrt(3) r)`` and ``d(r^2) / d(log l_j) = -2 w_j D_j``.
     """
     n, d = x.shape
@@ -92,6 +107,7 @@ def contract_gradient(
             total = 0.0
             for j in range(d):
                 total += weights[j] * _difference(x[a, j], x[b, j], categorical[j])
-            slope = 6.0 * factor[a, b] * math.exp(-ROOT_3 * math.sqrt(total))  # both triangles
+            factor = 0.5 * (inverse[a, b] - alpha[a] * alpha[b] / scale)
+            slope = 6.0 * factor * math.exp(-ROOT_3 * math.sqrt(total))  # both triangles
             for j in range(d):
                 out[j] += slope * weights[j] * _difference(x[a, j], x[b, j], categorical[j])

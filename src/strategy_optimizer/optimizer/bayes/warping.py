@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from strategy_optimizer.optimizer.history import FloatArray
+from strategy_optimizer.scipy_parts import special
 
 
 def half_rank(scores: FloatArray, middle: float | None = None) -> FloatArray:
@@ -20,8 +21,7 @@ def half_rank(scores: FloatArray, middle: float | None = None) -> FloatArray:
     The order is kept; equal scores stay equal. The worse half is what lies below the median, or below `middle` if
     that is lower.
     """
-    from scipy.special import ndtri  # loaded with the first model
-
+    ndtri = special().ndtri  # loaded with the first model
     n = len(scores)
     failed = np.isnan(scores)
     if failed.all():

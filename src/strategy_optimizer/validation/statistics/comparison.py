@@ -22,7 +22,7 @@ from strategy_optimizer.validation.statistics.not_enough import (
     require,
     varies,
 )
-from strategy_optimizer.validation.statistics.resampling import weight_chunks
+from strategy_optimizer.validation.statistics.resampling import seeded_weights
 
 Centring: TypeAlias = Literal["lower", "consistent", "upper"]
 CENTRINGS: tuple[Centring, ...] = ("lower", "consistent", "upper")
@@ -78,9 +78,8 @@ class Comparison:
     def maxima(self, chosen: IntArray, centrings: tuple[Centring, ...]) -> FloatArray:
         """Return the resampled maxima over the chosen models, shape (centrings, replications)."""
         centres, factors = self.centres(), self.factors
-        rng = np.random.default_rng(self.seed)
         found = []
-        for weights in weight_chunks(len(self.models), self.block_length, self.replications, rng):
+        for weights in seeded_weights(len(self.models), self.block_length, self.replications, self.seed):
             best = np.full((len(centrings), len(weights)), -np.inf)
             for piece in _pieces(len(chosen)):
                 part = chosen[piece]

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from strategy_optimizer.scipy_parts import special
 from strategy_optimizer.validation.statistics.normal import normal_quantile
 from strategy_optimizer.validation.statistics.not_enough import NotEnough, as_array, require
 from strategy_optimizer.validation.statistics.sharpe import SharpeMoments, psr_2012, psr_h0
@@ -58,10 +59,8 @@ def expected_maximum(n_trials: float) -> Maximum:
     require(1.0 <= n_trials < inf, "n_trials", n_trials, "a number of at least 1")
     if n_trials == 1:
         return Maximum(0.0, 1.0)
-    from scipy.special import log_ndtr
-
     x = np.linspace(-9.0, 15.0, 3073)  # a step of 1/128
-    density = np.exp((n_trials - 1.0) * log_ndtr(x) - x * x / 2.0)
+    density = np.exp((n_trials - 1.0) * special().log_ndtr(x) - x * x / 2.0)
     density /= density.sum()  # the constant, N / sqrt(2 pi) and the step cancel
     mean = float(density @ x)
     return Maximum(mean, sqrt(float(density @ (x - mean) ** 2)))

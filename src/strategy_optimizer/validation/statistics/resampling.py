@@ -9,7 +9,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -17,6 +18,7 @@ from numpy.random import Generator
 from strategy_optimizer.validation.statistics.not_enough import FloatArray, IntArray, require
 
 _AT_ONCE = 4_194_304  # rows times replications held at once: 32 MB of weights
+_KEPT = 524_288  # the most that is kept for the next that asks: 4 MB
 
 
 def stationary_indices(n: int, block_length: float, replications: int, rng: Generator) -> IntArray:
@@ -85,3 +87,17 @@ def weight_chunks(n: int, block_length: float, replications: int, rng: Generator
     for indices in index_chunks(n, block_length, replications, rng):
         offsets = np.arange(len(indices))[:, None] * n
         yield np.bincount((indices + offsets).ravel(), minlength=indices.size).reshape(-1, n) / n
+
+
+def seeded_weights(n: int, block_length: float, replications: int, seed: int) -> Iterable[FloatArray]:
+    """Return the `weight_chunks` of a seed. Models that are compared with several rivals ask for the same ones."""
+    if n * replications > _KEPT:
+        return weight_chunks(n, block_length, replications, np.random.default_rng(seed))
+    return (_kept_weights(n, block_length, replications, seed),)
+
+
+@lru_cache(maxsize=1)
+def _kept_weights(n: int, block_length: float, replications: int, seed: int) -> FloatArray:
+    weights = np.concatenate([*weight_chunks(n, block_length, replications, np.random.default_rng(seed))])
+    weights.flags.writeable = False
+    return weights
