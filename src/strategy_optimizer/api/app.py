@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
@@ -33,7 +32,6 @@ from strategy_optimizer.api.routes import (
 )
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import SettingsError
-from strategy_optimizer.models.problem import ProblemModel
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
 
@@ -53,11 +51,6 @@ ROUTERS: Sequence[APIRouter] = (
     events.router,
     sockets.router,
 )
-_PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {problems.MEDIA_TYPE: {}}}
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {**_PROBLEM, "description": "the request cannot be done as it is"},
-    "5XX": {**_PROBLEM, "description": "a fault of the service"},
-}
 
 
 def create_app(service: Service) -> FastAPI:
@@ -69,19 +62,7 @@ def create_app(service: Service) -> FastAPI:
         When a route has no rule in the policy.
     """
     check_policy()
-    app = FastAPI(
-        title="strategy-optimizer",
-        version=__version__,
-        description="Finds the best parameters of trading strategies and says whether they can be believed.",
-        openapi_url=None,  # it is a route of ours, under the policy
-        docs_url=None,
-        redoc_url=None,
-        dependencies=[Depends(authorize)],
-        responses=PROBLEMS,
-        separate_input_output_schemas=False,
-        redirect_slashes=False,
-        lifespan=_lifespan,
-    )
+    app = bare_app()
     app.state.service = service
     app.state.hub = Hub(
         service.store,
@@ -93,8 +74,6 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.reading = Reading(service)
     problems.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
     app.add_middleware(
         BodyLimit,
         size=service.settings.body_size * MEGABYTE,
@@ -102,6 +81,26 @@ def create_app(service: Service) -> FastAPI:
     )
     app.add_middleware(Auditing, service=service)
     app.add_middleware(RequestContext, metrics=service.metrics)
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Return the routes alone, which can be described and not called."""
+    app = FastAPI(
+        title="strategy-optimizer",
+        version=__version__,
+        description="Finds the best parameters of trading strategies and says whether they can be believed.",
+        openapi_url=None,  # it is a route of ours, under the policy
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(authorize)],
+        generate_unique_id_function=lambda route: route.name,
+        separate_input_output_schemas=False,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
     return app
 
 

@@ -65,6 +65,8 @@ class ScheduleIn(_Task):
 class ScheduleChangeIn(Model):
     """What of a schedule changes; fields that are not given stay."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"cron": "0 7 * * 1-5", "enabled": True}]})
+
     cron: str | None = Field(default=None, min_length=1, max_length=100)
     timezone: str | None = Field(default=None, max_length=64)
     data: str | None = Field(default=None, min_length=1, max_length=200)

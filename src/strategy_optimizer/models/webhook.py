@@ -26,6 +26,8 @@ class WebhookIn(Model):
 class WebhookChangeIn(Model):
     """What of a webhook changes; fields that are not given stay."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})
+
     url: str | None = Field(default=None, min_length=1, max_length=2000)
     events: list[WebhookEvent] | None = Field(default=None, min_length=1, max_length=2)
     enabled: bool | None = None

@@ -110,7 +110,7 @@ def _pinned(store: Store, strategy: str) -> tuple[str, str]:
     try:
         return pin_version(store, strategy)
     except NotStoredError as error:
-        raise StrategyError(f"{error} (GET /api/v1/strategies lists them)") from error
+        raise StrategyError(str(error)) from error
 
 
 def _with_space(store: Store, owner: str, task: TaskIn, name: str) -> TaskIn:

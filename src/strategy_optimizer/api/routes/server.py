@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
-from strategy_optimizer.api.authentication import describe_security
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.description import describe
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.models.base import Model
 from strategy_optimizer.version import __version__
@@ -65,7 +65,7 @@ def ready(store: TheStore, response: Response) -> ReadyOut:
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
     """Return the description of all routes."""
-    return JSONResponse(describe_security(request.app.openapi()))
+    return JSONResponse(describe(request.app))
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -37,11 +37,12 @@ IdempotencyKey = Annotated[
         description="the same key with the same task gives the task that was made the first time, not another",
     ),
 ]
+_AGAIN: dict[int | str, dict[str, Any]] = {
+    200: {"model": TaskOut, "description": "made by an earlier request of this key"}
+}
 
 
-@router.post(
-    "/start", status_code=201, responses={200: {"description": "made by an earlier request of this key"}}
-)
+@router.post("/start", status_code=201, responses=_AGAIN)
 def start_task(
     task: TaskIn,
     caller: Caller,
@@ -122,7 +123,7 @@ def resume_task(task_id: TaskId, caller: Caller, store: TheStore) -> StatusOut:
     return status_of(store.tasks.resume(task_id))
 
 
-@router.post("/{task_id}/clone", status_code=201)
+@router.post("/{task_id}/clone", status_code=201, responses=_AGAIN)
 def clone_task(
     task_id: TaskId,
     changes: TaskCopyIn,
@@ -141,7 +142,7 @@ def clone_task(
     return _made(made, response)
 
 
-@router.post("/{task_id}/rerun", status_code=201)
+@router.post("/{task_id}/rerun", status_code=201, responses=_AGAIN)
 def rerun_task(
     task_id: TaskId,
     caller: Caller,
