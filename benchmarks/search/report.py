@@ -176,16 +176,17 @@ def compare(
     """Return the means of the reference and the peer over the seeds both have, or all, and the p-value."""
     if every_seed:
         ours, theirs = (landscape_means(runs[who], budget) for who in (reference, peer))
-        return float(ours.mean()), float(theirs.mean()), _p_value(ours, theirs)
+        return float(ours.mean()), float(theirs.mean()), p_value(ours, theirs)
     seeds = {name: set(runs[reference][name]) & set(runs[peer][name]) for name in runs[reference]}
     seeds = {name: both for name, both in seeds.items() if both}
     ours, theirs = (
         landscape_means({name: runs[who][name] for name in seeds}, budget, seeds) for who in (reference, peer)
     )
-    return float(ours.mean()), float(theirs.mean()), _p_value(ours, theirs)
+    return float(ours.mean()), float(theirs.mean()), p_value(ours, theirs)
 
 
-def _p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
+def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test; 1 where there is nothing to compare."""
     from scipy.stats import wilcoxon
 
     same = len(ours) == 0 or np.array_equal(ours, theirs)
