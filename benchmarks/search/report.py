@@ -51,7 +51,8 @@ def main() -> None:
     for budget, (group, (members, title)) in itertools.product(budgets, GROUPS.items()):
         chosen = [r for r in records if r["group"] in members and r["budget"] == budget]
         runs = arranged([r for r in chosen if "error" not in r])
-        if runs:
+        repeats_another = len(members) > 1 and len({r["group"] for r in chosen}) == 1
+        if runs and not repeats_another:
             title = f"{title}, {budget:,} trials"
             plot = RESULTS / f"{arguments.name}_{group}_{budget}.png"
             draw(runs, budget, plot, title)
