@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import resource
 import socket as sockets
 import tempfile
 import threading
@@ -32,6 +33,7 @@ from api_worlds import (
 from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
 from strategy_optimizer.access.sessions import COOKIE
 from strategy_optimizer.api.hub import Pace
+from strategy_optimizer.api.serving import MOST_FILES, allow_many_files
 from strategy_optimizer.models.frames import EndFrame, read_frame
 from strategy_optimizer.storage import Lease, NewEvent, Store
 
@@ -437,6 +439,16 @@ def test_a_server_that_ends_says_so(world: World) -> None:
     receive(socket)
     world.server.should_exit = True
     assert closing_of(socket)[0] == 1012
+
+
+def test_a_server_may_have_more_connections_than_a_shell_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(before[1], MOST_FILES), before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_nobody_asks_the_database_while_nobody_watches(world: World) -> None:
