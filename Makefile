@@ -7,6 +7,7 @@ SEARCH_PEERS := .venv-search
 NAUTILUS := .venv-nautilus
 FREQTRADE := .venv-freqtrade
 RAY := .venv-ray
+NODE := .venv-node
 LOCK := --generate-hashes --no-emit-index-url --no-header --quiet
 # One process of tests more than a machine of two processors has: many tests wait for processes that they started.
 # Tests of one file stay together (they share fixtures), files in their order: the quick examples of src come last.
@@ -16,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which would compile the sources anew
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client lock clean check bench-service-faults bench-service-sockets bench-service-load
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client lock clean check bench-service-faults bench-service-sockets bench-service-load client-ts fuzz-api
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,6 +136,17 @@ evidence: install  ## write the published numbers that the statistics reproduce 
 client: install  ## make the client that waits from the one that is awaited
 	$(BIN)/python tests/client/make_sync.py
 
+client-ts: $(NODE)/.installed install  ## make the types of the TypeScript client, check it, and use it once
+	$(BIN)/python tests/client/make_typescript.py $(NODE)/bin/python
+
+$(NODE)/.installed: requirements/client-ts.txt
+	$(PYTHON) -m venv $(NODE)
+	$(NODE)/bin/python -m pip install --quiet --require-hashes -r requirements/client-ts.txt
+	@touch $@
+
+fuzz-api: install  ## run the OpenAPI document against a real service with Schemathesis; takes an hour
+	$(BIN)/python benchmarks/service/fuzz_api.py --examples 300 --output benchmarks/results/service_fuzz.md
+
 lock:  ## resolve the requirements anew, with hashes and without addresses (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 $(LOCK) -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/run.txt
@@ -144,8 +156,9 @@ lock:  ## resolve the requirements anew, with hashes and without addresses (need
 	uv pip compile pyproject.toml requirements/nautilus.in --extra nautilus --python-version 3.11 $(LOCK) -o requirements/nautilus.txt
 	uv pip compile requirements/freqtrade.in --python-version 3.11 $(LOCK) -o requirements/freqtrade.txt
 	uv pip compile pyproject.toml --extra ray --group ray-peers --python-version 3.11 $(LOCK) -c requirements/dev.txt -o requirements/ray.txt
+	uv pip compile requirements/client-ts.in --python-version 3.11 $(LOCK) -o requirements/client-ts.txt
 
 check: lint types imports test  ## everything CI runs, except the peers
 
 clean:  ## remove environments and caches
-	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(NAUTILUS) $(FREQTRADE) $(RAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) $(PEERS) $(SEARCH_PEERS) $(NAUTILUS) $(FREQTRADE) $(RAY) $(NODE) .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

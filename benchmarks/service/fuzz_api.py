@@ -140,7 +140,7 @@ def objects_of(it: httpx2.Client) -> dict[str, str]:
         "webhook_id": made(it.post("/webhooks", json={"url": "http://127.0.0.1:9/"}))["webhook_id"],
         "strategy": "momentum",
         "name": "momentum",
-        "iteration": "1",
+        "iteration": 1,
     }
 
 

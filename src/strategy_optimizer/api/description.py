@@ -7,10 +7,12 @@ from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import TypeAdapter
 
 from strategy_optimizer.access.policy import POLICY, Rule
 from strategy_optimizer.api.authentication import describe_security
 from strategy_optimizer.api.problems import MEDIA_TYPE
+from strategy_optimizer.models.frames import Frame
 from strategy_optimizer.models.problem import ProblemModel
 
 PROBLEMS: Mapping[int, tuple[str, str]] = {
@@ -30,8 +32,8 @@ PROBLEMS: Mapping[int, tuple[str, str]] = {
 """Name of the component and what it means, by status."""
 COMPUTED = ("get_analysis", "predict", "compare_tasks", "get_report", "export_history", "upload_dataset")
 """Operations that child processes do, which may be busy or take too long."""
-NEED_A_RESULT = ("get_results", "get_best_parameters", "get_validation", "get_report", "compare_tasks")
-"""Operations that only read, and refuse a task that has not ended."""
+NEED_TRIALS = ("get_results", "get_best_parameters", "get_validation", "get_analysis", "get_report")
+"""Operations that only read, and refuse a task that has no trials, or no result, yet."""
 MADE: Mapping[str, tuple[str, str]] = {
     "start_task": ("task_id", "task_id"),
     "clone_task": ("task_id", "task_id"),
@@ -54,6 +56,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     components = document["components"]
     components["responses"] = {name: _problem(text) for name, text in PROBLEMS.values()}
     components["schemas"]["ProblemModel"] = ProblemModel.model_json_schema()
+    _add_frames(components["schemas"])
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     for method, path, operation in operations(document):
@@ -92,7 +95,7 @@ def statuses(method: str, path: str, operation: Mapping[str, Any]) -> list[int]:
         found.add(422)
     if "requestBody" in operation:
         found |= {400, 404, 413, 415}
-    if method != "GET" or name in NEED_A_RESULT:
+    if method != "GET" or name in NEED_TRIALS:
         found.add(409)
     if name in COMPUTED:
         found |= {503, 504}
@@ -102,6 +105,14 @@ def statuses(method: str, path: str, operation: Mapping[str, Any]) -> list[int]:
 def _problem(text: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ProblemModel"}
     return {"description": text, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _add_frames(schemas: dict[str, Any]) -> None:
+    """Add what sockets send, which OpenAPI has no place for, as the component ``Frame``: clients need its types."""
+    frame = TypeAdapter(Frame).json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    for name, schema in frame.pop("$defs").items():
+        schemas.setdefault(name, schema)
+    schemas["Frame"] = frame
 
 
 def _links(document: Mapping[str, Any]) -> dict[str, Any]:

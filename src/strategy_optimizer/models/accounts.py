@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, StringConstraints
 
-from strategy_optimizer.models.base import Model
+from strategy_optimizer.models.base import Model, Whole
 
 Role: TypeAlias = Literal["viewer", "operator", "admin"]
 Scope: TypeAlias = Literal["read", "run", "admin"]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Password: TypeAlias = Annotated[str, StringConstraints(max_length=1024)]
-Count: TypeAlias = Annotated[int | None, Field(ge=0, lt=2**31)]
-LargeCount: TypeAlias = Annotated[int | None, Field(ge=0, lt=2**62)]
+Count: TypeAlias = Annotated[Whole | None, Field(ge=0, lt=2**31)]
+LargeCount: TypeAlias = Annotated[Whole | None, Field(ge=0, lt=2**62)]
 
 _USER = {
     "user_id": "user_9c2f41d07ab35e68",
@@ -69,7 +69,7 @@ class UserChangeIn(Model):
     model_config = _example({"role": "viewer"})
 
     role: Role | None = None
-    disabled: bool | None = None
+    disabled: StrictBool | None = None
 
 
 class PasswordIn(Model):

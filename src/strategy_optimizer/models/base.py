@@ -14,6 +14,18 @@ def _finite_or_none(value: Any) -> Any:
 
 Number: TypeAlias = Annotated[float | None, BeforeValidator(_finite_or_none)]
 """A number, or null where it is missing or not finite."""
+
+
+def _no_other_kind(value: Any) -> Any:
+    if isinstance(value, (bool, str)):
+        raise ValueError(f"expected a number, not {value!r}")
+    return value
+
+
+Whole: TypeAlias = Annotated[int, BeforeValidator(_no_other_kind)]
+"""A whole number that callers give; true and "1" are none, though Python would take them."""
+Real: TypeAlias = Annotated[float, BeforeValidator(_no_other_kind)]
+"""The same for any number."""
 Value: TypeAlias = bool | int | float | str
 """A parameter's value; the kinds are kept apart, 1 stays 1 and true stays true."""
 

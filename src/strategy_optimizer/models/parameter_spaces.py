@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from strategy_optimizer.models.base import Model, Value
 from strategy_optimizer.models.task import ParameterModel
@@ -47,7 +47,7 @@ class NamedSpaceIn(SpaceIn):
     )
 
     strategy_name: str = Field(min_length=1, max_length=200)
-    validate_only: bool = Field(default=False, description="check it, and keep nothing")
+    validate_only: StrictBool = Field(default=False, description="check it, and keep nothing")
 
 
 class SpaceOut(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, StrictBool, field_validator
 
 from strategy_optimizer.models.base import Model
 from strategy_optimizer.models.service_task import TaskIn
@@ -58,8 +58,10 @@ class ScheduleIn(_Task):
     data: str = Field(min_length=1, max_length=200)
     cron: str = Field(min_length=1, max_length=100)
     timezone: str = Field(default="UTC", max_length=64)
-    warm_start: bool = Field(default=True, description="each run tries the best points of the last one first")
-    enabled: bool = True
+    warm_start: StrictBool = Field(
+        default=True, description="each run tries the best points of the last one first"
+    )
+    enabled: StrictBool = True
 
 
 class ScheduleChangeIn(Model):
@@ -70,8 +72,8 @@ class ScheduleChangeIn(Model):
     cron: str | None = Field(default=None, min_length=1, max_length=100)
     timezone: str | None = Field(default=None, max_length=64)
     data: str | None = Field(default=None, min_length=1, max_length=200)
-    warm_start: bool | None = None
-    enabled: bool | None = None
+    warm_start: StrictBool | None = None
+    enabled: StrictBool | None = None
 
 
 class ScheduleOut(Model):

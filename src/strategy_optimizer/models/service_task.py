@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, StrictBool
 
-from strategy_optimizer.models.base import Model, Number, Value
+from strategy_optimizer.models.base import Model, Number, Value, Whole
 from strategy_optimizer.models.result import ConvergenceModel, PerformanceModel
 from strategy_optimizer.models.task import OptimizationType, TaskModel
 
@@ -48,7 +48,7 @@ class TaskIn(TaskModel):
     task_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     strategy_name: str = Field(min_length=1, max_length=200)
     data: str | None = Field(default=None, min_length=1, max_length=200)
-    priority: int = Field(default=0, ge=-100, le=100, description="larger is taken from the queue first")
+    priority: Whole = Field(default=0, ge=-100, le=100, description="larger is taken from the queue first")
     deadline: AwareDatetime | None = Field(
         default=None, description="when the task ends at the latest, with what it has found by then"
     )
@@ -156,7 +156,7 @@ class TaskChangeIn(Model):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"priority": 5}]})
 
-    priority: int = Field(ge=-100, le=100)
+    priority: Whole = Field(ge=-100, le=100)
 
 
 class TaskCopyIn(Model):
@@ -172,8 +172,8 @@ class TaskCopyIn(Model):
         default=None, description="these entries go over those of the task"
     )
     data: str | None = Field(default=None, min_length=1, max_length=200)
-    priority: int | None = Field(default=None, ge=-100, le=100)
-    warm_start: bool = Field(default=False, description="try the best points of the task first")
+    priority: Whole | None = Field(default=None, ge=-100, le=100)
+    warm_start: StrictBool = Field(default=False, description="try the best points of the task first")
 
 
 class BestParametersOut(Model):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StrictBool, field_validator
 
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.errors import BacktestError
-from strategy_optimizer.models.base import Model, Value
+from strategy_optimizer.models.base import Model, Real, Value, Whole
 from strategy_optimizer.objective import DEFAULT_OBJECTIVE, Objective, parse_objective
 from strategy_optimizer.space import ParameterSpace
 
@@ -23,7 +23,7 @@ class ParameterModel(Model):
     choices: list[Value] | None = None
     default: Value | None = None
     step: int | float | None = None
-    log: bool = False
+    log: StrictBool = False
     condition: str | None = None
 
 
@@ -55,16 +55,16 @@ class OptimizationConfigModel(Model):
     Where only the other of the two is given, it counts.
     """
 
-    population_size: int | None = Field(default=None, ge=2)
-    generations: int | None = Field(default=None, ge=1)
-    n_calls: int | None = Field(default=None, ge=1)
-    parallel_workers: int | None = Field(default=None, ge=1)
-    budget: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=None, gt=0)
-    target: float | None = None
-    patience: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
-    seed: int = Field(default=0, ge=0)
-    holdout: float = Field(default=0.25, ge=0, le=0.9)
+    population_size: Whole | None = Field(default=None, ge=2)
+    generations: Whole | None = Field(default=None, ge=1)
+    n_calls: Whole | None = Field(default=None, ge=1)
+    parallel_workers: Whole | None = Field(default=None, ge=1)
+    budget: Whole | None = Field(default=None, ge=1)
+    seconds: Real | None = Field(default=None, gt=0)
+    target: Real | None = None
+    patience: Annotated[Whole, Field(ge=1)] | Literal["auto"] | None = None
+    seed: Whole = Field(default=0, ge=0)
+    holdout: Real = Field(default=0.25, ge=0, le=0.9)
 
     def evaluations(self, optimization_type: str) -> int | None:
         """Return the planned trials, or None when the file does not say."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from strategy_optimizer.models.base import Model
 
@@ -30,7 +30,7 @@ class WebhookChangeIn(Model):
 
     url: str | None = Field(default=None, min_length=1, max_length=2000)
     events: list[WebhookEvent] | None = Field(default=None, min_length=1, max_length=2)
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class WebhookOut(Model):
