@@ -51,8 +51,7 @@ def main() -> None:
     for budget, (group, (members, title)) in itertools.product(budgets, GROUPS.items()):
         chosen = [r for r in records if r["group"] in members and r["budget"] == budget]
         runs = arranged([r for r in chosen if "error" not in r])
-        repeats_another = len(members) > 1 and len({r["group"] for r in chosen}) == 1
-        if runs and not repeats_another:
+        if runs and group in arguments.groups:
             title = f"{title}, {budget:,} trials"
             plot = RESULTS / f"{arguments.name}_{group}_{budget}.png"
             draw(runs, budget, plot, title)
@@ -71,6 +70,9 @@ def _arguments() -> argparse.Namespace:
         "--reference", help="compare the others with it (default: the first of ours that ran)"
     )
     parser.add_argument("--optimizers", nargs="*", help="only these (default: all that ran)")
+    parser.add_argument(
+        "--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="only these tables"
+    )
     parser.add_argument("--budget", type=int, help="only runs of so many trials")
     parser.add_argument("--read-at", type=int, help="runs of so many trials and more, read off there")
     parser.add_argument("--every-seed", action="store_true", help="compare over all seeds that each has")

@@ -7,7 +7,8 @@
 on grids from all points. The optimizer's time counts, compiling does not. A search ends after 20 s.
 
 By default the clock on the wall counts and trials run on two threads. On a busy machine that measures the others; there
-`run --clock cpu` counts the processor's time of one thread: what one core alone would need.
+`run --clock cpu` counts the processor's time of one thread: what one core alone would need (a busy neighbour
+still slows it, by the cache and the memory).
 
 Runs are kept in results/time_to_best.jsonl; one that stands there is not repeated.
 """
