@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which would compile the sources anew
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench evidence client client-ts fuzz-api lock clean check
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client client-ts fuzz-api lock clean check bench-service-faults bench-service-sockets bench-service-load
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,20 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_storage.py > benchmarks/results/storage.md
 	$(BIN)/python benchmarks/bench_pruning.py > benchmarks/results/pruning.md
 	$(BIN)/python benchmarks/bench_optimizer_quality.py > benchmarks/results/optimizer_quality.md
+
+fuzz-expressions: install  ## a million strings against the grammar of constraints
+	$(BIN)/python benchmarks/fuzz_expressions.py > benchmarks/results/expression_fuzz.md
+
+bench-service-faults: install  ## kill -9 workers, children and the database 200 times; take the database away; 45 minutes
+	$(BIN)/python benchmarks/service/bench_faults.py kills 200 > benchmarks/results/service_faults.md
+	$(BIN)/python benchmarks/service/bench_faults.py outages >> benchmarks/results/service_faults.md
+	$(BIN)/python benchmarks/service/bench_overhead.py > benchmarks/results/service_overhead.md
+
+bench-service-sockets: install  ## a thousand websockets on one task of the service
+	$(BIN)/python benchmarks/service/bench_sockets.py > benchmarks/results/service_sockets.md
+
+bench-service-load: install  ## 300 requests a second and 200 websockets for five minutes, while a task runs
+	$(BIN)/python benchmarks/service/bench_load.py > benchmarks/results/service_load.md
 
 evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
 	$(BIN)/python tests/reference/evidence.py

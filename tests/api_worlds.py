@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from argon2 import profiles
 from starlette.requests import HTTPConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from strategy_optimizer.access.gate import Gate
+from strategy_optimizer.access.passwords import Passwords
 from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
 from strategy_optimizer.api.app import create_app
 from strategy_optimizer.api.hub import Hub, Pace
@@ -39,6 +42,7 @@ class World:
     hub: Hub
     port: int
     principals: dict[str, Principal]
+    gate: Gate
     stack: ExitStack = field(default_factory=ExitStack)
 
     def add_task(self, task_id: str = "opt_1", owner: str = "ada") -> Lease:
@@ -109,9 +113,10 @@ def serving(
     *,
     pace: Pace = QUICK,
     patience: float = 20.0,
+    own_gate: bool = False,
     **settings: Any,
 ) -> Iterator[World]:
-    """Run a service; its users are told apart by the name in the header."""
+    """Run a service; its users are told apart by the name in the header, or by its own gate."""
     principals: dict[str, Principal] = {}
 
     def authenticate(connection: HTTPConnection) -> Principal | None:
@@ -134,13 +139,12 @@ def serving(
         for name, role in (("ada", "operator"), ("ben", "operator"), ("vic", "viewer"), ("root", "admin")):
             store.accounts.add_user(name, role, user_id=name)
             principals[name] = Principal(name, name, role, ROLE_SCOPES[role])  # type: ignore[arg-type, index]
-        service = Service(
-            store,
-            ServiceSettings(data_dir=folder, **settings),
-            authenticate,
-            authenticate_again=authenticate_again,
-            pace=pace,
-        )
+        chosen = ServiceSettings(data_dir=folder, **settings)
+        if own_gate:
+            gate = Gate(store, passwords=Passwords(profiles.CHEAPEST))
+            service = Service(store, chosen, gate=gate, pace=pace)
+        else:
+            service = Service(store, chosen, authenticate, authenticate_again=authenticate_again, pace=pace)
         app = create_app(service)
         server = Server(make_config(app, host="127.0.0.1", port=0))
         thread = threading.Thread(target=server.run)
@@ -149,7 +153,7 @@ def serving(
             assert thread.is_alive()
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        world = World(store, server, app.state.hub, port, principals)
+        world = World(store, server, app.state.hub, port, principals, service.gate)
         try:
             with world.stack:
                 yield world

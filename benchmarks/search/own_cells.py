@@ -26,6 +26,7 @@ import numpy as np
 from landscapes import Landscape, landscapes
 from run import ENVIRONMENT, append, read_runs
 
+from report import holm, p_value
 from strategy_optimizer import create_optimizer
 
 RUNS = Path(__file__).with_name("results") / "own_cells.jsonl"
@@ -35,8 +36,10 @@ THINKERS = ("bo", "hybrid", "ensemble")
 OTHERS = ("ga", *THINKERS, "random")
 EXPLANATION = """Mean scores over the landscapes that all have finished. *auto - best*: its mean less that of the best
 other algorithm. *Worst landscape*: the same on the landscape where it is furthest behind whichever was best there,
-means over the seeds; the best of five noisy means is above the mean of any of them. Of slow trials `auto` lets the
-model choose all, as `bo` does with another seed: how far these two are apart is the noise of so many seeds.
+means over the seeds; the best of five noisy means is above the mean of any of them. So the last column counts the same
+for the best of the others, with `auto` among its rivals: what noise alone does to a good algorithm. Of slow trials
+`auto` lets the model choose all, as `bo` does with another seed: how far these two are apart is the noise of so many
+seeds.
 """
 FEW_SEEDS_FROM = 1_000  # slow trials: so many of them are run with the first seed only
 
@@ -114,13 +117,16 @@ def report(records: list[dict[str, Any]]) -> str:
     """Return the page."""
     from machine import machine_line
 
-    lines = []
+    lines, comparisons = [], []
     for cost, budget in [(cost, budget) for cost, budgets in BUDGETS.items() for budget in budgets]:
         own = [r for r in records if r["cost"] == cost and r["budget"] == budget]
         if own:
             lines.append(_line(cost, budget, own))
+            comparisons.append(_comparison(cost, budget, own))
     head = "| a trial takes | trials | seeds | auto | " + " | ".join(OTHERS)
-    head += " | auto - best | worst landscape | landscapes more than 0.03 behind |"
+    head += (
+        " | auto - best | worst landscape | landscapes more than 0.03 behind | the same of the best other |"
+    )
     return "\n".join(
         [
             "# auto and the others of ours",
@@ -133,31 +139,63 @@ def report(records: list[dict[str, Any]]) -> str:
             head,
             "|" + "---|" * 2 + "---:|" * (head.count("|") - 3),
             *lines,
+            "",
+            "auto minus the other over the same landscapes: difference, and p of Wilcoxon's signed-rank test over",
+            "landscape means after Holm's correction.",
+            "",
+            "| a trial takes | trials | landscapes | " + " | ".join(f"{name} | p" for name in OTHERS) + " |",
+            "|---|" + "---:|" * (2 + 2 * len(OTHERS)),
+            *comparisons,
         ]
     )
 
 
+def _means(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Return each algorithm's means over seeds of the landscapes that all have finished, in one order."""
+    scores: dict[str, dict[str, list[float]]] = {name: {} for name in ("auto", *OTHERS)}
+    for r in records:
+        scores[r["optimizer"]].setdefault(r["landscape"], []).append(r["score"])
+    common = sorted(set.intersection(*(set(each) for each in scores.values())))
+    return {name: np.array([statistics.mean(each[c]) for c in common]) for name, each in scores.items()}
+
+
 def _line(cost: float, budget: int, records: list[dict[str, Any]]) -> str:
-    means: dict[str, dict[str, float]] = {}
-    for name in ("auto", *OTHERS):
-        by_landscape: dict[str, list[float]] = {}
-        for r in records:
-            if r["optimizer"] == name:
-                by_landscape.setdefault(r["landscape"], []).append(r["score"])
-        means[name] = {landscape: statistics.mean(scores) for landscape, scores in by_landscape.items()}
-    common = set.intersection(*(set(each) for each in means.values()))
-    overall = {name: statistics.mean(each[c] for c in common) for name, each in means.items()}
-    behind = np.array([means["auto"][c] - max(means[name][c] for name in OTHERS) for c in common])
-    cells = [f"{overall[name]:.3f}" for name in ("auto", *OTHERS)]
-    gap = overall["auto"] - max(overall[name] for name in OTHERS)
-    seeds = len({r["seed"] for r in records})
-    cost_text = "10 s" if cost == SLOW else "10 us"
+    means = _means(records)
+    best_other = max(OTHERS, key=lambda name: means[name].mean())
+    behind, usual = _behind(means, "auto"), _behind(means, best_other)
+    cells = [f"{each.mean():.3f}" for each in means.values()]
+    gap = means["auto"].mean() - means[best_other].mean()
+    counts = [f"{int((each < -0.03).sum())} of {len(each)}" for each in (behind, usual)]
     return (
-        f"| {cost_text} | {budget:,} | {seeds} | "
-        + " | ".join(cells)
-        + f" | {gap:+.3f} | {behind.min():+.3f} | "
-        f"{int((behind < -0.03).sum())} of {len(common)} |"
+        f"| {_cost_text(cost)} | {budget:,} | {_seeds(records)} | {' | '.join(cells)} "
+        f"| {gap:+.3f} | {behind.min():+.3f} | {counts[0]} | {best_other}: {counts[1]} |"
     )
+
+
+def _behind(means: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Return how far an algorithm is ahead of the best other one, landscape by landscape."""
+    return means[name] - np.max([each for other, each in means.items() if other != name], axis=0)
+
+
+def _comparison(cost: float, budget: int, records: list[dict[str, Any]]) -> str:
+    means = _means(records)
+    differences = [means["auto"] - means[name] for name in OTHERS]
+    adjusted = holm([p_value(means["auto"], means[name]) for name in OTHERS])
+    cells = [f"{d.mean():+.3f} | {p:.2g}" for d, p in zip(differences, adjusted, strict=True)]
+    return f"| {_cost_text(cost)} | {budget:,} | {len(means['auto'])} | {' | '.join(cells)} |"
+
+
+def _cost_text(cost: float) -> str:
+    return "10 s" if cost == SLOW else "10 us"
+
+
+def _seeds(records: list[dict[str, Any]]) -> str:
+    """Return the fewest and the most seeds of an algorithm on a landscape."""
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for r in records:
+        seeds.setdefault((r["optimizer"], r["landscape"]), set()).add(r["seed"])
+    counts = sorted({len(each) for each in seeds.values()})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
 
 if __name__ == "__main__":

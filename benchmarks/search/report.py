@@ -6,6 +6,10 @@ Reads DIR/runs.jsonl, writes benchmarks/search/results/NAME.md and one plot a gr
 landscapes that every optimizer has finished count. A landscape's mean is over its seeds; the 10th percentile is
 over the seeds of each landscape, then averaged. Comparisons with the reference are Wilcoxon signed-rank tests
 (two-sided) over landscape means of the seeds that both have, Holm-corrected over the peers of a table.
+
+With `--every-seed` these means are over all seeds that each has: where a peer has one and ours ten, the seeds of
+the two have nothing in common but their number, and ten say more. With `--read-at 100` longer runs count as well,
+read off at 100 trials: for optimizers to which the budget makes no difference.
 """
 
 from __future__ import annotations
@@ -37,17 +41,22 @@ def main() -> None:
     arguments = _arguments()
     records = valid(read_runs(arguments.folder / "runs.jsonl"))
     records = [r for r in records if not arguments.optimizers or r["optimizer"] in arguments.optimizers]
+    if arguments.budget:
+        records = [r for r in records if r["budget"] == arguments.budget]
+    if arguments.read_at:
+        records = read_off(records, arguments.read_at)
     RESULTS.mkdir(exist_ok=True)
     text = [_head(arguments, records)]
     budgets = sorted({r["budget"] for r in records})
     for budget, (group, (members, title)) in itertools.product(budgets, GROUPS.items()):
         chosen = [r for r in records if r["group"] in members and r["budget"] == budget]
         runs = arranged([r for r in chosen if "error" not in r])
-        if runs:
+        repeats_another = len(members) > 1 and len({r["group"] for r in chosen}) == 1
+        if runs and not repeats_another:
             title = f"{title}, {budget:,} trials"
             plot = RESULTS / f"{arguments.name}_{group}_{budget}.png"
             draw(runs, budget, plot, title)
-            text.append(section(runs, budget, title, plot.name, arguments.reference))
+            text.append(section(runs, budget, title, plot.name, arguments.reference, arguments.every_seed))
     errors = [r for r in records if "error" in r]
     if errors:
         text.append(_errors(errors))
@@ -62,6 +71,10 @@ def _arguments() -> argparse.Namespace:
         "--reference", help="compare the others with it (default: the first of ours that ran)"
     )
     parser.add_argument("--optimizers", nargs="*", help="only these (default: all that ran)")
+    parser.add_argument("--budget", type=int, help="only runs of so many trials")
+    parser.add_argument("--read-at", type=int, help="runs of so many trials and more, read off there")
+    parser.add_argument("--every-seed", action="store_true", help="compare over all seeds that each has")
+    parser.add_argument("--note", help="a sentence for the head of the page")
     parser.add_argument("--name", default="search")
     return parser.parse_args()
 
@@ -76,7 +89,7 @@ def _head(arguments: argparse.Namespace, records: list[dict[str, Any]]) -> str:
         'median time of the optimizer a trial, asking and telling; "late": over the last tenth of the trials.\n'
         '"visited": share of the 10 x 10 cells over all pairs of parameters. See README.md for how each is used.\n\n'
         f"Up to {len(seeds)} seeds, budgets of {', '.join(f'{b:,}' for b in budgets)} trials.\n\n"
-        f"Machine: {machine}\n\nVersions: {packages}\n"
+        f"Machine: {machine}\n\nVersions: {packages}\n" + (f"\n{arguments.note}\n" if arguments.note else "")
     )
 
 
@@ -87,6 +100,15 @@ def valid(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the runs on landscapes as they are now."""
     facts = json.loads(FACTS.read_text())
     return [r for r in records if facts.get(r["landscape"], {}).get("digest") == r["digest"]]
+
+
+def read_off(records: Sequence[dict[str, Any]], budget: int) -> list[dict[str, Any]]:
+    """Return the runs of at least so many trials as if that had been their budget; of several one, the shortest."""
+    chosen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for record in sorted(records, key=lambda r: -r["budget"]):
+        if record["budget"] >= budget:
+            chosen[record["optimizer"], record["landscape"], record["seed"]] = record | {"budget": budget}
+    return list(chosen.values())
 
 
 def arranged(records: Sequence[dict[str, Any]]) -> Runs:
@@ -149,23 +171,35 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare(runs: Runs, reference: str, peer: str, budget: int) -> tuple[float, float, float]:
-    """Return the means of the reference and the peer over the seeds both have, and the p-value."""
-    from scipy.stats import wilcoxon
-
+def compare(
+    runs: Runs, reference: str, peer: str, budget: int, every_seed: bool = False
+) -> tuple[float, float, float]:
+    """Return the means of the reference and the peer over the seeds both have, or all, and the p-value."""
+    if every_seed:
+        ours, theirs = (landscape_means(runs[who], budget) for who in (reference, peer))
+        return float(ours.mean()), float(theirs.mean()), p_value(ours, theirs)
     seeds = {name: set(runs[reference][name]) & set(runs[peer][name]) for name in runs[reference]}
     seeds = {name: both for name, both in seeds.items() if both}
     ours, theirs = (
         landscape_means({name: runs[who][name] for name in seeds}, budget, seeds) for who in (reference, peer)
     )
+    return float(ours.mean()), float(theirs.mean()), p_value(ours, theirs)
+
+
+def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test; 1 where there is nothing to compare."""
+    from scipy.stats import wilcoxon
+
     same = len(ours) == 0 or np.array_equal(ours, theirs)
-    return float(ours.mean()), float(theirs.mean()), 1.0 if same else float(wilcoxon(ours, theirs).pvalue)
+    return 1.0 if same else float(wilcoxon(ours, theirs).pvalue)
 
 
 # -- text
 
 
-def section(runs: Runs, last: int, title: str, plot: str, reference: str | None) -> str:
+def section(
+    runs: Runs, last: int, title: str, plot: str, reference: str | None, every_seed: bool = False
+) -> str:
     """Return the tables of one group of landscapes for runs with `last` trials."""
     budgets = [b for b in (50, 100, 200, 1_000, 10_000) if b < last] + [last]
     names = sorted(runs, key=lambda name: -landscape_means(runs[name], last).mean())
@@ -179,7 +213,8 @@ def section(runs: Runs, last: int, title: str, plot: str, reference: str | None)
     lines += [_row(name, runs[name], budgets) for name in names]
     reference = reference or next((name for name in OURS if name in runs), None)
     if reference in runs and len(runs) > 1:
-        lines += _comparison(runs, reference, [name for name in names if name != reference], budgets)
+        others = [name for name in names if name != reference]
+        lines += _comparison(runs, reference, others, budgets, every_seed)
     return "\n".join(lines) + "\n"
 
 
@@ -199,13 +234,16 @@ def _row(name: str, of: dict[str, dict[int, dict[str, Any]]], budgets: list[int]
     return f"| {name} | {' | '.join(numbers)} |"
 
 
-def _comparison(runs: Runs, reference: str, others: list[str], budgets: list[int]) -> list[str]:
-    lines = [f"\n{reference} minus the other, seeds that both have; p after Holm's correction:\n"]
+def _comparison(
+    runs: Runs, reference: str, others: list[str], budgets: list[int], every_seed: bool
+) -> list[str]:
+    seeds = "all seeds that each has" if every_seed else "seeds that both have"
+    lines = [f"\n{reference} minus the other, {seeds}; p after Holm's correction:\n"]
     lines.append(f"| other | {' | '.join(f'{b:,}: difference | p' for b in budgets)} |")
     lines.append("|---|" + "---:|" * (2 * len(budgets)))
     columns = []
     for budget in budgets:
-        results = [compare(runs, reference, name, budget) for name in others]
+        results = [compare(runs, reference, name, budget, every_seed) for name in others]
         adjusted = holm([p for _, _, p in results])
         columns.append([f"{r[0] - r[1]:+.3f} | {p:.2g}" for r, p in zip(results, adjusted, strict=True)])
     return lines + [f"| {name} | {' | '.join(row)} |" for name, *row in zip(others, *columns, strict=True)]

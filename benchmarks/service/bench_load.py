@@ -39,6 +39,7 @@ MIX = {
 }
 REFERENCE = "health"
 PATIENCE = 60.0
+IDLE = 3.0
 TASK = {
     "strategy_name": "momentum",
     "optimization_type": "random",
@@ -52,6 +53,7 @@ class Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+        self.used = 0.0
 
     async def get(self, path: str, key: str) -> int:
         """Return the status of a request; the body is read and forgotten."""
@@ -99,13 +101,23 @@ class Load:
         path = "/health" if name == REFERENCE else MIX[name][1].format(task=self.task)
         try:
             async with asyncio.timeout(PATIENCE):
-                connection = self.free.pop() if self.free else await self._connect()
+                connection = await self._connection()
                 status = str(await connection.get(path, self.key))
+            connection.used = asyncio.get_running_loop().time()
             self.free.append(connection)
         except Exception as error:
             status = type(error).__name__
         self.statuses[status] += 1
         self.times[name].append(asyncio.get_running_loop().time() - due)
+
+    async def _connection(self) -> Connection:
+        """Return a free connection that the server has not closed for idleness, or a new one."""
+        while self.free:
+            connection = self.free.pop()
+            if asyncio.get_running_loop().time() - connection.used < IDLE:
+                return connection
+            connection.writer.close()
+        return await self._connect()
 
     async def _connect(self) -> Connection:
         self.most_connections += 1

@@ -30,7 +30,7 @@ from strategy_optimizer.storage import Store
 ROUTES = sorted(route_names(), key=lambda route: (route[1], route[0]))
 OWNED = {"task_id", "key_id", "dataset_id", "schedule_id", "webhook_id"}
 """Path parameters that name what somebody owns; others must not find out that it is there."""
-SHARED = {"user_id", "strategy", "name", "iteration"}
+SHARED = {"user_id", "strategy", "name", "iteration", "data"}
 """Those that name what everybody may know of, or only administrators."""
 OWNED_IN_BODY = {("POST", "/api/v1/optimize/compare")}
 """Routes whose body names what somebody owns."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import resource
 import socket as sockets
 import tempfile
 import threading
@@ -30,7 +31,9 @@ from api_worlds import (
     serving,
 )
 from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
+from strategy_optimizer.access.sessions import COOKIE
 from strategy_optimizer.api.hub import Pace
+from strategy_optimizer.api.serving import MOST_FILES, allow_many_files
 from strategy_optimizer.models.frames import EndFrame, read_frame
 from strategy_optimizer.storage import Lease, NewEvent, Store
 
@@ -438,6 +441,16 @@ def test_a_server_that_ends_says_so(world: World) -> None:
     assert closing_of(socket)[0] == 1012
 
 
+def test_a_server_may_have_more_connections_than_a_shell_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(before[1], MOST_FILES), before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_nobody_asks_the_database_while_nobody_watches(world: World) -> None:
     world.add_task()
     with world.open() as socket:
@@ -491,3 +504,33 @@ def test_requests_that_wait_do_not_hold_up_the_end(world: World) -> None:
     world.server.should_exit = True
     waiting.join(LONG)
     assert answers[0].json()["events"] == []
+
+
+# -- with real keys, sessions and tickets ---------------------------------------------------------------------
+
+
+def test_keys_sessions_and_tickets_open_sockets_and_lose_them(tmp_path: Path) -> None:
+    with serving(tmp_path / "store.db", tmp_path, own_gate=True) as world:
+        world.add_task()
+        gate = world.gate
+        key = gate.keys.create("ada", "test")
+        gate.sessions.set_password("ada", "correct horse battery staple")
+        session = gate.log_in("ada", "correct horse battery staple", "127.0.0.1")
+        ticket = gate.tickets.issue(session.principal)
+        cookie = {"Cookie": f"{COOKIE}={session.cookie}"}
+        own, foreign = {"Origin": f"http://127.0.0.1:{world.port}"}, {"Origin": "https://evil.example"}
+        opened = [
+            world.open(key=key.text),
+            world.open(key=None, headers=cookie | own),
+            world.open(key=None, query=f"?ticket={ticket.text}", headers=foreign),
+        ]
+        assert [receive(socket)["type"] for socket in opened] == ["snapshot"] * 3
+        # A page of another site has the browser send our cookie; a ticket opens one socket.
+        assert closing_of(world.open(key=None, headers=cookie | foreign))[0] == 4403
+        assert closing_of(world.open(key=None, query=f"?ticket={ticket.text}", headers=own))[0] == 4401
+        with pytest.raises(InvalidStatus):
+            world.open(key=None, headers=cookie)
+        with Store(world.store.database.url.render_as_string(hide_password=False)) as another:
+            another.accounts.revoke_key(key.record.id)  # as another process of the service does
+            another.accounts.end_session(session.principal.session)  # type: ignore[arg-type]
+        assert [closing_of(socket)[0] for socket in opened] == [4401] * 3

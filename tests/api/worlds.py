@@ -98,6 +98,7 @@ def _objects_of_ada(service: Service) -> dict[str, str]:
         "key_id": service.gate.keys.create("ada", "another").record.id,
         "user_id": "ada",
         "strategy": "momentum",
+        "data": "nasdaq",
         "name": "momentum",
         "dataset_id": _dataset_of_ada(store),
         "schedule_id": _schedule_of_ada(store),

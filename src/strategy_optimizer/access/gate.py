@@ -137,6 +137,25 @@ class Gate:
             self._callers.check(principal.user_id)
         return principal
 
+    def identify_from_memory(self, call: Call) -> Principal | None:
+        """Return who asks, when that was looked up a moment ago; else None, and `identify` is to be asked.
+
+        Nothing is read from the store, so that an event loop may call it.
+
+        Raises
+        ------
+        TooManyRequestsError
+            When this user asks too often.
+        """
+        principal = None
+        if call.key is not None:
+            principal = self.keys.recent(call.key)
+        elif call.ticket is None and call.cookie is not None and call.method in SAFE_METHODS:
+            principal = self.sessions.recent(call.cookie)
+        if principal is not None:
+            self._callers.check(principal.user_id)
+        return principal
+
     def identify_again(self, principal: Principal) -> Principal:
         """Return what somebody may do now who was identified before, for sockets that stay open.
 

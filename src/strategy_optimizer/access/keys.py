@@ -136,6 +136,13 @@ class Keys:
             self._held.put(principal.key_id, found, read_at=begun)
         return found
 
+    def recent(self, text: str) -> Principal | None:
+        """Return who shows a key, when it was looked up a moment ago; None says nothing of it."""
+        try:
+            return self._recent.get(read_key_text(text).digest)
+        except NotAuthenticatedError:
+            return None
+
     def is_known(self, text: str) -> bool:
         """Return whether a key was found valid by this process lately; nothing is looked up."""
         try:

@@ -53,6 +53,7 @@ class Rule:
 
 PUBLIC, READ, RUN, ADMIN = Rule(None), Rule("read"), Rule("run"), Rule("admin")
 _TASKS, _TASK = "/api/v1/optimize", "/api/v1/optimize/{task_id}"
+_ENGINE = "/api/v1/engines/{strategy}/{data}"
 _SCHEDULES, _WEBHOOKS = "/api/v1/schedules", "/api/v1/webhooks"
 _DATASETS, _DATASET = "/api/v1/datasets", "/api/v1/datasets/{dataset_id}"
 _USERS, _USER = "/api/v1/users", "/api/v1/users/{user_id}"
@@ -109,6 +110,9 @@ POLICY: Mapping[RouteName, Rule] = {
     ("WS", "/ws/optimize/{task_id}/progress"): READ,
     ("WS", "/ws/optimize/{task_id}/results"): READ,
     ("WS", "/ws/optimize/{task_id}/convergence"): READ,
+    # -- one backtest at a time -----------------------------------------------------------------------------
+    ("GET", f"{_ENGINE}/health"): READ,
+    ("POST", f"{_ENGINE}/backtests"): Rule("run"),
     # -- again and again, and telling others ------------------------------------------------------------------
     ("GET", _SCHEDULES): READ,
     ("POST", _SCHEDULES): _run("schedule.create"),

@@ -92,6 +92,10 @@ class Sessions:
         assert principal.session is not None
         return self._recent.get(principal.session) or self._look_up(principal.session)
 
+    def recent(self, cookie: str) -> Principal | None:
+        """Return whose session it is, when it was looked up a moment ago; None says nothing of it."""
+        return self._recent.get(sha256(cookie.encode("utf-8", "replace")).digest())
+
     def is_known(self, cookie: str) -> bool:
         """Return whether a session was found valid by this process lately; nothing is looked up."""
         return self._recent.knows(sha256(cookie.encode("utf-8", "replace")).digest())

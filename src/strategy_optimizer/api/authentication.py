@@ -41,16 +41,23 @@ def method_of(connection: HTTPConnection) -> str:
 
 def authenticate(gate: Gate, connection: HTTPConnection) -> Principal | None:
     """Return who calls; None where nothing was shown."""
-    return gate.identify(
-        Call(
-            method_of(connection),
-            address_of(connection),
-            key=_key(connection),
-            cookie=connection.cookies.get(COOKIE),
-            ticket=connection.query_params.get(TICKET),
-            origin=connection.headers.get("origin"),
-            host=connection.headers.get("host"),
-        )
+    return gate.identify(_call(connection))
+
+
+def authenticate_from_memory(gate: Gate, connection: HTTPConnection) -> Principal | None:
+    """Return who calls, when that was looked up a moment ago; None says that `authenticate` is to be asked."""
+    return gate.identify_from_memory(_call(connection))
+
+
+def _call(connection: HTTPConnection) -> Call:
+    return Call(
+        method_of(connection),
+        address_of(connection),
+        key=_key(connection),
+        cookie=connection.cookies.get(COOKIE),
+        ticket=connection.query_params.get(TICKET),
+        origin=connection.headers.get("origin"),
+        host=connection.headers.get("host"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers that need not be sent again: ETag and If-None-Match (RFC 9110)."""
+"""Answers that are ready to be sent, and those that need not be sent again: ETag, If-None-Match (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from strategy_optimizer.models.base import Model
 from strategy_optimizer.version import __version__
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -35,6 +36,11 @@ def conditional(request: Request, etag: str, make: Callable[[], Response]) -> Re
     response = make()
     response.headers.update(headers)
     return response
+
+
+def json_of(model: Model) -> Response:
+    """Return a model as an answer; FastAPI would validate it again, in another thread."""
+    return Response(model.model_dump_json(), media_type="application/json")
 
 
 def matches(given: str, etag: str) -> bool:

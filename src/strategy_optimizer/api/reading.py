@@ -55,7 +55,7 @@ class Reading:
         self._tables.close()
 
 
-def the_reading(connection: HTTPConnection) -> Reading:
+async def the_reading(connection: HTTPConnection) -> Reading:
     """Return the reading part of the app."""
     reading: Reading = connection.app.state.reading
     return reading

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from strategy_optimizer.access.gate import Gate, Limits
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.access.rate_limits import Rate
-from strategy_optimizer.api.authentication import authenticate
+from strategy_optimizer.api.authentication import authenticate, authenticate_from_memory
 from strategy_optimizer.api.hub import Pace
 from strategy_optimizer.api.metrics import Metrics
 from strategy_optimizer.storage import Store
@@ -36,6 +36,8 @@ class Service:
     authenticate : callable, optional
         Returns who calls, None for nobody; raises a `NotAuthenticatedError` for a key that is wrong. The gate's by
         default; tests give another.
+    authenticate_from_memory : callable, optional
+        Returns who calls when nothing has to be read for that; else None, and `authenticate` is asked.
     authenticate_again : callable, optional
         Returns what somebody may do now who was let in earlier, for sockets that stay open; raises as `authenticate`.
     gate : Gate, optional
@@ -51,6 +53,7 @@ class Service:
     authenticate: Callable[[HTTPConnection], Principal | None] = None  # type: ignore[assignment]
     authenticate_again: Callable[[Principal], Principal] = None  # type: ignore[assignment]
     gate: Gate = None  # type: ignore[assignment]
+    authenticate_from_memory: Callable[[HTTPConnection], Principal | None] = field(init=False)
     pace: Pace = field(default_factory=Pace)
     metrics: Metrics = field(init=False)
 
@@ -61,6 +64,9 @@ class Service:
         made = {
             "gate": gate,
             "authenticate": given["authenticate"] or partial(authenticate, gate),
+            "authenticate_from_memory": partial(authenticate_from_memory, gate)
+            if given["authenticate"] is None
+            else lambda connection: None,
             "authenticate_again": given["authenticate_again"] or again,
             "metrics": Metrics(self.store),
         }

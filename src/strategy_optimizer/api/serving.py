@@ -12,6 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.watcher import DROP
 
+MOST_FILES = 65_536
 GRACE = 10.0
 """Seconds for which a closed socket waits for the client to read the rest."""
 
@@ -63,11 +64,28 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 class Server(uvicorn.Server):
     """uvicorn, which lets the requests that wait for events answer before it ends."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        allow_many_files()
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: sockets close with 1012, and clients come back when the service does."""
         hub: Hub = self.config.app.state.hub  # type: ignore[union-attr]
         hub.stop()
         await super().shutdown(sockets)
+
+
+def allow_many_files() -> None:
+    """Let this process have as many connections as the system lets it; often it begins with 1,024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def make_config(app: FastAPI, **options: Any) -> uvicorn.Config:

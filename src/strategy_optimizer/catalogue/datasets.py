@@ -90,7 +90,7 @@ def add_dataset(
     with tempfile.TemporaryDirectory(prefix="so-dataset-") as folder:
         target = Path(folder) / "bars.parquet"
         request = {
-            "file": str(upload.file),
+            "file": str(upload.file.resolve()),
             "name": name,
             "columns": upload.columns,
             "repair": list(repair),

@@ -24,7 +24,7 @@ Description: TypeAlias = NewStrategyVersion | str
 
 def describe_file(file: Path, name: str, digest: str, limits: Confinement) -> dict[str, Description] | str:
     """Return the strategies of a file by class, or why there is none."""
-    found = _ask("describing:describe_file", {"file": str(file), "name": name}, limits)
+    found = _ask("describing:describe_file", {"file": str(file.resolve()), "name": name}, limits)
     if isinstance(found, str):
         return found
     strategies = found.get("strategies")
@@ -45,7 +45,7 @@ def describe_named(
 
 def collect_files(folder: Path, files: Sequence[str], limits: Confinement) -> dict[str, dict[str, Any]]:
     """Return each file's digest and the files that belong to it, or its problem."""
-    found = _ask("code_files:collect_all", {"folder": str(folder), "files": list(files)}, limits)
+    found = _ask("code_files:collect_all", {"folder": str(folder.resolve()), "files": list(files)}, limits)
     if isinstance(found, str):
         if len(files) == 1:
             return {files[0]: {"problem": found}}

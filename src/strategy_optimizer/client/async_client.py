@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,13 @@ from strategy_optimizer.client.exchange import (
     unreachable,
 )
 from strategy_optimizer.errors import ServiceError, TaskError
+from strategy_optimizer.models.accounts import KeyOut, KeysOut, MeOut, NewKeyOut
+from strategy_optimizer.models.analysis import AnalysisOut, CompareOut, PredictionOut
+from strategy_optimizer.models.datasets import DatasetDetailsOut, DatasetOut, DatasetsOut
+from strategy_optimizer.models.history import HistoryOut, TrialOut
+from strategy_optimizer.models.parameter_spaces import SpaceOut
 from strategy_optimizer.models.result import ResultModel
+from strategy_optimizer.models.schedule import ScheduleOut, SchedulesOut
 from strategy_optimizer.models.service_task import (
     BestParametersOut,
     ConvergenceOut,
@@ -36,6 +43,8 @@ from strategy_optimizer.models.service_task import (
     TaskOut,
     TaskPageOut,
 )
+from strategy_optimizer.models.strategies import StrategiesOut, StrategyOut
+from strategy_optimizer.models.webhook import NewWebhookOut, WebhookOut, WebhooksOut
 
 ENDED = ("completed", "failed", "cancelled")
 _PIECE = 1 << 16
@@ -238,8 +247,173 @@ class AsyncClient:
             for event in page["events"]:
                 yield event
             after = page["seq"]
-            if page["ended"] and not page["more"]:
+            if page["ended"]:
                 return
+
+    async def history(self, task_id: str, **query: Any) -> HistoryOut:
+        """Return one page of trials.
+
+        Parameters
+        ----------
+        task_id : str
+        **query
+            ``offset``, ``limit``, ``since`` (only later trials), ``state``, ``feasible``, ``min_score``, ``max_score``,
+            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``asc``, ``desc``).
+        """
+        return HistoryOut.model_validate(await self._get(path_of("optimize", task_id, "history"), query))
+
+    async def all_trials(self, task_id: str, **query: Any) -> AsyncIterator[TrialOut]:
+        """Yield all trials that `history` would give, page by page."""
+        offset: int | None = 0
+        while offset is not None:
+            page = await self.history(task_id, limit=200, offset=offset, **query)
+            for trial in page.optimization_history:
+                yield trial
+            offset = page.next_offset
+
+    async def export(self, task_id: str, to: str | Path, *, form: str | None = None) -> Path:
+        """Write all trials into a file: CSV, Parquet or JSON, by the ending of its name unless `form` says it."""
+        kind = form or Path(to).suffix.lstrip(".").lower()
+        return await self._download(path_of("optimize", task_id, "export"), to, {"format": kind})
+
+    async def report(self, task_id: str, to: str | Path, *, walk_forward: bool = False) -> Path:
+        """Write the report, one HTML page that needs no network; `walk_forward` takes it longer."""
+        query = {"walk_forward": walk_forward}
+        return await self._download(path_of("optimize", task_id, "report"), to, query)
+
+    async def validation(self, task_id: str) -> dict[str, Any]:
+        """Return the verdict with all its statistics."""
+        return await self._get(path_of("optimize", task_id, "validation"))
+
+    async def analysis(self, task_id: str) -> AnalysisOut:
+        """Return what the trials say: importance, surfaces, insights, the course of the search."""
+        return AnalysisOut.model_validate(await self._get(path_of("optimize", task_id, "analysis")))
+
+    async def predict(
+        self, task_id: str, parameters: Mapping[str, Any], *, metrics: Sequence[str] | None = None
+    ) -> PredictionOut:
+        """Return what parameters are likely to measure, with intervals."""
+        asked = given(parameters=dict(parameters), metrics=None if metrics is None else list(metrics))
+        return PredictionOut.model_validate(
+            await self._post(path_of("optimize", task_id, "prediction"), asked)
+        )
+
+    async def compare(self, *task_ids: str) -> CompareOut:
+        """Return tasks beside each other."""
+        answer = await self._post(path_of("optimize", "compare"), {"tasks": list(task_ids)})
+        return CompareOut.model_validate(answer)
+
+    # -- what tasks name -------------------------------------------------------------------------------------
+
+    async def strategies(self) -> list[StrategyOut]:
+        """Return the strategies that tasks can name, with their parameters."""
+        return StrategiesOut.model_validate(await self._get(path_of("strategies"))).strategies
+
+    async def strategy(self, name: str) -> StrategyOut:
+        """Return a strategy."""
+        return StrategyOut.model_validate(await self._get(path_of("strategies", name)))
+
+    async def parameter_space(self, strategy: str) -> SpaceOut:
+        """Return the space that one's tasks search when they bring none."""
+        return SpaceOut.model_validate(await self._get(path_of("optimize", "parameter-space", strategy)))
+
+    async def set_parameter_space(
+        self, strategy: str, parameter_space: Mapping[str, Any], constraints: Sequence[str] = ()
+    ) -> SpaceOut:
+        """Keep a space for one's tasks on a strategy."""
+        document = {"parameter_space": dict(parameter_space), "constraints": list(constraints)}
+        path = path_of("optimize", "parameter-space", strategy)
+        return SpaceOut.model_validate(await self._send("PUT", path, json=document))
+
+    async def upload(
+        self,
+        file: str | Path,
+        name: str | None = None,
+        *,
+        columns: Mapping[str, Any] | None = None,
+        repair: Sequence[str] = (),
+    ) -> DatasetDetailsOut:
+        """Upload bars as CSV (also gzipped) or Parquet; what is wrong with them is told all at once."""
+        path = Path(file)
+        query = given(
+            name=name or path.name.split(".")[0],
+            columns=None if columns is None else json.dumps(dict(columns)),
+            repair=list(repair) or None,
+        )
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ServiceError(f"the file {path} cannot be read: {error.strerror or error}") from error
+        answer = await self._send(
+            "POST", path_of("datasets"), params=query, files={"file": (path.name, content)}
+        )
+        return DatasetDetailsOut.model_validate(answer)
+
+    async def datasets(self) -> list[DatasetOut]:
+        """Return one's datasets."""
+        return DatasetsOut.model_validate(await self._get(path_of("datasets"))).datasets
+
+    async def dataset(self, dataset_id: str) -> DatasetDetailsOut:
+        """Return a dataset with what was found when it was checked."""
+        return DatasetDetailsOut.model_validate(await self._get(path_of("datasets", dataset_id)))
+
+    async def delete_dataset(self, dataset_id: str) -> None:
+        """Remove a dataset that no unfinished task uses."""
+        await self._send("DELETE", path_of("datasets", dataset_id))
+
+    # -- again and again, and telling others -----------------------------------------------------------------
+
+    async def schedule(self, **fields: Any) -> ScheduleOut:
+        """Make a schedule: ``strategy_name=, data=, cron="30 6 * * 1", timezone=, task={...}``."""
+        return ScheduleOut.model_validate(await self._post(path_of("schedules"), fields))
+
+    async def schedules(self) -> list[ScheduleOut]:
+        """Return one's schedules."""
+        return SchedulesOut.model_validate(await self._get(path_of("schedules"))).schedules
+
+    async def change_schedule(self, schedule_id: str, **changes: Any) -> ScheduleOut:
+        """Change cron, timezone, data, warm_start or enabled."""
+        answer = await self._send("PATCH", path_of("schedules", schedule_id), json=changes)
+        return ScheduleOut.model_validate(answer)
+
+    async def run_schedule(self, schedule_id: str) -> TaskOut:
+        """Make the task of a schedule now."""
+        return TaskOut.model_validate(await self._post(path_of("schedules", schedule_id, "run")))
+
+    async def delete_schedule(self, schedule_id: str) -> None:
+        """Remove a schedule; its tasks stay."""
+        await self._send("DELETE", path_of("schedules", schedule_id))
+
+    async def add_webhook(self, url: str, events: Sequence[str] = ("task.ended", "verdict")) -> NewWebhookOut:
+        """Tell an address of one's tasks; the secret that signs what it gets is in this answer only."""
+        answer = await self._post(path_of("webhooks"), {"url": url, "events": list(events)})
+        return NewWebhookOut.model_validate(answer)
+
+    async def webhooks(self) -> list[WebhookOut]:
+        """Return one's webhooks."""
+        return WebhooksOut.model_validate(await self._get(path_of("webhooks"))).webhooks
+
+    async def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook."""
+        await self._send("DELETE", path_of("webhooks", webhook_id))
+
+    # -- oneself ---------------------------------------------------------------------------------------------
+
+    async def me(self) -> MeOut:
+        """Return who one is, with quota and use."""
+        return MeOut.model_validate(await self._get(path_of("me")))
+
+    async def make_key(self, name: str, **fields: Any) -> NewKeyOut:
+        """Make another key, with ``scopes=`` and ``expires=``; it is shown in this answer only."""
+        return NewKeyOut.model_validate(await self._post(path_of("keys"), {"name": name, **fields}))
+
+    async def keys(self) -> list[KeyOut]:
+        """Return one's keys."""
+        return list(KeysOut.model_validate(await self._get(path_of("keys"))).keys)
+
+    async def revoke_key(self, key_id: str) -> None:
+        """End a key."""
+        await self._send("DELETE", path_of("keys", key_id))
 
     # -- the service -----------------------------------------------------------------------------------------
 

@@ -220,7 +220,8 @@ def _refusal(answer: Answer, content: Any) -> str:
     if answer.status in (401, 403):
         hint = "refuses the key" if answer.with_key else "wants a key"
         return f"{answer.where} answered {answer.status}: it {hint} (key=, or the environment variable)"
-    error = content.get("error") if isinstance(content, dict) else None
+    problem = content if isinstance(content, dict) else {}
+    error = problem.get("error") or problem.get("detail")  # ours, or that of RFC 9457
     said = str(error) if error else answer.shown()
     return said if answer.status in (200, 422) else f"{answer.where} answered {answer.status}: {said}"
 

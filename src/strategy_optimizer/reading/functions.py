@@ -62,8 +62,18 @@ def _index(call: Call) -> Any:
     return index(call.store, **call.arguments)
 
 
+def _backtesting(name: str) -> Callable[[Call], Any]:
+    def work(call: Call) -> Any:
+        from strategy_optimizer.reading import backtesting
+
+        return getattr(backtesting, name)(call.store, **call.arguments)
+
+    return work
+
+
 FUNCTIONS: Mapping[str, Callable[[Call], Any]] = {
     "export": _export,
     "index": _index,
+    **{name: _backtesting(name) for name in ("engine_health", "engine_backtest")},
     **{name: _analysing(name) for name in ("analysis", "prediction", "comparison", "report")},
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -20,7 +21,19 @@ IN_MEMORY = 8192
 """Trials of the longest task that is sorted and searched in memory: two chunks."""
 TABLES, CHOSEN = 64 << 20, 64 << 20
 """Bytes of the tables, and of the places of chosen trials, that are kept in memory."""
+ENTRIES = 4_000
+"""Trials of the pages that are kept, by their places."""
+Place: TypeAlias = tuple[str, datetime, int, int, bool]
 Moment: TypeAlias = tuple[str, datetime, int]
+
+
+class Entries(list[dict[str, Any]]):
+    """Trials as JSON values; they are not changed any more."""
+
+    @cached_property
+    def text(self) -> str:
+        """All of them as JSON."""
+        return json.dumps(self, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -31,11 +44,11 @@ class HistoryPage:
     ----------
     total : int
         How many trials there are of those that are wanted.
-    entries : list of dict
+    entries : Entries
     """
 
     total: int
-    entries: list[dict[str, Any]]
+    entries: Entries
 
 
 class HistoryReader:
@@ -63,6 +76,7 @@ class HistoryReader:
         self._chosen = BoundedCache[tuple[Moment, HistoryQuery], NDArray[Any]](
             CHOSEN, lambda places: places.nbytes + 1
         )
+        self._entries = BoundedCache[Place, Entries](ENTRIES, len)
 
     def page(self, task: TaskRecord, query: HistoryQuery, offset: int, limit: int) -> HistoryPage:
         """Return a page of the trials that the task has.
@@ -77,10 +91,10 @@ class HistoryReader:
         if query.is_plain:
             return self._plain_page(task, query, offset, limit)
         if task.trials == 0:
-            return HistoryPage(0, [])
+            return HistoryPage(0, Entries())
         places = self._chosen.get((moment_of(task), query), lambda: self._choose(task, query))
         table, _ = self._table(task, ITERATION)
-        return HistoryPage(len(places), table.entries(places[offset : offset + limit]))
+        return HistoryPage(len(places), Entries(table.entries(places[offset : offset + limit])))
 
     def _choose(self, task: TaskRecord, query: HistoryQuery) -> NDArray[Any]:
         """Return the places of the trials that are wanted, in their order."""
@@ -117,11 +131,19 @@ class HistoryReader:
         """Return a page whose trials are known by their places: only the chunks that hold them are read."""
         start, stop = query.plain_places(task.trials, offset, limit)
         total = max(0, task.trials - query.since)
-        table = self._read(task.id, start, stop) if start < stop else None
-        places: Sequence[int] = range(stop - start)
-        if query.descending:
-            places = places[::-1]
-        return HistoryPage(total, table.entries(places) if table is not None else [])
+        if start >= stop:
+            return HistoryPage(total, Entries())
+        # Trials are only ever added: those at a place stay the same, and a page that is asked for again is kept.
+        entries = self._entries.get(
+            (task.id, task.created, start, stop, query.descending),
+            lambda: self._read_entries(task.id, start, stop, query.descending),
+        )
+        return HistoryPage(total, entries)
+
+    def _read_entries(self, task_id: str, start: int, stop: int, descending: bool) -> Entries:
+        table = self._read(task_id, start, stop)
+        places = range(stop - start)
+        return Entries() if table is None else Entries(table.entries(places[::-1] if descending else places))
 
     def _read(self, task_id: str, start: int, stop: int) -> TrialTable | None:
         return TrialTable.of(self._store.trials.read(task_id, start, stop))

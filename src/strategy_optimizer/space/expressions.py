@@ -23,7 +23,8 @@ MAX_FLOAT = 1e300
 FUNCTIONS = ("min", "max", "abs")
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_GLUED = re.compile(r"(?<![\w.])(?:\d[\d_]*+\.?+[\d_]*+|\.\d[\d_]*+)(?:[eE][+-]?\d+)?+[A-Za-z_]")
+_PREFIXED = re.compile(r"\w''")
+_GLUED = re.compile(r"(?<!\w)(?:\d[\d_]*+\.?+[\d_]*+|\.\d[\d_]*+)(?:[eE][+-]?\d+)?+[A-Za-z_]")
 
 _ALLOWED = (
     *(ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd),
@@ -99,7 +100,12 @@ def _refusal(role: str, text: str, problem: str, parameter: str | None = None) -
 def _syntax_tree(text: str, role: str) -> ast.expr:
     if "\\" in text or "\0" in text:  # escapes would make the parser warn
         raise _refusal(role, text, "backslashes and null characters are not allowed")
-    if _GLUED.search(_QUOTED.sub("''", text)):  # accepted by some Python versions, with a warning
+    unquoted = _QUOTED.sub("''", text)
+    if "#" in unquoted:  # it could hide quotes from the next check
+        raise _refusal(role, text, "'#' is not part of the grammar, and comments are not")
+    if _PREFIXED.search(unquoted):  # an f-string is parsed inside, where the next check does not look
+        raise _refusal(role, text, "a letter stands before a quote; put a space between them")
+    if _GLUED.search(unquoted):  # accepted by some Python versions, with a warning
         raise _refusal(role, text, "a letter follows a number; put a space between them")
     if max(accumulate(((c == "(") - (c == ")") for c in text), initial=0)) > MAX_DEPTH:
         raise _refusal(role, text, f"its brackets are nested more than {MAX_DEPTH} deep")

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from strategy_optimizer.errors import LeaseLostError, TaskNotFoundError
 from strategy_optimizer.storage.database import Transaction
@@ -18,6 +18,10 @@ from strategy_optimizer.storage.webhooks import deliver_events
 
 COLUMNS = [tasks.c[field.name] for field in fields(TaskRecord)]
 
+# Made once: to make a statement of so many columns takes longer than SQLite takes to answer it.
+_TASK = select(*COLUMNS).where(tasks.c.id == bindparam("task_id"))
+_LOCKED = _TASK.with_for_update()
+
 
 def to_task(row: Row[Any]) -> TaskRecord:
     """Return the record of a row of `COLUMNS`."""
@@ -26,8 +30,7 @@ def to_task(row: Row[Any]) -> TaskRecord:
 
 def find_task(transaction: Transaction, task_id: str, *, lock: bool = False) -> TaskRecord | None:
     """Return a task; with `lock` nobody else changes it until the transaction ends."""
-    statement = select(*COLUMNS).where(tasks.c.id == task_id)
-    row = transaction.connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    row = transaction.connection.execute(_LOCKED if lock else _TASK, {"task_id": task_id}).one_or_none()
     return None if row is None else to_task(row)
 
 

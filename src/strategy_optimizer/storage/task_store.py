@@ -7,10 +7,11 @@ import json
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import (
@@ -115,23 +116,23 @@ class TaskStore:
         limit: int = 50,
     ) -> list[TaskRecord]:
         """Return tasks, the newest first; `before` is the last one of the page before, or its place."""
-        wanted = _filters(owner, states, strategy)
+        statement = _page(owner is not None, tuple(states), strategy is not None, before is not None)
+        values: dict[str, Any] = {"owner": owner, "strategy": strategy, "most": limit}
         if before is not None:
-            same = (tasks.c.created == before.created) & (tasks.c.id < before.id)
-            wanted.append((tasks.c.created < before.created) | same)
-        statement = (
-            select(*COLUMNS).where(*wanted).order_by(tasks.c.created.desc(), tasks.c.id.desc()).limit(limit)
-        )
+            values |= {"created": before.created, "id": before.id}
         return self._database.read(
-            lambda transaction: [to_task(row) for row in transaction.connection.execute(statement)]
+            lambda transaction: [to_task(row) for row in transaction.connection.execute(statement, values)]
         )
 
     def count(
         self, *, owner: str | None = None, states: Sequence[TaskState] = (), strategy: str | None = None
     ) -> int:
         """Return how many tasks there are."""
-        statement = select(func.count()).select_from(tasks).where(*_filters(owner, states, strategy))
-        return self._database.read(lambda transaction: transaction.connection.execute(statement).scalar_one())
+        statement = _count(owner is not None, tuple(states), strategy is not None)
+        values = {"owner": owner, "strategy": strategy}
+        return self._database.read(
+            lambda transaction: int(transaction.connection.execute(statement, values).scalar_one())
+        )
 
     def count_by_state(self) -> dict[str, int]:
         """Return how many tasks there are in each state that any task is in."""
@@ -238,17 +239,34 @@ def unpack_json(data: bytes) -> Any:
     return json.loads(zlib.decompress(data))
 
 
-def _filters(
-    owner: str | None, states: Sequence[TaskState], strategy: str | None
-) -> list[ColumnElement[bool]]:
+def _filters(by_owner: bool, states: tuple[TaskState, ...], by_strategy: bool) -> list[ColumnElement[bool]]:
     wanted = []
-    if owner is not None:
-        wanted.append(tasks.c.owner == owner)
+    if by_owner:
+        wanted.append(tasks.c.owner == bindparam("owner"))
     if states:
         wanted.append(tasks.c.state.in_(states))
-    if strategy is not None:
-        wanted.append(tasks.c.strategy == strategy)
+    if by_strategy:
+        wanted.append(tasks.c.strategy == bindparam("strategy"))
     return wanted
+
+
+# Statements that are asked many times a second are kept: making one takes longer than answering it.
+
+
+@lru_cache(64)
+def _page(by_owner: bool, states: tuple[TaskState, ...], by_strategy: bool, is_later: bool) -> Select[Any]:
+    wanted = _filters(by_owner, states, by_strategy)
+    if is_later:
+        created = bindparam("created", type_=tasks.c.created.type)
+        same = (tasks.c.created == created) & (tasks.c.id < bindparam("id"))
+        wanted.append((tasks.c.created < created) | same)
+    newest_first = select(*COLUMNS).order_by(tasks.c.created.desc(), tasks.c.id.desc())
+    return newest_first.where(*wanted).limit(bindparam("most"))
+
+
+@lru_cache(64)
+def _count(by_owner: bool, states: tuple[TaskState, ...], by_strategy: bool) -> Select[Any]:
+    return select(func.count()).select_from(tasks).where(*_filters(by_owner, states, by_strategy))
 
 
 def _digest(new: NewTask) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from strategy_optimizer.errors import CheckpointError
 from strategy_optimizer.tasks.lock import FileLock
 
 ENDING = ".lock"
+ATTEMPTS = 20
 
 
 class Presence:
@@ -39,7 +41,17 @@ class Presence:
             When another one of the same name does.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        for attempt in range(ATTEMPTS):
+            try:
+                self._lock.acquire()
+            except CheckpointError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                if self._own.exists():
+                    return
+                self._lock.release()
+            time.sleep(0.05)  # another worker looks at the new file, and may take it for that of a dead one
 
     def dead(self) -> Iterator[str]:
         """Yield the names of workers of this machine that died; each is forgotten when the next is asked for."""

@@ -65,15 +65,16 @@ def submit(
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
 
-def check_names(store: Store, owner: str, strategy: str, data: str) -> None:
-    """Raise unless there are a strategy and data of these names, for what is to be run later.
+def pinned(store: Store, owner: str, strategy: str, data: str) -> tuple[str, str | None]:
+    """Return the versions that a strategy and data of these names have now.
 
     Raises
     ------
     StrategyError, DataError
+        When there are none.
     """
-    _pinned(store, strategy)
-    _data_digest(store, owner, data)
+    _, version = _pinned(store, strategy)
+    return version, _data_digest(store, owner, data)
 
 
 def copy_of(task: TaskRecord, changes: TaskCopyIn | None = None) -> TaskIn:
@@ -110,7 +111,7 @@ def _pinned(store: Store, strategy: str) -> tuple[str, str]:
     try:
         return pin_version(store, strategy)
     except NotStoredError as error:
-        raise StrategyError(f"{error} (GET /api/v1/strategies lists them)") from error
+        raise StrategyError(str(error)) from error
 
 
 def _with_space(store: Store, owner: str, task: TaskIn, name: str) -> TaskIn:

@@ -20,7 +20,7 @@ from strategy_optimizer.models.service_task import TaskOut
 from strategy_optimizer.storage import NewSchedule, ScheduleRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_now
-from strategy_optimizer.workers.submission import check_names
+from strategy_optimizer.workers.submission import pinned
 
 router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
 ScheduleId = Annotated[str, Path(max_length=64)]
@@ -30,7 +30,7 @@ SHOWN = 5
 @router.post("", status_code=201)
 def make_schedule(schedule: ScheduleIn, caller: Caller, store: TheStore, response: Response) -> ScheduleOut:
     """Make a schedule; its first run is at the next time that its cron expression names."""
-    check_names(store, caller.user_id, schedule.strategy_name, schedule.data)
+    pinned(store, caller.user_id, schedule.strategy_name, schedule.data)
     (first,) = next_runs(schedule.cron, schedule.timezone, store.schedules.now())
     document = ScheduledTask(task=schedule.task, timezone=schedule.timezone, warm_start=schedule.warm_start)
     made = store.schedules.add(
@@ -69,7 +69,7 @@ def change_schedule(
     schedule = store.schedules.get(schedule_id, owner=caller.owner)
     given = change.model_dump(exclude_unset=True, exclude_none=True)
     if "data" in given:
-        check_names(store, schedule.owner, schedule.strategy, given["data"])
+        pinned(store, schedule.owner, schedule.strategy, given["data"])
     plan: dict[str, Any] = {name: given[name] for name in ("timezone", "warm_start") if name in given}
     document: dict[str, Any] = {**schedule.document, **plan}
     cron, now = given.get("cron", schedule.cron), store.schedules.now()

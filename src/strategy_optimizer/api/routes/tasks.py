@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of
+from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of, json_of
 from strategy_optimizer.api.dependencies import Caller, TheStore
 from strategy_optimizer.api.task_views import cursor_of, no_result, place_of, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
@@ -25,7 +25,7 @@ from strategy_optimizer.models.service_task import (
     TaskOut,
     TaskPageOut,
 )
-from strategy_optimizer.storage import Creation
+from strategy_optimizer.storage import ENDED, Creation, Store, TaskRecord
 from strategy_optimizer.workers.submission import copy_of, submit
 
 router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
@@ -54,7 +54,7 @@ def start_task(
     return _made(submit(store, caller.user_id, task, idempotency_key=idempotency_key), response)
 
 
-@router.get("/tasks")
+@router.get("/tasks", response_model=TaskPageOut)
 def list_tasks(
     caller: Caller,
     store: TheStore,
@@ -64,7 +64,7 @@ def list_tasks(
         str | None, Query(max_length=200, description="`next_cursor` of the page before")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> TaskPageOut:
+) -> Response:
     """List one's tasks, the newest first; an administrator sees everybody's."""
     found = store.tasks.page(
         owner=caller.owner,
@@ -74,23 +74,25 @@ def list_tasks(
         limit=limit + 1,
     )
     page = found[:limit]
-    return TaskPageOut(
-        tasks=[shown(task) for task in page],
-        total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
-        next_cursor=cursor_of(page[-1]) if len(found) > limit else None,
+    return json_of(
+        TaskPageOut(
+            tasks=[shown(task) for task in page],
+            total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
+            next_cursor=cursor_of(page[-1]) if len(found) > limit else None,
+        )
     )
 
 
-@router.get("/{task_id}")
-def get_task(task_id: TaskId, caller: Caller, store: TheStore) -> TaskDocumentOut:
+@router.get("/{task_id}", response_model=TaskDocumentOut)
+def get_task(task_id: TaskId, caller: Caller, store: TheStore) -> Response:
     """Return a task with all that was asked for."""
-    return shown_whole(store.tasks.get(task_id, owner=caller.owner))
+    return json_of(shown_whole(store.tasks.get(task_id, owner=caller.owner)))
 
 
-@router.get("/{task_id}/status")
-def get_status(task_id: TaskId, caller: Caller, store: TheStore) -> StatusOut:
+@router.get("/{task_id}/status", response_model=StatusOut)
+def get_status(task_id: TaskId, caller: Caller, store: TheStore) -> Response:
     """Return how far a task is."""
-    return status_of(store.tasks.get(task_id, owner=caller.owner))
+    return json_of(status_of(store.tasks.get(task_id, owner=caller.owner)))
 
 
 @router.patch("/{task_id}")
@@ -165,11 +167,14 @@ def get_results(task_id: TaskId, caller: Caller, store: TheStore, request: Reque
     return conditional(request, etag_of(task.id, record.saved), lambda: JSONResponse(record.document))
 
 
-@router.get("/{task_id}/best-params")
-def get_best_parameters(task_id: TaskId, caller: Caller, store: TheStore) -> BestParametersOut:
+@router.get("/{task_id}/best-params", response_model=BestParametersOut)
+def get_best_parameters(task_id: TaskId, caller: Caller, store: TheStore) -> Response:
     """Return the best parameters: of the result, or the best so far of a task that runs."""
-    task = store.tasks.get(task_id, owner=caller.owner)
-    record = store.tasks.result(task_id)
+    return json_of(_best_parameters(store, store.tasks.get(task_id, owner=caller.owner)))
+
+
+def _best_parameters(store: Store, task: TaskRecord) -> BestParametersOut:
+    record = store.tasks.result(task.id) if task.state in ENDED else None
     if record is not None:
         result = record.document
         verdict = ((result.get("validation") or {}).get("verdict") or {}).get("decision")
