@@ -178,8 +178,8 @@ class Fire:
             return
         running = self.store.tasks.page(states=["running"], limit=20)
         held = {task.id: task.token for task in running if f"-{owner}-" in (task.worker or "")}
-        # Five deaths in a row without a new trial end a task, as they should: nobody here makes more than three.
-        if any(task.losses >= 3 for task in running if task.id in held):
+        # Ten deaths in a row without a new trial end a task, as they should: nobody here makes more than seven.
+        if any(task.losses >= 7 for task in running if task.id in held):
             return
         begun = time.monotonic()
         with contextlib.suppress(psutil.NoSuchProcess):

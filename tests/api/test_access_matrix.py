@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.models.base import Model
 from strategy_optimizer.service_settings import ServiceSettings
 from strategy_optimizer.storage import Store
+from strategy_optimizer.workers import outside
 
 ROUTES = sorted(route_names(), key=lambda route: (route[1], route[0]))
 OWNED = {"task_id", "key_id", "dataset_id", "schedule_id", "webhook_id"}
@@ -51,6 +53,16 @@ def world(empty_store: Path, tmp_path: Path) -> Iterator[World]:
     shutil.copy(empty_store, tmp_path / "store.db")
     with Store(tmp_path / "store.db") as store:
         yield make_world(store, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def web(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the addresses of the examples a number: tests run without a network."""
+
+    def look_up(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+
+    monkeypatch.setattr(outside.socket, "getaddrinfo", look_up)
 
 
 @pytest.fixture

@@ -57,9 +57,13 @@ class World:
         return {} if name is None else {"Authorization": f"Bearer {self.keys[name]}"}
 
     def path(self, template: str) -> str:
-        """Return a path with Ada's objects in it; a dataset that was deleted is there again."""
+        """Return a path with Ada's objects in it; what was deleted is there again."""
         if "{dataset_id}" in template and not self.store.datasets.all(owner="ada"):
             self.places["dataset_id"] = _dataset_of_ada(self.store)
+        if "{schedule_id}" in template and not self.store.schedules.all(owner="ada"):
+            self.places["schedule_id"] = _schedule_of_ada(self.store)
+        if "{webhook_id}" in template and not self.store.webhooks.all(owner="ada"):
+            self.places["webhook_id"] = _webhook_of_ada(self.store)
         return template.format(**self.places)
 
 
@@ -102,9 +106,7 @@ def _objects_of_ada(service: Service) -> dict[str, str]:
         "name": "momentum",
         "dataset_id": _dataset_of_ada(store),
         "schedule_id": _schedule_of_ada(store),
-        "webhook_id": store.webhooks.add(
-            "ada", url="https://example.com", secret="s", events=["task.ended"]
-        ).id,
+        "webhook_id": _webhook_of_ada(store),
     }
 
 
@@ -140,3 +142,8 @@ def _schedule_of_ada(store: Store) -> str:
         "ada", "momentum", "nasdaq", "@daily", {"task": {}, "timezone": "UTC", "warm_start": True}, None
     )
     return store.schedules.add(new).id
+
+
+def _webhook_of_ada(store: Store) -> str:
+    """Return the id of a webhook."""
+    return store.webhooks.add("ada", url="https://example.com", secret="s", events=["task.ended"]).id

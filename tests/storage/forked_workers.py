@@ -23,7 +23,7 @@ from strategy_optimizer.errors import LeaseLostError
 from strategy_optimizer.storage import Lease, NewEvent, Store, TrialChunk, queue
 from strategy_optimizer.tasks import TrialHistory
 
-LEASE = 0.3
+LEASE = 1.0
 """Seconds; a killed worker's task is free again after it."""
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import insert, inspect, text
 from storage_worlds import assert_same_history, contents, make_history, make_space, populate, put_content
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.storage import NewSchedule, NewStrategyVersion, NewTask, Quota, Store, migration
-from strategy_optimizer.storage.tables import events
+from strategy_optimizer.storage.tables import REVISION, events
 from strategy_optimizer.tasks import TrialHistory
 
 REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
@@ -28,7 +28,7 @@ def empty_url(engine_name: str, new_url: Callable[..., str]) -> str:
 def test_the_tables_are_those_of_the_code(url: str) -> None:
     with Store(url) as store:
         assert migration.differences(store.database) == []
-        assert migration.revision(store.database) == migration.newest_revision() == REVISIONS[-1]
+        assert migration.revision(store.database) == migration.newest_revision() == REVISIONS[-1] == REVISION
 
 
 def test_a_missing_column_would_be_seen(url: str) -> None:

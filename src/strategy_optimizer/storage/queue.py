@@ -31,7 +31,7 @@ from strategy_optimizer.storage.task_rows import (
 )
 from strategy_optimizer.storage.task_store import pack_json
 
-MOST_LOSSES = 5
+MOST_LOSSES = 10
 """Leases that may run out, or be lost, one after the other, without a new trial between them."""
 _LEASING = 7_141_001  # any number that is no other advisory lock of ours
 

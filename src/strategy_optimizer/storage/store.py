@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import text
 
+from strategy_optimizer.errors import StorageError, StorageUnavailableError
 from strategy_optimizer.storage import maintenance
 from strategy_optimizer.storage.accounts import Accounts
 from strategy_optimizer.storage.database import PATIENCE, Database
@@ -21,6 +22,7 @@ from strategy_optimizer.storage.queue import Queue
 from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
 from strategy_optimizer.storage.schedules import ScheduleStore
 from strategy_optimizer.storage.strategies import StrategyStore
+from strategy_optimizer.storage.tables import REVISION
 from strategy_optimizer.storage.task_store import TaskStore
 from strategy_optimizer.storage.webhooks import WebhookStore
 
@@ -103,9 +105,21 @@ class Store:
         StorageError
             When a newer version made the database.
         """
-        from strategy_optimizer.storage import migration  # Alembic: only when a process starts
+        if self._revision() == REVISION:
+            return
+        from strategy_optimizer.storage import migration  # Alembic takes a third of a second
 
         migration.upgrade(self.database)
+
+    def _revision(self) -> str | None:
+        """Return the migration that the database has; None where it says none."""
+        statement = text("SELECT version_num FROM alembic_version")
+        try:
+            return self.database.read(lambda transaction: transaction.connection.execute(statement).scalar())
+        except StorageUnavailableError:
+            raise
+        except StorageError:  # there is no such table yet
+            return None
 
     def ping(self) -> None:
         """Raise a `StorageUnavailableError` unless the database answers now."""

@@ -19,6 +19,9 @@ from sqlalchemy import (
 
 from strategy_optimizer.storage.column_types import Document, LargeInteger, Moment
 
+REVISION = "0005"
+"""The migration that makes these tables: a database that has it needs none."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -227,7 +227,9 @@ class Worker:
             elif isinstance(news, Wished):
                 for process in self._busy():
                     if process.lease == news.lease:
-                        LOG.info("%s: %s", news.lease.task.id, news.wish)
+                        # A lease is also over when the child has just ended its task: what came of it is told then.
+                        level = logging.DEBUG if news.wish == "lost" else logging.INFO
+                        LOG.log(level, "%s: %s", news.lease.task.id, news.wish)
                         process.ask(news.wish)
 
     def _take(self, lease: Lease) -> None:
