@@ -140,6 +140,7 @@ def objects_of(it: httpx2.Client) -> dict[str, str]:
         "webhook_id": made(it.post("/webhooks", json={"url": "http://127.0.0.1:9/"}))["webhook_id"],
         "strategy": "momentum",
         "name": "momentum",
+        "data": "nasdaq",
         "iteration": 1,
     }
 
@@ -171,35 +172,13 @@ def statuses(lines: list[str]) -> Counter[int]:
 
 def settings(world: Mapping[str, Any], role: str) -> str:
     """Return the configuration: which checks, and the ids that there are."""
+    names = [name for name in world if name not in ("keys", "own")]
     lines = ["[auth.openapi.key]", f'bearer = "{world["keys"][role]}"', "", "[checks]", "enabled = false"]
     lines += [f"{check}.enabled = true" for check in CHECKS]
-    for name in (
-        "task_id",
-        "dataset_id",
-        "schedule_id",
-        "webhook_id",
-        "user_id",
-        "key_id",
-        "strategy",
-        "name",
-        "iteration",
-    ):
+    for name in names:
         lines += [f"[dictionaries.{name}]", f"values = {json.dumps(world[name])}"]
     lines.append("[parameters]")
-    lines += [
-        f'"path.{name}" = {{ dictionary = "{name}", probability = 0.6 }}'
-        for name in (
-            "task_id",
-            "dataset_id",
-            "schedule_id",
-            "webhook_id",
-            "user_id",
-            "key_id",
-            "strategy",
-            "name",
-            "iteration",
-        )
-    ]
+    lines += [f'"path.{name}" = {{ dictionary = "{name}", probability = 0.6 }}' for name in names]
     return "\n".join(lines) + "\n"
 
 

@@ -96,6 +96,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/engines/{strategy}/{data}/backtests": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Run Engine Backtest
+         * @description Make one backtest. The same one twice is computed once.
+         */
+        readonly post: operations["run_engine_backtest"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/engines/{strategy}/{data}/health": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Engine Health
+         * @description Say what this engine is: its parameters, and digests of its code and data.
+         */
+        readonly get: operations["engine_health"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/keys": {
         readonly parameters: {
             readonly query?: never;
@@ -1206,6 +1246,72 @@ export interface components {
             readonly trials: number;
         };
         /**
+         * BacktestIn
+         * @description One backtest to be made.
+         * @example {
+         *       "idempotency_key": "a backtest of mine",
+         *       "parameters": {
+         *         "lookback_period": 20
+         *       },
+         *       "version": 1,
+         *       "window": [
+         *         0,
+         *         0.75
+         *       ]
+         *     }
+         */
+        readonly BacktestIn: {
+            /** Idempotency Key */
+            readonly idempotency_key?: string | null;
+            /** Parameters */
+            readonly parameters: {
+                readonly [key: string]: boolean | number | string;
+            };
+            /**
+             * Task
+             * @default
+             */
+            readonly task?: string;
+            /**
+             * Version
+             * @default 1
+             * @constant
+             */
+            readonly version?: 1;
+            /**
+             * Window
+             * @default [
+             *       0,
+             *       1
+             *     ]
+             */
+            readonly window?: readonly [
+                number,
+                number
+            ];
+        };
+        /**
+         * BacktestOut
+         * @description What came out.
+         */
+        readonly BacktestOut: {
+            /** Metrics */
+            readonly metrics: {
+                readonly [key: string]: number | null;
+            };
+            /**
+             * Returns
+             * @description from bar to bar
+             */
+            readonly returns: readonly number[];
+            /**
+             * Version
+             * @default 1
+             * @constant
+             */
+            readonly version?: 1;
+        };
+        /**
          * BeforeAfterModel
          * @description The winner beside the default parameters.
          */
@@ -1743,6 +1849,32 @@ export interface components {
              * @enum {string}
              */
             readonly type: "end";
+        };
+        /**
+         * EngineHealthOut
+         * @description What the engine is.
+         */
+        readonly EngineHealthOut: {
+            /** Constraints */
+            readonly constraints: readonly string[];
+            /** Data */
+            readonly data: string;
+            /** Digest */
+            readonly digest: string;
+            /** Engine */
+            readonly engine: string;
+            /** Parameter Space */
+            readonly parameter_space: {
+                readonly [key: string]: unknown;
+            };
+            /**
+             * Version
+             * @default 1
+             * @constant
+             */
+            readonly version?: 1;
+            /** Windows */
+            readonly windows: boolean;
         };
         /**
          * EstimateModel
@@ -2826,6 +2958,14 @@ export interface components {
             readonly regions: readonly components["schemas"]["ContenderModel"][];
             /** Trial */
             readonly trial: number;
+        };
+        /**
+         * RefusedOut
+         * @description Why these parameters cannot be tested: the trial fails with this text.
+         */
+        readonly RefusedOut: {
+            /** Error */
+            readonly error: string;
         };
         /**
          * RegretModel
@@ -4579,6 +4719,89 @@ export interface operations {
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly run_engine_backtest: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description a sample, or one of one's datasets */
+                readonly data: string;
+                /** @description a name that tasks can give */
+                readonly strategy: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["BacktestIn"];
+            };
+        };
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BacktestOut"];
+                };
+            };
+            readonly 400: components["responses"]["Malformed"];
+            readonly 401: components["responses"]["NotAuthenticated"];
+            readonly 403: components["responses"]["NotAllowed"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 409: components["responses"]["Conflict"];
+            readonly 413: components["responses"]["TooLarge"];
+            readonly 415: components["responses"]["UnsupportedMediaType"];
+            /** @description these parameters cannot be tested */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RefusedOut"];
+                    readonly "application/problem+json": components["schemas"]["ProblemModel"];
+                };
+            };
+            readonly 429: components["responses"]["TooMany"];
+            readonly 500: components["responses"]["Fault"];
+            readonly 503: components["responses"]["Unavailable"];
+            readonly 504: components["responses"]["TooLong"];
+        };
+    };
+    readonly engine_health: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                /** @description a sample, or one of one's datasets */
+                readonly data: string;
+                /** @description a name that tasks can give */
+                readonly strategy: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["EngineHealthOut"];
+                };
+            };
+            readonly 401: components["responses"]["NotAuthenticated"];
+            readonly 403: components["responses"]["NotAllowed"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 422: components["responses"]["Invalid"];
+            readonly 429: components["responses"]["TooMany"];
+            readonly 500: components["responses"]["Fault"];
+            readonly 503: components["responses"]["Unavailable"];
+            readonly 504: components["responses"]["TooLong"];
         };
     };
     readonly list_my_keys: {

@@ -30,7 +30,16 @@ PROBLEMS: Mapping[int, tuple[str, str]] = {
     504: ("TooLong", "it takes longer to compute than it may"),
 }
 """Name of the component and what it means, by status."""
-COMPUTED = ("get_analysis", "predict", "compare_tasks", "get_report", "export_history", "upload_dataset")
+COMPUTED = (
+    "get_analysis",
+    "predict",
+    "compare_tasks",
+    "get_report",
+    "export_history",
+    "upload_dataset",
+    "engine_health",
+    "run_engine_backtest",
+)
 """Operations that child processes do, which may be busy or take too long."""
 NEED_TRIALS = ("get_results", "get_best_parameters", "get_validation", "get_analysis", "get_report")
 """Operations that only read, and refuse a task that has no trials, or no result, yet."""
@@ -61,10 +70,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
         components["schemas"].pop(unused, None)
     for method, path, operation in operations(document):
         responses = operation["responses"]
-        responses.pop("422", None)  # FastAPI's own, which problems.py replaces
+        if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's own, which problems.py replaces
+            del responses["422"]
         for status in statuses(method, path, operation):
-            reference = {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"}
-            responses.setdefault(str(status), reference)
+            if (said := responses.get(str(status))) is not None:  # the route's own answer, or a problem
+                said["content"].update(_problem("")["content"])
+            else:
+                responses[str(status)] = {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"}
     components["links"] = _links(document)
     for _, _, operation in operations(document):
         if operation["operationId"] in MADE:
