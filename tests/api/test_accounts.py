@@ -243,6 +243,7 @@ def test_an_administrators_narrow_key_sees_its_own_things_alone(
 @pytest.mark.parametrize(
     "header",
     ["Bearer", "Bearer ", "Basic YTpi", "so_key", "Bearer so_x", "Bearer é", f"Bearer {new_key_text()}"],
+    ids=["nothing", "a blank", "a password", "no scheme", "no key", "an accent", "an unknown key"],
 )
 def test_headers_that_name_nobody(client: TestClient, header: str) -> None:
     answer = client.get("/api/v1/me", headers={"Authorization": header.encode("latin-1")})  # type: ignore[dict-item]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
+from httpx2 import Response
 from tests.api.worlds import World, make_csv, make_world
 
 from strategy_optimizer.catalogue import confinement
