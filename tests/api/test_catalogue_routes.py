@@ -362,7 +362,7 @@ def test_a_dataset_that_a_task_uses(world: World, ada: Asks) -> None:
     ada("DELETE", f"/api/v1/optimize/{task['task_id']}")
     assert ada("DELETE", place).status_code == 204
     answer = ada("POST", "/api/v1/optimize/start", json={"strategy_name": "momentum", "data": "prices"})
-    assert answer.status_code == 404
+    assert "there are no data 'prices'" in problem(answer, 422, "invalid-data")["detail"]
     assert "there is no dataset 'prices'; samples are nasdaq, sp500" in answer.json()["detail"]
 
 

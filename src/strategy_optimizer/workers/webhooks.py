@@ -43,7 +43,7 @@ def signature(secret: str, moment: int, body: bytes) -> str:
     """Return what the header ``X-Strategy-Optimizer-Signature`` says: when, and HMAC-SHA256 of when and what.
 
     >>> signature("s", 1, b"{}")[:16]
-    't=1,v1=c5beca6e1'
+    't=1,v1=b253639bc'
     """
     mac = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256)
     return f"t={moment},v1={mac.hexdigest()}"
