@@ -46,7 +46,7 @@ class ServerOut(Model):
 
 
 @router.get("/health")
-def health() -> HealthOut:
+async def health() -> HealthOut:
     """Say that the process answers."""
     return HealthOut()
 
