@@ -54,6 +54,7 @@ class ServiceSettings(BaseSettings):
     private_webhooks : bool
         Whether webhooks may go to private and loopback addresses.
     ray_address : str or None
+        For trials of engines. Tasks run on the built-in kernel, which has no use for it: a warning says so.
     log_level, log_format
         ``json`` for machines, ``text`` for people; by default text on a terminal.
     """

@@ -43,6 +43,8 @@ def worker_settings(service: ServiceSettings, name: str | None = None) -> Worker
         Of the worker; one that no other has by default.
     """
     url = service.store_url
+    if service.ray_address is not None:
+        LOG.warning("ray_address has no effect: tasks run strategies on the built-in kernel, not on Ray")
     return WorkerSettings(
         database=f"sqlite:///{url.absolute()}" if isinstance(url, Path) else url,
         folder=service.data_dir.absolute(),

@@ -2885,7 +2885,7 @@ export interface components {
             readonly datasets?: number | null;
             /**
              * Memory
-             * @description bytes that one task may take
+             * @description bytes that one task may take; kept, and not enforced yet: the worker's task_memory is
              */
             readonly memory?: number | null;
             /**

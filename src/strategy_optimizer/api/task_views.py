@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from strategy_optimizer.errors import TaskError, TaskStateError
-from strategy_optimizer.models.service_task import StatusOut, TaskDocumentOut, TaskOut
+from strategy_optimizer.models.service_task import DEFAULT_DATA, StatusOut, TaskDocumentOut, TaskOut
 from strategy_optimizer.storage import ENDED, Place, TaskRecord
 
 _SHOWN = (
@@ -25,7 +25,6 @@ _SHOWN = (
     "trials_per_second",
     "seconds_left",
 )
-DEFAULT_DATA = "sp500"
 
 
 def status_of(task: TaskRecord) -> StatusOut:

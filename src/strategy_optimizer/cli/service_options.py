@@ -85,7 +85,11 @@ class TaskOptions(StoreOptions):
     ] = None
     ray_address: Annotated[
         str | None,
-        typer.Option("--ray-address", metavar="ADDRESS", help="Run trials of engines on this Ray cluster."),
+        typer.Option(
+            "--ray-address",
+            metavar="ADDRESS",
+            help="A Ray cluster for trials of engines; no task has such trials yet.",
+        ),
     ] = None
 
 

@@ -123,7 +123,10 @@ class QuotaIn(Model):
     running_tasks: Count = Field(default=None, description="tasks that run at once")
     queued_tasks: Count = Field(default=None, description="tasks that wait at once")
     trials_a_day: LargeCount = Field(default=None, description="trials from midnight to midnight UTC")
-    memory: LargeCount = Field(default=None, description="bytes that one task may take")
+    memory: LargeCount = Field(
+        default=None,
+        description="bytes that one task may take; kept, and not enforced yet: the worker's task_memory is",
+    )
     datasets: Count = Field(default=None, description="datasets that are kept; null: 100")
     dataset_bytes: LargeCount = Field(default=None, description="bytes of all of them; null: 2 GB")
 

@@ -12,6 +12,8 @@ from strategy_optimizer.models.result import ConvergenceModel, PerformanceModel
 from strategy_optimizer.models.task import OptimizationType, TaskModel
 
 State = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+DEFAULT_DATA = "sp500"
+"""What a task searches that names no data."""
 IGNORED = ("status", "progress", "created_at")
 """Fields of a posted task that say how another one fared."""
 

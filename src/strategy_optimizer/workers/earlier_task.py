@@ -13,7 +13,7 @@ from strategy_optimizer.models.service_task import StoredTask
 from strategy_optimizer.storage import Store, TaskRecord
 from strategy_optimizer.tasks import TrialHistory, search_space
 from strategy_optimizer.tasks.warm_start import MOST_POINTS
-from strategy_optimizer.workers.inputs import objective_of, read_document, resolve
+from strategy_optimizer.workers.inputs import read_document, resolve
 
 LOOKED_AT = 50 * MOST_POINTS
 """Trials of the earlier task, the best ones, whose parameters are looked at: many of them may be the same."""
@@ -61,7 +61,7 @@ def _best_points(store: Store, earlier: TaskRecord, data_dir: Path) -> list[Mapp
     strategy, _ = resolve(stored, earlier.owner, store, data_dir)
     model = stored.task
     space = search_space(strategy, model.parameter_space_json() or None, model.constraints)
-    history = TrialHistory(space, objective=objective_of(model))
+    history = TrialHistory(space, objective=model.objective_function.to_objective())
     store.trials.load(earlier.id, history)
     if history.front is not None:
         rows = history.front.rows

@@ -11,15 +11,11 @@ from strategy_optimizer.catalogue.dataset_copies import load_dataset
 from strategy_optimizer.catalogue.versions import load_version
 from strategy_optimizer.errors import TaskError
 from strategy_optimizer.market import Bars
-from strategy_optimizer.models.service_task import StoredTask
-from strategy_optimizer.models.task import TaskModel
-from strategy_optimizer.objective import Objective, parse_objective
+from strategy_optimizer.models.service_task import DEFAULT_DATA, StoredTask
 from strategy_optimizer.storage import Store
 from strategy_optimizer.tasks import OptimizationTask, make_task
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 
-DEFAULT_DATA = "sp500"
-DEFAULT_OBJECTIVE = "sharpe_ratio"
 POPULATIONS = ("ga", "nsga2")
 
 
@@ -87,7 +83,7 @@ def build_task(
         model.optimization_type,
         space=model.parameter_space_json() or None,
         constraints=model.constraints,
-        objective=objective_of(model),
+        objective=model.objective_function.to_objective(),
         evaluations=model.evaluations,
         seconds=config.seconds,
         target=config.target,
@@ -99,9 +95,3 @@ def build_task(
         **others,
         **settings,
     )
-
-
-def objective_of(model: TaskModel) -> Objective:
-    """Return the objective; the Sharpe ratio where the task says nothing of it."""
-    said = model.objective_function
-    return said.to_objective() if said.model_fields_set - {"type"} else parse_objective(DEFAULT_OBJECTIVE)
