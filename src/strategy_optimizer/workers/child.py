@@ -20,9 +20,6 @@ from strategy_optimizer.tasks.executors.child import system
 from strategy_optimizer.tasks.executors.child.page import Page
 from strategy_optimizer.workers import messages
 
-NICENESS = 10
-"""Trials take what is left: on a shared machine the API, and the worker that renews the lease, go first."""
-
 
 class Line:
     """The socket to the worker."""
@@ -48,10 +45,11 @@ class Line:
 def main() -> None:
     """Run one task."""
     faulthandler.enable()
-    system.step_back(NICENESS)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     settings = json.loads(sys.argv[1])
+    # On a shared machine the API, and the worker that renews the lease, go first.
+    system.step_back(settings["niceness"])
     line = Line(settings["jobs"])
     os.set_inheritable(settings["table"], False)
     page = Page(mmap.mmap(settings["table"], 0), 0)
