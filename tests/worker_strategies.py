@@ -36,13 +36,24 @@ class Base(Strategy):
 
 
 class Slow(Base):
+    """Is slow while a search of some hundred trials runs, and quick when its winner is checked."""
+
     name = "slow"
     seconds = float(os.environ.get("SLOW_SECONDS", "0.005"))
+    left = 500
+
+    def misbehave(self):
+        type(self).left -= 1
+        if self.left < 0:
+            type(self).seconds = 0.0
 
 
-class VerySlow(Base):
+class VerySlow(Slow):
+    """Is slow for the first seconds of the check as well."""
+
     name = "very_slow"
-    seconds = 0.4
+    seconds = 0.15
+    left = 60
 
 
 class Stuck(Base):
