@@ -19,6 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for variable in [name for name in os.environ if name.startswith("STRATEGY_OPTIMIZER_")]:
     if variable != "STRATEGY_OPTIMIZER_CACHE":
         del os.environ[variable]
+os.environ["STRATEGY_OPTIMIZER_NICENESS"] = "0"  # tests that wait for tasks run beside other tests
 
 if find_spec("hypothesis"):  # the peers' environment has none
     from hypothesis import HealthCheck, settings

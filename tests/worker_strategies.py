@@ -36,24 +36,35 @@ class Base(Strategy):
 
 
 class Slow(Base):
+    """Is slow while a search of some hundred trials runs, and quick when its winner is checked."""
+
     name = "slow"
     seconds = float(os.environ.get("SLOW_SECONDS", "0.005"))
+    left = 500
+
+    def misbehave(self):
+        type(self).left -= 1
+        if self.left < 0:
+            type(self).seconds = 0.0
 
 
-class VerySlow(Base):
+class VerySlow(Slow):
+    """Is slow for the first seconds of the check as well."""
+
     name = "very_slow"
-    seconds = 0.4
+    seconds = 0.15
+    left = 60
 
 
 class Stuck(Base):
-    """Hangs in compiled code after a few trials, where Python cannot be interrupted."""
+    """Hangs in compiled code after two seconds, by when trials are saved, where Python cannot be interrupted."""
 
     name = "stuck"
-    count = 0
+    begun = None
 
     def misbehave(self):
-        type(self).count += 1
-        if type(self).count > 200:
+        type(self).begun = self.begun or time.monotonic()
+        if time.monotonic() > self.begun + 2.0:
             (HERE / "stuck").touch()
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1})
             ctypes.PyDLL(None).pause()  # holds the interpreter's lock for ever

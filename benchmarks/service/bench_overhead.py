@@ -21,16 +21,19 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[1]))
 
 from machine import machine_line
-from strategy_optimizer import optimize
 from strategy_optimizer.storage import NewTask, Store
+from strategy_optimizer.tasks import make_task
+from strategy_optimizer.validation import run_and_validate
+from strategy_optimizer.validation.ledger import Ledger
 
 PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 WARM = "a child is ready"
 
 
-def by_library(trials: int) -> float:
+def by_library(trials: int, ledger: Ledger) -> float:
+    """Do what `optimize` does, with a trial ledger of its own."""
     begun = time.perf_counter()
-    optimize("momentum", "nasdaq", "ga", evaluations=trials, seed=1, ledger=False)
+    run_and_validate(make_task("momentum", "nasdaq", "ga", evaluations=trials, seed=1), ledger)
     return time.perf_counter() - begun
 
 
@@ -65,10 +68,11 @@ def main(trials: int = 100_000, rounds: int = 3) -> None:
                 stderr=file,
                 env=os.environ,
             )
-        by_library(1000)
+        ledger = Ledger(Path(folder) / "ledger of the library")
+        by_library(1000, ledger)
         ratios = []
         for number in range(rounds):
-            served, alone = by_worker(store, log, trials, number), by_library(trials)
+            served, alone = by_worker(store, log, trials, number), by_library(trials, ledger)
             ratios.append(served / alone)
             print(f"| {number + 1} | {alone:.2f} s | {served:.2f} s | {served / alone:.3f} |", flush=True)
         worker.send_signal(signal.SIGTERM)

@@ -39,6 +39,8 @@ class ServiceSettings(BaseSettings):
         Threads of each task; by default the cores shared among the tasks.
     task_memory : int
         Megabytes that a task may take.
+    niceness : int
+        Of tasks, 0 to 19: how far they step back behind the API and whatever else the machine does.
     origins : tuple of str
         Web origins, beside the service's own, whose pages may call it with a session cookie.
     secure_cookies : bool
@@ -69,6 +71,7 @@ class ServiceSettings(BaseSettings):
     workers: int = Field(default=1, ge=0, le=64)
     threads: int | None = Field(default=None, ge=1)
     task_memory: int = Field(default=4096, ge=256)
+    niceness: int = Field(default=10, ge=0, le=19)
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     secure_cookies: bool = False
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()

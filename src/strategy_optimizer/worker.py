@@ -51,6 +51,7 @@ def worker_settings(service: ServiceSettings, name: str | None = None) -> Worker
         slots=max(1, service.workers),
         threads=service.threads,
         memory=service.task_memory * 2**20,
+        niceness=service.niceness,
         name=name or new_name(),
         strategies=None if service.strategies is None else service.strategies.absolute(),
         private_webhooks=service.private_webhooks,

@@ -188,11 +188,8 @@ def test_writers_wait_for_each_other(url: str) -> None:
         assert store.accounts.user("ada").role == "admin"
 
 
-def test_sqlite_tells_when_somebody_holds_it_for_too_long(
-    new_url: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("strategy_optimizer.storage.database._SQLITE_WAIT", 0.05)
-    with Store(new_url("sqlite"), patience=0.3) as store:
+def test_sqlite_tells_when_somebody_holds_it_for_too_long(new_url: Callable[..., str]) -> None:
+    with Store(new_url("sqlite"), patience=0.3, lock_wait=0.05) as store:
         other = sqlite3.connect(store.database.file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         store.tasks.count()  # readers do not care

@@ -80,7 +80,7 @@ def test_a_wish_to_pause_is_taken_back(served: World) -> None:
 
 
 def test_at_its_deadline_a_task_ends_with_what_it_has(served: World) -> None:
-    task_id = served.add(100_000, strategy="slow", deadline=in_seconds(20))
+    task_id = served.add(100_000, strategy="slow", deadline=in_seconds(12))
     task = served.wait(task_id)
     assert (task.state, task.stop_reason) == ("completed", "deadline")
     assert 0 < task.trials < 100_000

@@ -32,6 +32,7 @@ from strategy_optimizer.api.routes import (
     webhooks,
 )
 from strategy_optimizer.api.service import Service
+from strategy_optimizer.api.short_reads import ShortReads
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
@@ -75,6 +76,7 @@ def create_app(service: Service) -> FastAPI:
         pace=service.pace,
     )
     app.state.reading = Reading(service)
+    app.state.short_reads = ShortReads(service.store)
     problems.install(app)
     app.add_middleware(
         BodyLimit,
@@ -109,6 +111,7 @@ def bare_app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
+    app.state.short_reads.close()
     app.state.reading.close()
 
 

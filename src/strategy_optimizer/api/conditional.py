@@ -30,12 +30,21 @@ def etag_of(*parts: Any) -> str:
 
 def conditional(request: Request, etag: str, make: Callable[[], Response]) -> Response:
     """Return the answer that `make` gives, or 304 without making it when the caller has it already."""
-    headers = {"ETag": etag, "Cache-Control": CACHING}
     if matches(request.headers.get("if-none-match", ""), etag):
-        return Response(status_code=304, headers=headers)
+        return not_modified(etag)
     response = make()
-    response.headers.update(headers)
+    response.headers.update(validated_by(etag))
     return response
+
+
+def not_modified(etag: str) -> Response:
+    """Return 304: the caller has the answer of this tag already."""
+    return Response(status_code=304, headers=validated_by(etag))
+
+
+def validated_by(etag: str) -> dict[str, str]:
+    """Return the headers of an answer that the caller may keep, and asks about by its tag."""
+    return {"ETag": etag, "Cache-Control": CACHING}
 
 
 def json_of(model: Model) -> Response:

@@ -17,6 +17,7 @@ from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.authentication import address_of, method_of
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.service import Service
+from strategy_optimizer.api.short_reads import ShortReads
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
 
@@ -33,6 +34,12 @@ async def the_store(connection: HTTPConnection) -> Store:
     """Return the store."""
     service: Service = connection.app.state.service
     return service.store
+
+
+async def the_short_reads(connection: HTTPConnection) -> ShortReads:
+    """Return what reads a few rows of the store."""
+    reads: ShortReads = connection.app.state.short_reads
+    return reads
 
 
 async def the_hub(connection: HTTPConnection) -> Hub:
@@ -65,5 +72,6 @@ async def current_principal(connection: HTTPConnection) -> Principal:
 
 TheService = Annotated[Service, Depends(the_service)]
 TheStore = Annotated[Store, Depends(the_store)]
+TheShortReads = Annotated[ShortReads, Depends(the_short_reads)]
 TheHub = Annotated[Hub, Depends(the_hub)]
 Caller = Annotated[Principal, Depends(current_principal)]

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from strategy_optimizer.api.answers import Answers
 from strategy_optimizer.api.computing import ComputePool, Limits
-from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.dependencies import Caller, TheShortReads
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.reading.history import HistoryReader
 from strategy_optimizer.reading.table_files import TableFiles
@@ -61,9 +61,9 @@ async def the_reading(connection: HTTPConnection) -> Reading:
     return reading
 
 
-def own_task(task_id: TaskId, caller: Caller, store: TheStore) -> TaskRecord:
+async def own_task(task_id: TaskId, caller: Caller, reads: TheShortReads) -> TaskRecord:
     """Return the task of the path; somebody else's does not exist."""
-    return store.tasks.get(task_id, owner=caller.owner)
+    return await reads(lambda store: store.tasks.get(task_id, owner=caller.owner))
 
 
 TheReading = Annotated[Reading, Depends(the_reading)]

@@ -20,7 +20,7 @@ from strategy_optimizer.api.feed import events_frame
 from strategy_optimizer.api.first_and_last import snapshot_frame
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.problems import short
-from strategy_optimizer.api.routes.tasks import TaskId
+from strategy_optimizer.api.reading import TaskId
 from strategy_optimizer.api.watcher import DROP, Watcher
 from strategy_optimizer.models.frames import ChannelName
 from strategy_optimizer.storage import Store

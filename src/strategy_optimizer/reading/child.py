@@ -14,6 +14,7 @@ from strategy_optimizer.errors import StrategyOptimizerError
 from strategy_optimizer.reading.frames import BLOCK, ERROR, RESULT, Frame, read_frame, write_frame
 from strategy_optimizer.reading.functions import Call, run
 from strategy_optimizer.storage import Store
+from strategy_optimizer.tasks.executors.child import system
 
 NICENESS = 5
 """The API, and the trials of tasks, go first."""
@@ -22,7 +23,7 @@ NICENESS = 5
 def main() -> None:
     """Answer requests until standard input ends."""
     requests, answers = _own_pipes()
-    os.nice(NICENESS)
+    system.step_back(NICENESS)
     asked: queue.Queue[Frame] = queue.Queue()
     first = read_frame(requests)
     if first is None:

@@ -127,20 +127,32 @@ class HistoryReader:
         assert table is not None
         return table.entries([0])[0]
 
+    def kept_page(self, task: TaskRecord, query: HistoryQuery, offset: int, limit: int) -> HistoryPage | None:
+        """Return a page that is in memory already; None for one that is to be read."""
+        if not query.is_plain:
+            return None
+        place, total = self._plain_place(task, query, offset, limit)
+        entries = Entries() if place is None else self._entries.find(place)
+        return None if entries is None else HistoryPage(total, entries)
+
     def _plain_page(self, task: TaskRecord, query: HistoryQuery, offset: int, limit: int) -> HistoryPage:
         """Return a page whose trials are known by their places: only the chunks that hold them are read."""
-        start, stop = query.plain_places(task.trials, offset, limit)
-        total = max(0, task.trials - query.since)
-        if start >= stop:
+        place, total = self._plain_place(task, query, offset, limit)
+        if place is None:
             return HistoryPage(total, Entries())
         # Trials are only ever added: those at a place stay the same, and a page that is asked for again is kept.
-        entries = self._entries.get(
-            (task.id, task.created, start, stop, query.descending),
-            lambda: self._read_entries(task.id, start, stop, query.descending),
-        )
-        return HistoryPage(total, entries)
+        return HistoryPage(total, self._entries.get(place, lambda: self._read_entries(place)))
 
-    def _read_entries(self, task_id: str, start: int, stop: int, descending: bool) -> Entries:
+    def _plain_place(
+        self, task: TaskRecord, query: HistoryQuery, offset: int, limit: int
+    ) -> tuple[Place | None, int]:
+        """Return where the trials of a page lie, None for no trials; and how many the task has of those wanted."""
+        start, stop = query.plain_places(task.trials, offset, limit)
+        total = max(0, task.trials - query.since)
+        return (None if start >= stop else (task.id, task.created, start, stop, query.descending)), total
+
+    def _read_entries(self, place: Place) -> Entries:
+        task_id, _, start, stop, descending = place
         table = self._read(task_id, start, stop)
         places = range(stop - start)
         return Entries() if table is None else Entries(table.entries(places[::-1] if descending else places))

@@ -20,7 +20,7 @@ from strategy_optimizer.storage.faults import passes, wait_before
 T = TypeVar("T")
 PATIENCE = 20.0
 """Seconds for which a call tries again before it gives up."""
-_SQLITE_WAIT = 10.0
+LOCK_WAIT = 10.0
 _POSTGRES_OPTIONS = (
     "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000"
 )
@@ -69,6 +69,8 @@ class Database:
         Seconds for which a call tries again after faults that pass by themselves.
     clock : callable, optional
         Gives the time in place of the database's, for tests.
+    lock_wait : float
+        Seconds for which one attempt waits until an SQLite file is not locked.
 
     Raises
     ------
@@ -82,11 +84,12 @@ class Database:
         *,
         patience: float = PATIENCE,
         clock: Callable[[], datetime] | None = None,
+        lock_wait: float = LOCK_WAIT,
     ) -> None:
         self.url = _read_url(url)
         self.patience = patience
         self._clock = clock
-        self.engine = _make_engine(self.url)
+        self.engine = _make_engine(self.url, lock_wait)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writer = self.engine.execution_options(begin="IMMEDIATE")
         self._reader = self.engine
@@ -173,9 +176,9 @@ def _read_url(url: str | Path | URL) -> URL:
     return read
 
 
-def _make_engine(url: URL) -> Engine:
+def _make_engine(url: URL, lock_wait: float) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": _SQLITE_WAIT})
+        engine = create_engine(url, connect_args={"timeout": lock_wait})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -202,7 +205,6 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",  # what was acknowledged survives a power cut
         "foreign_keys=ON",
-        f"busy_timeout={int(1000 * _SQLITE_WAIT)}",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 

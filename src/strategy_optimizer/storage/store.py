@@ -14,7 +14,7 @@ from sqlalchemy import text
 from strategy_optimizer.errors import StorageError, StorageUnavailableError
 from strategy_optimizer.storage import maintenance
 from strategy_optimizer.storage.accounts import Accounts
-from strategy_optimizer.storage.database import PATIENCE, Database
+from strategy_optimizer.storage.database import LOCK_WAIT, PATIENCE, Database
 from strategy_optimizer.storage.datasets import DatasetStore
 from strategy_optimizer.storage.event_log import EventLog
 from strategy_optimizer.storage.parameter_spaces import ParameterSpaceStore
@@ -42,6 +42,8 @@ class Store:
         away. Then it raises `StorageUnavailableError`.
     clock : callable, optional
         Gives the time in place of the database's, for tests.
+    lock_wait : float
+        Seconds for which one attempt waits until an SQLite file is not locked.
 
     Attributes
     ----------
@@ -78,8 +80,9 @@ class Store:
         *,
         patience: float = PATIENCE,
         clock: Callable[[], datetime] | None = None,
+        lock_wait: float = LOCK_WAIT,
     ) -> None:
-        self.database = Database(url, patience=patience, clock=clock)
+        self.database = Database(url, patience=patience, clock=clock, lock_wait=lock_wait)
         self.tasks = TaskStore(self.database)
         self.queue = Queue(self.database)
         self.events = EventLog(self.database)

@@ -48,6 +48,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     settings = json.loads(sys.argv[1])
+    # On a shared machine the API, and the worker that renews the lease, go first.
+    system.step_back(settings["niceness"])
     line = Line(settings["jobs"])
     os.set_inheritable(settings["table"], False)
     page = Page(mmap.mmap(settings["table"], 0), 0)

@@ -53,9 +53,15 @@ class Keeper:
     settings : WorkerSettings
     wake : callable
         Called when there is news.
+
+    Attributes
+    ----------
+    tasks_wait : bool
+        Whether tasks were queued at the last heartbeat.
     """
 
     def __init__(self, store: Store, settings: WorkerSettings, wake: Callable[[], None]) -> None:
+        self.tasks_wait = False
         self.news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._store = store
         self._settings = settings
@@ -165,6 +171,7 @@ class Keeper:
         if now - self._beaten >= self._settings.heartbeat:
             found = self._store.queue.heartbeats(leases, self._settings.lease)
             self._beaten = self._looked = now
+            self.tasks_wait = self._store.tasks.count(states=["queued"]) > 0
         elif leases and now - self._looked >= self._settings.look:
             found = self._store.queue.wishes(leases)
             self._looked = now

@@ -26,7 +26,10 @@ LOG = logging.getLogger("strategy_optimizer.worker")
 TURN = 0.1
 """Seconds that the worker sleeps at most."""
 STANDBY = 2
-"""Children at most that wait for a task while slots are free; one while none is."""
+"""Children at most that wait for a task while slots are free.
+
+While none is, one is made ready if tasks wait: to load one takes a processor for two seconds, from the tasks that run.
+"""
 SETTLING = 5.0
 """Seconds at the end for the store to take what is still to be written."""
 FAULT_PAUSE = 2.0
@@ -165,7 +168,8 @@ class Worker:
         busy = sum(1 for _ in self._busy())
         ready = len(self._processes) - busy
         free = self.settings.slots - busy
-        for _ in range(max(1, min(free, STANDBY)) - ready):
+        wanted = min(free, STANDBY) or int(self._keeper.tasks_wait)
+        for _ in range(wanted - ready):
             try:
                 self._start()
             except ExecutorError as error:

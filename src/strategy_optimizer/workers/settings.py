@@ -36,6 +36,8 @@ class WorkerSettings:
         Of each task; the processors shared among the slots by default.
     memory : int, optional
         Resident bytes of a task's process and of all that it starts; one that passes it has failed.
+    niceness : int
+        Of a task's process, 0 to 19: how far it steps back behind all else on the machine.
     name : str
         No other worker has it.
     lease, heartbeat : float
@@ -64,6 +66,7 @@ class WorkerSettings:
     slots: int = 1
     threads: int | None = None
     memory: int | None = 4 * GIGABYTE
+    niceness: int = 10
     name: str = field(default_factory=new_name)
     lease: float = 12.0
     heartbeat: float = 3.0

@@ -86,7 +86,12 @@ class TaskProcess(GuardedProcess):
     def _start(self, jobs: int, control: int) -> subprocess.Popen[bytes]:
         settings = self._settings
         limits = vars(Limits(memory=settings.memory, output=None, processes=256))
-        child = {"jobs": jobs, "table": self._table, "limits": limits}
+        child = {
+            "jobs": jobs,
+            "table": self._table,
+            "limits": limits,
+            "niceness": settings.niceness,
+        }
         module = "strategy_optimizer.workers.child"
         return start_guard(
             {

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from strategy_optimizer.api.dependencies import Caller, TheHub, TheStore
 from strategy_optimizer.api.hub import Hub, ending_of
-from strategy_optimizer.api.routes.tasks import TaskId
+from strategy_optimizer.api.reading import TaskId
 from strategy_optimizer.api.watcher import Watcher
 from strategy_optimizer.models.frames import EventModel, EventPageOut
 from strategy_optimizer.storage import EventRecord, Store, TaskRecord

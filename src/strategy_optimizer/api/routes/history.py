@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
-from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of
+from strategy_optimizer.api.conditional import NOT_MODIFIED, etag_of, matches, not_modified, validated_by
 from strategy_optimizer.api.dependencies import TheStore
 from strategy_optimizer.api.reading import OwnTask, TheReading
 from strategy_optimizer.models.history import HistoryOut, TrialOut
@@ -25,7 +26,7 @@ Number = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
 @router.get("/{task_id}/history", response_model=HistoryOut, responses={304: NOT_MODIFIED})
-def get_history(
+async def get_history(
     task: OwnTask,
     reading: TheReading,
     request: Request,
@@ -52,26 +53,25 @@ def get_history(
     """
     descending = order == "descending" if order is not None else sort != ITERATION
     query = HistoryQuery(tuple(state), feasible, min_score, max_score, since, sort, descending)
-
-    def make() -> Response:
-        page = reading.history.page(task, query, offset, limit)
-        after = offset + len(page.entries)
-        about = {
-            "task_id": task.id,
-            "status": task.state,
-            "trials": task.trials,
-            "total": page.total,
-            "offset": offset,
-            "limit": limit,
-            "next_offset": after if page.entries and after < page.total else None,
-        }
-        # Pages that are asked for again have their text already, which takes longest.
-        text = f'{json.dumps(about)[:-1]},"optimization_history":{page.entries.text}}}'
-        return Response(text, media_type="application/json")
-
-    return conditional(
-        request, etag_of(task.id, task.created, task.state, task.trials, query, offset, limit), make
-    )
+    etag = etag_of(task.id, task.created, task.state, task.trials, query, offset, limit)
+    if matches(request.headers.get("if-none-match", ""), etag):
+        return not_modified(etag)
+    page = reading.history.kept_page(task, query, offset, limit)
+    if page is None:  # to read trials takes a while
+        page = await run_in_threadpool(reading.history.page, task, query, offset, limit)
+    after = offset + len(page.entries)
+    about = {
+        "task_id": task.id,
+        "status": task.state,
+        "trials": task.trials,
+        "total": page.total,
+        "offset": offset,
+        "limit": limit,
+        "next_offset": after if page.entries and after < page.total else None,
+    }
+    # Pages that are asked for again have their text already, which takes longest.
+    text = f'{json.dumps(about)[:-1]},"optimization_history":{page.entries.text}}}'
+    return Response(text, media_type="application/json", headers=validated_by(etag))
 
 
 @router.get("/{task_id}/history/{iteration}", response_model=TrialOut)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of, json_of
-from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.dependencies import Caller, TheShortReads, TheStore
+from strategy_optimizer.api.reading import OwnTask, TaskId
 from strategy_optimizer.api.task_views import cursor_of, no_result, place_of, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
 from strategy_optimizer.models.result import PerformanceModel, ResultModel
@@ -25,11 +27,10 @@ from strategy_optimizer.models.service_task import (
     TaskOut,
     TaskPageOut,
 )
-from strategy_optimizer.storage import ENDED, Creation, Store, TaskRecord
+from strategy_optimizer.storage import ENDED, Creation, ResultRecord, Store, TaskRecord
 from strategy_optimizer.workers.submission import copy_of, submit
 
 router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
-TaskId = Annotated[str, Path(max_length=64, description="id of the task", examples=["opt_4f1c2a90b7d3e865"])]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -55,9 +56,9 @@ def start_task(
 
 
 @router.get("/tasks", response_model=TaskPageOut)
-def list_tasks(
+async def list_tasks(
     caller: Caller,
-    store: TheStore,
+    reads: TheShortReads,
     status: Annotated[list[State], Query(description="only tasks in these states")] = [],  # noqa: B006
     strategy: Annotated[str | None, Query(max_length=200)] = None,
     cursor: Annotated[
@@ -66,33 +67,35 @@ def list_tasks(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """List one's tasks, the newest first; an administrator sees everybody's."""
-    found = store.tasks.page(
-        owner=caller.owner,
-        states=status,
-        strategy=strategy,
-        before=None if cursor is None else place_of(cursor),
-        limit=limit + 1,
-    )
+    place = None if cursor is None else place_of(cursor)
+
+    def read(store: Store) -> tuple[list[TaskRecord], int]:
+        found = store.tasks.page(
+            owner=caller.owner, states=status, strategy=strategy, before=place, limit=limit + 1
+        )
+        return found, store.tasks.count(owner=caller.owner, states=status, strategy=strategy)
+
+    found, total = await reads(read)
     page = found[:limit]
     return json_of(
         TaskPageOut(
             tasks=[shown(task) for task in page],
-            total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
+            total=total,
             next_cursor=cursor_of(page[-1]) if len(found) > limit else None,
         )
     )
 
 
 @router.get("/{task_id}", response_model=TaskDocumentOut)
-def get_task(task_id: TaskId, caller: Caller, store: TheStore) -> Response:
+async def get_task(task: OwnTask) -> Response:
     """Return a task with all that was asked for."""
-    return json_of(shown_whole(store.tasks.get(task_id, owner=caller.owner)))
+    return json_of(shown_whole(task))
 
 
 @router.get("/{task_id}/status", response_model=StatusOut)
-def get_status(task_id: TaskId, caller: Caller, store: TheStore) -> Response:
+async def get_status(task: OwnTask) -> Response:
     """Return how far a task is."""
-    return json_of(status_of(store.tasks.get(task_id, owner=caller.owner)))
+    return json_of(status_of(task))
 
 
 @router.patch("/{task_id}")
@@ -157,10 +160,9 @@ def rerun_task(
 
 
 @router.get("/{task_id}/results", response_model=ResultModel, responses={304: NOT_MODIFIED})
-def get_results(task_id: TaskId, caller: Caller, store: TheStore, request: Request) -> Response:
+def get_results(task: OwnTask, store: TheStore, request: Request) -> Response:
     """Return the result of a task that has ended; beyond 10,000 trials it embeds only improvements."""
-    task = store.tasks.get(task_id, owner=caller.owner)
-    record = store.tasks.result(task_id)
+    record = store.tasks.result(task.id)
     if record is None:
         raise no_result(task)
     # As it was checked when it was written: with 10,000 trials a second check would take most of the time.
@@ -168,13 +170,14 @@ def get_results(task_id: TaskId, caller: Caller, store: TheStore, request: Reque
 
 
 @router.get("/{task_id}/best-params", response_model=BestParametersOut)
-def get_best_parameters(task_id: TaskId, caller: Caller, store: TheStore) -> Response:
+async def get_best_parameters(task: OwnTask, store: TheStore) -> Response:
     """Return the best parameters: of the result, or the best so far of a task that runs."""
-    return json_of(_best_parameters(store, store.tasks.get(task_id, owner=caller.owner)))
+    # A result is a document of up to megabytes, and no short read.
+    record = await run_in_threadpool(store.tasks.result, task.id) if task.state in ENDED else None
+    return json_of(_best_parameters(task, record))
 
 
-def _best_parameters(store: Store, task: TaskRecord) -> BestParametersOut:
-    record = store.tasks.result(task.id) if task.state in ENDED else None
+def _best_parameters(task: TaskRecord, record: ResultRecord | None) -> BestParametersOut:
     if record is not None:
         result = record.document
         verdict = ((result.get("validation") or {}).get("verdict") or {}).get("decision")

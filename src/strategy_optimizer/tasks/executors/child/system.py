@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
 LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -54,6 +55,21 @@ def brake(memory: int | None, processes: int | None) -> None:
         # It counts all threads of the user, also those of other programs: leave them room.
         lower("RLIMIT_NPROC", _threads_of_user() + max(8 * processes, 512))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def step_back(niceness: int) -> None:
+    """Let other processes of this machine go first.
+
+    Linux gives each session an equal share where it groups them (``sched_autogroup_enabled``), and niceness counts
+    within a session alone; so the session of this process, which is its own, is made nice as well.
+    """
+    os.nice(niceness)
+    try:
+        Path("/proc/self/autogroup").write_text(str(niceness))
+    except (
+        OSError
+    ):  # not grouped, or not allowed: then niceness counts everywhere, or the system's owner decided
+        return
 
 
 def lower(name: str, value: int) -> None:
