@@ -190,7 +190,11 @@ class StrategyFolder:
 
     def _tell_nothing(self, main: str, is_helper: bool) -> list[str]:
         """Tell of a file without a strategy: others may import it, else it is a mistake."""
-        return self._drop(main) if is_helper else self._tell_problem(main, f"{main} defines no strategy")
+        return (
+            self._drop(main)
+            if is_helper
+            else self._tell_problem(main, f"{main} defines no strategy and no engine")
+        )
 
     # -- telling the store -----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from strategy_optimizer.errors import (
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
 from strategy_optimizer.storage import Lease, NewEvent, Store
-from strategy_optimizer.tasks import OptimizationTask, Result
+from strategy_optimizer.tasks import EngineResult, EngineTask, OptimizationTask, Result
 from strategy_optimizer.validation import run_and_validate
 from strategy_optimizer.validation.ledger import Ledger
 from strategy_optimizer.workers.earlier_task import start_points
+from strategy_optimizer.workers.engine_inputs import Resources, build_engine_task
 from strategy_optimizer.workers.inputs import build_task, read_document, resolve
 from strategy_optimizer.workers.lease_checkpoint import LeaseCheckpoint
 from strategy_optimizer.workers.messages import Ending, Wish
@@ -54,6 +55,14 @@ class Assignment:
     ledger, data_dir : str
         Folders: the owner's trial ledger; copies of strategies and datasets.
     threads : int
+    memory : int or None
+        Bytes of the whole task.
+    ray_address : str or None
+        Where trials of engines run.
+    ray_share : int
+        Tasks that use that cluster beside each other.
+    variables : mapping
+        What engines find in the environment, and no other task.
     """
 
     database: str
@@ -63,6 +72,15 @@ class Assignment:
     ledger: str
     data_dir: str
     threads: int
+    memory: int | None = None
+    ray_address: str | None = None
+    ray_share: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def resources(self) -> Resources:
+        """Where trials of engines run, and what there is for them."""
+        return Resources(self.threads, self.memory, self.ray_address, self.ray_share, Path(self.data_dir))
 
 
 class TaskRun:
@@ -87,7 +105,7 @@ class TaskRun:
         self._on_checking = on_checking
         self._on_ended = on_ended
         self._store = Store(assignment.database)
-        self._task: OptimizationTask | None = None
+        self._task: OptimizationTask | EngineTask | None = None
         self._writer: StoreWriter | None = None
         self._lock = threading.Lock()
         self._wish: Wish | None = None
@@ -142,23 +160,24 @@ class TaskRun:
         self._obey()
         self._complete(result)
 
-    def _make(self, lease: Lease, writer: StoreWriter) -> OptimizationTask:
+    def _make(self, lease: Lease, writer: StoreWriter) -> OptimizationTask | EngineTask:
         stored, data_dir = read_document(lease.task.document), Path(self._assignment.data_dir)
-        strategy, bars = resolve(stored, lease.task.owner, self._store, data_dir)
+        if stored.engine:
+            os.environ.update(self._assignment.variables)
         points, why_none = start_points(self._store, lease.task, stored, data_dir)
         if why_none:
             writer.tell(NewEvent("note", {"text": f"warm start: {why_none}"}))
-        return build_task(
-            stored,
-            strategy,
-            bars,
-            threads=self._assignment.threads,
-            checkpoint=lambda identity: LeaseCheckpoint(writer, identity),
-            progress=self._take,
-            warm_start=points or None,
-        )
+        others: dict[str, Any] = {
+            "checkpoint": lambda identity: LeaseCheckpoint(writer, identity),
+            "progress": self._take,
+            "warm_start": points or None,
+        }
+        if stored.engine:
+            return build_engine_task(stored, self._store, self._assignment.resources, **others)
+        strategy, bars = resolve(stored, lease.task.owner, self._store, data_dir)
+        return build_task(stored, strategy, bars, threads=self._assignment.threads, **others)
 
-    def _complete(self, result: Result) -> None:
+    def _complete(self, result: Result | EngineResult) -> None:
         writer = self._the_writer()
         writer.flush()
         document = replace(result, task_id=writer.lease.task.id).to_dict()
@@ -310,4 +329,6 @@ def _progress_data(event: Progress) -> Mapping[str, Any]:
     data = {name: as_plain(getattr(event, name)) for name in names}
     if event.front is not None:
         data |= {"front": event.front, "best_metrics": as_plain(event.best_metrics)}
+    if event.usage is not None:
+        data["usage"] = asdict(event.usage)
     return {"progress": 0.0 if event.fraction is None else event.fraction, **data}
