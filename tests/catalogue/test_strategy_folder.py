@@ -249,14 +249,14 @@ def test_files_that_are_no_strategies(store: Store, watcher: StrategyFolder, wri
     write(".hidden/dip.py", DIP)
     watcher.scan()
     assert {record.name for record in store.strategies.all()} - known == {"empty", "no_parameters"}
-    assert problem(store, "empty") == "empty.py defines no strategy"
+    assert problem(store, "empty") == "empty.py defines no strategy and no engine"
     assert "declares no parameters" in problem(store, "no_parameters")
 
 
 def test_a_helper_that_came_before_its_strategy(store: Store, watcher: StrategyFolder, write: Write) -> None:
     write("helper.py", "DAYS = 3\n")
     watcher.scan()
-    assert problem(store, "helper") == "helper.py defines no strategy"
+    assert problem(store, "helper") == "helper.py defines no strategy and no engine"
     write("helped.py", WITH_HELPER)
     assert sorted(watcher.scan()) == ["helped", "helper"]
     assert store.strategies.find("helper") is None

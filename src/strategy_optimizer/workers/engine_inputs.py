@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.catalogue.spaces import own_space
-from strategy_optimizer.catalogue.versions import canonical_name, load_version
+from strategy_optimizer.catalogue.versions import canonical_name, copies_folder, load_version
 from strategy_optimizer.engines.registry import OfferedEngine
 from strategy_optimizer.errors import StrategyError, TaskError
 from strategy_optimizer.models.service_task import StoredTask
@@ -85,8 +86,11 @@ def build_engine_task(stored: StoredTask, store: Store, resources: Resources, **
     """
     offered = load_engine(stored, resources.data_dir)
     model, config = stored.task, stored.task.optimization_config
-    room = _room(resources.memory)
-    allow_workers()
+    # On a cluster its nodes have the memory.
+    room = _room(resources.memory) if resources.ray_address is None else None
+    allow_workers()  # on Ray, too: the winner is run again here
+    if resources.ray_address is not None:
+        _send_code(resources.data_dir)
     return make_engine_task(
         offered.engine,
         model.optimization_type,
@@ -99,7 +103,7 @@ def build_engine_task(stored: StoredTask, store: Store, resources: Resources, **
         seed=config.seed,
         holdout=config.holdout,
         limits=Limits(seconds=config.trial_time, memory=_trial_memory(config, room)),
-        memory=None if resources.ray_address else room,
+        memory=room,
         lookahead=_lookahead(config),
         cache=resources.data_dir / "cache" / default_path().name,
         **_executor(config, resources),
@@ -115,6 +119,17 @@ def load_engine(stored: StoredTask, data_dir: Path) -> OfferedEngine:
     if not isinstance(offered, OfferedEngine):
         raise StrategyError(f"the strategy '{name}' is no engine here: it was one when the task was made")
     return offered
+
+
+def _send_code(data_dir: Path) -> None:
+    """Let modules of the file go to other machines with their code: these have no copy of the version."""
+    import cloudpickle
+
+    copies = copies_folder(data_dir).resolve()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file).resolve().is_relative_to(copies):
+            cloudpickle.register_pickle_by_value(module)
 
 
 def _executor(config: OptimizationConfigModel, resources: Resources) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
-from strategy_optimizer.storage import Lease, NewEvent, Store
-from strategy_optimizer.tasks import EngineResult, EngineTask, OptimizationTask, Result
+from strategy_optimizer.storage import Lease, NewEvent, Store, TrialChunk
+from strategy_optimizer.tasks import EngineResult, EngineTask, OptimizationTask, Result, TrialHistory
 from strategy_optimizer.validation import run_and_validate
 from strategy_optimizer.validation.ledger import Ledger
 from strategy_optimizer.workers.earlier_task import start_points
@@ -195,9 +195,17 @@ class TaskRun:
                 result=document,
                 progress=progress,
                 events=events,
+                chunk=self._last_trials(),
             )
         )
         self._note_end("completed")
+
+    def _last_trials(self) -> TrialChunk | None:
+        """Return the trials that had ended, unknown to the optimizer, when the search stopped; None without any."""
+        history, stored = self._task.history if self._task is not None else (), self._the_writer().stored
+        if isinstance(history, TrialHistory) and len(history) > stored:
+            return TrialChunk.of(history, stored, len(history))
+        return None
 
     def _fail(self, error: Exception) -> None:
         text = str(error)
@@ -298,7 +306,10 @@ class TaskRun:
         elif wish == "pause":
             ending = self._pause(writer)
         else:
-            writer.insist(lambda: queue.finish(writer.lease, "cancelled", stop_reason="cancelled"))
+            rest = self._last_trials()
+            writer.insist(
+                lambda: queue.finish(writer.lease, "cancelled", stop_reason="cancelled", chunk=rest)
+            )
             ending = "cancelled"
         self._note_end(ending)
 
