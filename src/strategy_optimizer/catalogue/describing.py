@@ -60,11 +60,8 @@ def _described_engine(offered: OfferedEngine, module: ModuleType) -> dict[str, A
     except Exception as error:  # of user code
         return {"problem": f"its parameters cannot be used: {error}"}
     details = {"label": label, "style": ENGINE, "multi_symbol": False, "defaults": defaults}
-    return {
-        "description": f"{label}, run by {type(offered.engine).__name__}",
-        "space": document,
-        "details": details,
-    }
+    text = inspect.cleandoc(module.__doc__ or label)
+    return {"description": text[:LONGEST], "space": document, "details": details}
 
 
 def describe_named(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,8 +71,8 @@ def submit(
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
 
-def pinned(store: Store, owner: str, strategy: str, data: str) -> tuple[str, str | None]:
-    """Return the versions that a strategy and data of these names have now.
+def pinned(store: Store, owner: str, strategy: str, data: str | None) -> tuple[str, str | None]:
+    """Return the versions that a strategy and data of these names have now; an engine has no data here.
 
     Raises
     ------
@@ -81,7 +81,10 @@ def pinned(store: Store, owner: str, strategy: str, data: str) -> tuple[str, str
     """
     name, version = _pinned(store, strategy)
     if is_engine(store, name, version):
-        raise _own_data(name, data)
+        if data is not None:
+            raise _own_data(name, data)
+    elif data is None:
+        raise DataError(f"the strategy '{name}' runs on the built-in kernel; name its data, such as 'nasdaq'")
     return version, _data_digest(store, owner, data)
 
 
