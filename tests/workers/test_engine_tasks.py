@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from engine_worlds import Engines
@@ -153,7 +158,38 @@ def test_a_task_begins_with_the_best_points_of_another(world: Engines) -> None:
     assert best.parameters in [trial.parameters for trial in list(world.trials(second))[:5]]
 
 
-def test_a_killed_child_costs_nothing(alone: Engines) -> None:
+@contextmanager
+def http_engine(key: str) -> Iterator[str]:
+    """Serve the example of docs/engines/http.md, which answers those who have the key."""
+    command = [
+        sys.executable,
+        str(Path(__file__).parents[2] / "examples" / "http_engine_server.py"),
+        "--port",
+        "0",
+    ]
+    environment = {**os.environ, "STRATEGY_OPTIMIZER_ENGINE_KEY": key}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+def test_an_http_engine_gets_its_key_from_the_worker(alone: Engines) -> None:
+    with http_engine("the-key-of-the-engine") as url:
+        text = f"from strategy_optimizer.engines import HttpEngine\n\nengine = HttpEngine({url!r})\n"
+        (alone.strategies / "remote.py").write_text(text)
+        alone.start(STRATEGY_OPTIMIZER_ENGINE_KEY="the-key-of-the-engine")
+        alone.wait_until(lambda: (found := alone.store.strategies.find("remote")) and found.newest)
+        task = alone.wait(alone.submit("remote", 12, optimization_type="random"))
+        assert (task.state, task.error, task.trials) == ("completed", None, 12)
+        assert not [trial.reason for trial in alone.trials(task.id) if trial.reason]
+    assert "the-key" not in alone.log
+    assert "the-key" not in str(alone.store.tasks.result(task.id))
+
+
+def test_a_killed_child_and_a_killed_worker_cost_nothing(alone: Engines) -> None:
     alone.start()
     task_id = alone.submit("hill", 120, optimization_type="ga", config={"seed": 9})
     task = alone.wait(task_id, searches)
@@ -163,8 +199,13 @@ def test_a_killed_child_costs_nothing(alone: Engines) -> None:
     again = alone.wait(task_id, lambda now: now.token > task.token)
     assert (again.attempts, again.losses) == (2, 1)
     assert again.trials >= task.trials
+    again = alone.wait(task_id, lambda now: now.trials > task.trials + 20)
+    workers += alone.child_of(again).children(recursive=True)
+    alone.workers[0].kill()  # the worker itself
+    alone.workers.pop().wait()
+    alone.start()
     assert alone.wait(task_id).state == "completed"
-    assert not any(worker.is_running() for worker in workers)
+    assert len(psutil.wait_procs(workers, timeout=60)[1]) == 0
     other = alone.submit("hill", 120, optimization_type="ga", config={"seed": 9})
     assert alone.wait(other).state == "completed"
     assert_same(alone.trials(task_id), alone.trials(other))

@@ -10,7 +10,7 @@ from typing import Any
 
 from strategy_optimizer.backtest.strategy import CompiledStrategy
 from strategy_optimizer.engines.registry import OfferedEngine, engines_in
-from strategy_optimizer.errors import StrategyOptimizerError
+from strategy_optimizer.errors import EngineError, StrategyOptimizerError
 from strategy_optimizer.strategies.registry import StrategyClass, get_strategy, strategies_in
 from strategy_optimizer.strategies.strategy_file import import_file
 
@@ -57,6 +57,8 @@ def _described_engine(offered: OfferedEngine, module: ModuleType) -> dict[str, A
             }
         document, defaults = space.to_json(), space.defaults()
         label = str(offered.engine.label)[:200]
+    except EngineError as error:  # it may be a service that does not answer now
+        return {"problem": f"its parameters cannot be used: {error}", "may_pass": True}
     except Exception as error:  # of user code
         return {"problem": f"its parameters cannot be used: {error}"}
     details = {"label": label, "style": ENGINE, "multi_symbol": False, "defaults": defaults}
