@@ -260,3 +260,29 @@ def assert_same(one: TrialHistory, other: TrialHistory) -> None:
     assert len(one) == len(other)
     for name in ("points", "scores", "metrics", "blocks", "states"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_a_file_goes_to_other_machines_with_what_it_imports(world: Engines) -> None:
+    """They have no copy of the version: nothing is imported there but what is installed."""
+    code = (
+        "import pickle, sys; from strategy_optimizer.catalogue.versions import load_version; from pathlib import Path\n"
+        "from strategy_optimizer.workers.engine_inputs import send_code\n"
+        "from strategy_optimizer.tasks.engine_trial import EngineTrial\n"
+        "from strategy_optimizer.tasks.executors.sending import function_parts\n"
+        "engine = load_version('hill', sys.argv[1], Path(sys.argv[2])).engine\n"
+        "send_code(Path(sys.argv[2]))\n"
+        "sys.stdout.buffer.write(pickle.dumps([bytes(part) for part in function_parts(EngineTrial(engine, 16))]))\n"
+    )
+    version = world.store.strategies.get("hill").newest
+    sent = subprocess.run(
+        [sys.executable, "-c", code, str(version), str(world.folder)], capture_output=True, check=True
+    ).stdout
+    elsewhere = (
+        "import pickle, sys; parts = pickle.load(sys.stdin.buffer)\n"
+        "trial = pickle.loads(parts[0], buffers=parts[1:])\n"
+        "print(trial({'x': 7, 'y': 3}).metrics['trades'], '_helper' in sys.modules)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", elsewhere], input=sent, capture_output=True, check=True
+    ).stdout
+    assert found.decode().split() == ["50.0", "False"]

@@ -90,7 +90,7 @@ def build_engine_task(stored: StoredTask, store: Store, resources: Resources, **
     room = _room(resources.memory) if resources.ray_address is None else None
     allow_workers()  # on Ray, too: the winner is run again here
     if resources.ray_address is not None:
-        _send_code(resources.data_dir)
+        send_code(resources.data_dir)
     return make_engine_task(
         offered.engine,
         model.optimization_type,
@@ -121,7 +121,7 @@ def load_engine(stored: StoredTask, data_dir: Path) -> OfferedEngine:
     return offered
 
 
-def _send_code(data_dir: Path) -> None:
+def send_code(data_dir: Path) -> None:
     """Let modules of the file go to other machines with their code: these have no copy of the version."""
     import cloudpickle
 
