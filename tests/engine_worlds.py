@@ -33,6 +33,8 @@ class Engines(World):
     def trials(self, task_id: str) -> TrialHistory:
         """Return the history of a task, whatever its engine measures."""
         layout = next(self.store.trials.read(task_id, 0, 1)).layout
-        found = TrialHistory(layout.space, objective=parse_objective(layout.metrics[0], names=layout.metrics))
+        found = TrialHistory(
+            layout.space, objective=parse_objective({"metric": layout.metrics[0]}, names=layout.metrics)
+        )
         self.store.trials.load(task_id, found)
         return found

@@ -59,12 +59,26 @@ def test_a_task_on_an_engine_outlives_a_node_and_its_own_process(cluster: ThreeN
         world.close()
 
 
-def test_a_cluster_that_does_not_answer_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer(tmp_path: Path) -> None:
+    """It is one clear error for a task that begins, and waited for by one that has trials already."""
     world = Engines(tmp_path)
     try:
+        begun = world.submit("hill", 300, optimization_type="ga")
+        world.start()
+        world.wait(begun, lambda task: task.trials >= 20)
+        world.stop_workers()
         world.start("--ray-address", "127.0.0.1:9")
+        waits = world.wait(begun, lambda task: task.losses >= 1)
+        assert waits.state in ("queued", "running")
+        assert "its process has no cluster: no Ray cluster answers at 127.0.0.1:9" in world.log
+        world.store.tasks.pause(begun)
+        assert world.wait(begun, lambda task: task.state in ("paused", "failed")).state == "paused"
         task = world.wait(world.submit("hill", 5))
         assert task.state == "failed"
         assert (task.error or "").startswith("no Ray cluster answers at 127.0.0.1:9 (ConnectionRefusedError")
+        world.stop_workers()
+        world.store.tasks.resume(begun)
+        world.start()  # in processes it goes on where it was
+        assert world.wait(begun).state == "completed"
     finally:
         world.close()

@@ -17,8 +17,17 @@ import pytest
 from engine_worlds import Engines
 from processes_left import gone_within, processes_with
 from strategy_optimizer.engines.registry import get_engine
-from strategy_optimizer.errors import DataError, SpaceError, StrategyError, StrategyOptimizerError, TaskError
+from strategy_optimizer.errors import (
+    DataError,
+    ObjectiveError,
+    SpaceError,
+    StrategyError,
+    StrategyOptimizerError,
+    TaskError,
+)
 from strategy_optimizer.models import ResultModel
+from strategy_optimizer.models.analysis import AnalysisOut, PredictionOut
+from strategy_optimizer.reading import analysing
 from strategy_optimizer.storage import TaskRecord
 from strategy_optimizer.tasks import TrialHistory, make_engine_task
 
@@ -83,6 +92,25 @@ def test_an_engine_is_run_to_its_verdict_and_finds_what_the_library_finds(world:
     found = world.trials(task_id)
     for name in ("points", "scores", "metrics", "blocks"):
         np.testing.assert_array_equal(getattr(found, name), getattr(mine.history, name), err_msg=name)
+
+
+def test_its_trials_are_analysed_by_the_metrics_of_the_engine(world: Engines) -> None:
+    task_id = world.submit("hill", 60, optimization_type="random")
+    assert world.wait(task_id).state == "completed"
+    model = AnalysisOut.model_validate(analysing.analysis(world.store, task_id, 60))
+    assert model.task_id == task_id
+    said = analysing.prediction(world.store, task_id, "now", 60, {"x": 9}, ["sharpe_ratio", "trades"])
+    assert PredictionOut.model_validate(said).metrics.keys() == {"sharpe_ratio", "trades"}
+    with pytest.raises(
+        ObjectiveError, match=r"there is no metric 'calmar_ratio' \(known: sharpe_ratio, trades\)"
+    ):
+        analysing.prediction(world.store, task_id, "now", 60, {"x": 9}, ["calmar_ratio"])
+    for refused in (
+        lambda: analysing.comparison(world.store, [task_id, task_id]),
+        lambda: analysing.report(world.store, task_id, 60, False, str(world.folder)),
+    ):
+        with pytest.raises(TaskError, match="is one on an engine with its own data"):
+            refused()
 
 
 def test_what_trials_do_is_their_failure_and_the_task_goes_on(world: Engines) -> None:

@@ -84,7 +84,7 @@ def _empty_history(
             return None
         space: ParameterSpace = engine_space_of(store, stored)
         names, goal = chunk.layout.metrics, model.objective_function.document()
-        return TrialHistory(space, objective=parse_objective(goal or names[0], names=names))
+        return TrialHistory(space, objective=parse_objective(goal or {"metric": names[0]}, names=names))
     strategy, _ = resolve(stored, earlier.owner, store, data_dir)
     space = search_space(strategy, model.parameter_space_json() or None, model.constraints)
     return TrialHistory(space, objective=model.objective_function.to_objective())

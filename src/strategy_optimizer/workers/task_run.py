@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.errors import (
+    ClusterUnavailableError,
     LeaseLostError,
     NotStoredError,
     StorageError,
@@ -33,6 +35,9 @@ from strategy_optimizer.workers.lease_checkpoint import LeaseCheckpoint
 from strategy_optimizer.workers.messages import Ending, Wish
 from strategy_optimizer.workers.store_writer import StoreWriter
 
+CLUSTER_PAUSE = 10.0
+"""Seconds until a task is given back whose cluster is gone; it is tried some times more."""
+STORE_FAULT = "could not use the store"
 LOST = 3
 """Exit code of a process whose task another worker has."""
 
@@ -126,7 +131,9 @@ class TaskRun:
         except NotStoredError as error:  # the task names data that are gone: no fault of the store
             self._fail(error)
         except StorageError as error:
-            self._note_end("fault", str(error))
+            self._note_end("fault", f"{STORE_FAULT}: {error}")
+        except ClusterUnavailableError as error:
+            self._wait_for_cluster(error)
         except Exception as error:
             if self._ending is None:
                 self._fail(error)
@@ -214,7 +221,7 @@ class TaskRun:
             text = f"unexpected {type(error).__name__}: {error}"
         writer = self._writer
         if writer is None:
-            return self._note_end("fault", text)
+            return self._note_end("fault", f"{STORE_FAULT}: {text}")
         try:
             with contextlib.suppress(TrialConflictError):  # the same error: what is stored is whole
                 writer.flush()
@@ -222,8 +229,15 @@ class TaskRun:
         except LeaseLostError as lost:
             return self._note_end("lost", str(lost))
         except StorageError as fault:
-            return self._note_end("fault", str(fault))
+            return self._note_end("fault", f"{STORE_FAULT}: {fault}")
         return self._note_end("failed", text)
+
+    def _wait_for_cluster(self, error: ClusterUnavailableError) -> None:
+        """Give a task back that ran on a cluster before; one that never did was told a wrong address."""
+        if not self._the_writer().lease.task.trials:
+            return self._fail(error)
+        time.sleep(CLUSTER_PAUSE)
+        return self._note_end("fault", f"has no cluster: {error}")
 
     def _the_writer(self) -> StoreWriter:
         assert self._writer is not None
