@@ -101,9 +101,7 @@ def test_its_trials_are_analysed_by_the_metrics_of_the_engine(world: Engines) ->
     assert model.task_id == task_id
     said = analysing.prediction(world.store, task_id, "now", 60, {"x": 9}, ["sharpe_ratio", "trades"])
     assert PredictionOut.model_validate(said).metrics.keys() == {"sharpe_ratio", "trades"}
-    with pytest.raises(
-        ObjectiveError, match=r"there is no metric 'calmar_ratio' \(known: sharpe_ratio, trades\)"
-    ):
+    with pytest.raises(ObjectiveError, match=r"no metric 'calmar_ratio'.*known: sharpe_ratio, trades"):
         analysing.prediction(world.store, task_id, "now", 60, {"x": 9}, ["calmar_ratio"])
     for refused in (
         lambda: analysing.comparison(world.store, [task_id, task_id]),
