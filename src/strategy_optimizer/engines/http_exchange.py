@@ -209,14 +209,16 @@ class Exchange:
                 pause if answer.retry_after is None else answer.retry_after, end, "it is still computing"
             )
             pause = min(pause * _POLL_GROWTH, _SLOWEST_POLL)
-            answer = self._patiently("GET", url, end)
+            answer = self._patiently("GET", url, end, last_known="it is still computing; ")
         return answer
 
     def _end(self) -> float:
         return time.monotonic() + self._patience.deadline
 
-    def _patiently(self, method: str, url: str, end: float, **content: Any) -> Answer:
-        """Send a request, again where that may help, and return its answer."""
+    def _patiently(
+        self, method: str, url: str, end: float, *, last_known: str = "", **content: Any
+    ) -> Answer:
+        """Send a request, again where that may help, and return its answer; an error begins with what is known."""
         for attempt in range(self._patience.retries + 1):
             pause = self._patience.pause(attempt)
             limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
@@ -232,7 +234,7 @@ class Exchange:
                 reason, cause = f"it answered {answer.status}{said}", None
                 pause = max(pause, answer.retry_after or 0.0)
             if attempt < self._patience.retries:
-                self._sleep(pause, end, reason)
+                self._sleep(pause, end, last_known + reason)
         times = f"asked {self._patience.retries + 1} times" if self._patience.retries else "asked once"
         raise EngineError(f"{method} {url}: {reason} ({times})") from cause
 
