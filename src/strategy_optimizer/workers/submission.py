@@ -91,7 +91,7 @@ def pinned(store: Store, owner: str, strategy: str, data: str | None) -> tuple[s
 def is_engine(store: Store, name: str, version: str) -> bool:
     """Return whether a version of a strategy is an engine, which runs its own backtests on its own data."""
     try:
-        return bool(store.strategies.version(name, version).details["style"] == ENGINE)
+        return bool(store.strategies.version(name, version).details.get("style") == ENGINE)
     except NotStoredError:  # built in, and no worker has told of it yet
         return False
 
