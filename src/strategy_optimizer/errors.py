@@ -126,6 +126,10 @@ class ExecutorError(TaskError):
     """The trials cannot be run where they were to run."""
 
 
+class ClusterUnavailableError(ExecutorError):
+    """The cluster that is to run the trials does not answer; the same call may succeed later."""
+
+
 class UnsendableError(ExecutorError, TypeError):
     """The function, or what it refers to, cannot be sent to a worker process."""
 

@@ -170,9 +170,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class Reproducing:
-    """The reference simulator begins to run the winner again, over `bars` bars; a million take it some 12 s."""
+    """The winner is run again: by the reference simulator over `bars` bars, of which a million take it some 12 s.
 
-    bars: int
+    For the engine that ran its trials `bars` is None: nobody knows how many it has.
+    """
+
+    bars: int | None
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,10 @@ class ServiceSettings(BaseSettings):
     private_webhooks : bool
         Whether webhooks may go to private and loopback addresses.
     ray_address : str or None
-        For trials of engines. Tasks run on the built-in kernel, which has no use for it: a warning says so.
+        The Ray cluster that runs trials of engines; by default they run in processes of this machine. Strategies on the
+        built-in kernel do not use it.
+    engine_variables : tuple of str
+        Variables of the workers' environment that engines find in theirs, such as the keys of HTTP engines.
     log_level, log_format
         ``json`` for machines, ``text`` for people; by default text on a terminal.
     """
@@ -82,10 +85,11 @@ class ServiceSettings(BaseSettings):
     sockets_of_user: int = Field(default=500, ge=1)
     private_webhooks: bool = False
     ray_address: str | None = None
+    engine_variables: Annotated[tuple[str, ...], NoDecode] = ("STRATEGY_OPTIMIZER_ENGINE_KEY",)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
 
-    @field_validator("origins", "trusted_proxies", mode="before")
+    @field_validator("origins", "trusted_proxies", "engine_variables", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

@@ -11,10 +11,12 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strategy_optimizer.catalogue.dataset_copies import tidy_copies
+from strategy_optimizer.catalogue.descriptions import LIMITS
 from strategy_optimizer.catalogue.strategy_folder import StrategyFolder
 from strategy_optimizer.errors import ExecutorError, StorageUnavailableError
 from strategy_optimizer.storage import Store
@@ -43,8 +45,6 @@ def worker_settings(service: ServiceSettings, name: str | None = None) -> Worker
         Of the worker; one that no other has by default.
     """
     url = service.store_url
-    if service.ray_address is not None:
-        LOG.warning("ray_address has no effect: tasks run strategies on the built-in kernel, not on Ray")
     return WorkerSettings(
         database=f"sqlite:///{url.absolute()}" if isinstance(url, Path) else url,
         folder=service.data_dir.absolute(),
@@ -55,6 +55,8 @@ def worker_settings(service: ServiceSettings, name: str | None = None) -> Worker
         name=name or new_name(),
         strategies=None if service.strategies is None else service.strategies.absolute(),
         private_webhooks=service.private_webhooks,
+        ray_address=service.ray_address or None,
+        engine_variables=service.engine_variables,
     )
 
 
@@ -91,7 +93,8 @@ def run_worker(settings: WorkerSettings, *, ends_with_input: bool = False) -> in
 
 def strategy_duties(settings: WorkerSettings, store: Store) -> list[Duty]:
     """Return the duties that tell the store which strategies there are, and keep copies within bounds."""
-    folder = StrategyFolder(store, settings.folder, settings.strategies)
+    limits = replace(LIMITS, variables=settings.engine_variables)
+    folder = StrategyFolder(store, settings.folder, settings.strategies, limits=limits)
     return [
         Duty("strategies", STRATEGIES, folder.scan),
         Duty("copies of datasets", COPIES, lambda: tidy_copies(store, settings.folder)),

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from tests.api.worlds import World, make_csv, make_world
 
+from engine_files import WILD
 from strategy_optimizer.catalogue import confinement
 from strategy_optimizer.catalogue.strategy_folder import StrategyFolder
 from strategy_optimizer.storage import NewStrategyVersion, Quota, Store
@@ -31,6 +32,7 @@ def told_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "strategies").mkdir()
     (folder / "strategies" / "dip.py").write_text(DIP)
     (folder / "strategies" / "broken.py").write_text("class :")
+    (folder / "strategies" / "wild.py").write_text(WILD)
     with Store(folder / "store.db") as store:
         store.upgrade()
         StrategyFolder(store, folder, folder / "strategies", clock=lambda: time.time() + 60).scan()
@@ -124,6 +126,79 @@ def test_a_task_keeps_the_version_that_was_newest(world: World, ada: Asks) -> No
         ada("POST", "/api/v1/optimize/start", json={"strategy_name": "../dip.py"}), 422, "invalid-strategy"
     )
     assert "there is no strategy" in found["detail"]
+
+
+# -- engines
+
+START = "/api/v1/optimize/start"
+
+
+def test_an_engine_is_listed_with_its_parameters_and_a_task_on_it_has_no_data(
+    world: World, ada: Asks
+) -> None:
+    one = ada("GET", "/api/v1/strategies/wild").json()
+    assert (one["style"], one["description"], one["problem"]) == (
+        "engine",
+        "Does what its parameter says.",
+        None,
+    )
+    assert one["defaults"] == {"how": "behave"}
+    config = {"trial_time": 1.5, "trial_memory": 300, "lookahead": "free"}
+    asked = {"strategy_name": "wild", "objective_function": {"metric": "SQN"}, "optimization_config": config}
+    task = ada("POST", START, json=asked).json()
+    assert (task["data"], task["strategy_version"]) == (None, one["version"])
+    assert world.store.tasks.get(task["task_id"]).document["engine"] is True
+    again = ada("POST", f"/api/v1/optimize/{task['task_id']}/clone", json={})
+    assert again.status_code == 201, again.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "words"),
+    [
+        (
+            {"strategy_name": "wild", "data": "nasdaq"},
+            "invalid-data",
+            "which has its own data; leave data out",
+        ),
+        ({"strategy_name": "wild", "costs": {"slippage": 0.1}}, "invalid-request", "leave costs out"),
+        ({"strategy_name": "wild", "constraints": ["x > 1"]}, "invalid-space", "x"),
+        (
+            {"strategy_name": "wild", "objective_function": {"metric": "a", "weights": {"b": 1}}},
+            "invalid-objective",
+            "leave one out",
+        ),
+        (
+            {"strategy_name": "momentum", "optimization_config": {"trial_memory": 300}},
+            "invalid-request",
+            "trial_memory: this is for engines",
+        ),
+    ],
+)
+def test_what_does_not_fit_an_engine_or_a_strategy(
+    asked: dict[str, Any], kind: str, words: str, ada: Asks
+) -> None:
+    assert words in problem(ada("POST", START, json=asked), 422, kind)["detail"]
+
+
+def test_limits_of_trials_are_numbers_above_zero(ada: Asks) -> None:
+    for config in ({"trial_time": 0}, {"trial_memory": 0.5}, {"trial_time": "60s"}, {"lookahead": "never"}):
+        asked = {"strategy_name": "wild", "optimization_config": config}
+        assert ada("POST", START, json=asked).status_code == 422
+
+
+def test_an_engine_is_scheduled_without_data(ada: Asks) -> None:
+    made = ada("POST", "/api/v1/schedules", json={"strategy_name": "wild", "cron": "0 6 * * *"})
+    assert made.status_code == 201, made.text
+    assert made.json()["data"] is None
+    ran = ada("POST", f"/api/v1/schedules/{made.json()['schedule_id']}/run").json()
+    assert (ran["strategy_name"], ran["data"]) == ("wild", None)
+    lacking = ada("POST", "/api/v1/schedules", json={"strategy_name": "momentum", "cron": "0 6 * * *"})
+    assert "name its data" in problem(lacking, 422, "invalid-data")["detail"]
+
+
+def test_an_engine_is_no_strategy_that_the_service_backtests(ada: Asks) -> None:
+    answer = ada("GET", "/api/v1/engines/wild/nasdaq/health")
+    assert "is an engine" in problem(answer, 422, "invalid-data")["detail"]
 
 
 # -- parameter spaces

@@ -249,14 +249,14 @@ def test_files_that_are_no_strategies(store: Store, watcher: StrategyFolder, wri
     write(".hidden/dip.py", DIP)
     watcher.scan()
     assert {record.name for record in store.strategies.all()} - known == {"empty", "no_parameters"}
-    assert problem(store, "empty") == "empty.py defines no strategy"
+    assert problem(store, "empty") == "empty.py defines no strategy and no engine"
     assert "declares no parameters" in problem(store, "no_parameters")
 
 
 def test_a_helper_that_came_before_its_strategy(store: Store, watcher: StrategyFolder, write: Write) -> None:
     write("helper.py", "DAYS = 3\n")
     watcher.scan()
-    assert problem(store, "helper") == "helper.py defines no strategy"
+    assert problem(store, "helper") == "helper.py defines no strategy and no engine"
     write("helped.py", WITH_HELPER)
     assert sorted(watcher.scan()) == ["helped", "helper"]
     assert store.strategies.find("helper") is None
@@ -349,3 +349,46 @@ def test_a_copy_that_was_changed_is_not_run(
     (data_dir / "strategies" / digest / "version.json").unlink()
     with pytest.raises(StrategyError, match="is damaged"):
         load_version("dip", digest, data_dir)
+
+
+ASKS = """
+from pathlib import Path
+
+from strategy_optimizer import Discrete, ParameterSpace
+from strategy_optimizer.engines import Engine
+from strategy_optimizer.errors import EngineError
+
+
+class Asking(Engine):
+    label = "somebody else's"
+
+    def run(self, parameters): ...
+
+    def digest(self):
+        return "1"
+
+    def space(self):
+        if not Path({file!r}).exists():
+            raise EngineError("nobody answers")
+        return ParameterSpace("asked", {{"n": Discrete(1, 9)}})
+
+
+engine = Asking()
+"""
+
+
+def test_an_engine_that_did_not_answer_is_asked_again_after_a_minute(
+    store: Store, data_dir: Path, folder: Path, write: Write, tmp_path: Path
+) -> None:
+    ahead = [60.0]
+    watcher = StrategyFolder(store, data_dir, folder, clock=lambda: time.time() + ahead[0])
+    write("asks.py", ASKS.format(file=str(tmp_path / "answers")))
+    assert watcher.scan() == ["asks"]
+    assert problem(store, "asks") == "its parameters cannot be used: nobody answers"
+    (tmp_path / "answers").touch()
+    assert watcher.scan() == []
+    ahead[0] += 61
+    assert watcher.scan() == ["asks"]
+    version = store.strategies.version("asks", newest(store, "asks"))
+    assert (version.details["style"], version.details["label"]) == ("engine", "somebody else's")
+    assert (problem(store, "asks"), watcher.scan()) == ("", [])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from strategy_optimizer.cli.service_options import ServeOptions
+from strategy_optimizer.cli.service_options import ServeOptions, WorkerOptions
 from strategy_optimizer.service_settings import PREFIX, ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +39,20 @@ def test_the_commands_are_those_of_the_program(command: list[str]) -> None:
     if command[1] == "serve":
         options = {f"--{name.replace('_', '-')}" for name in ServeOptions.__dataclass_fields__}
         assert {word for word in command if word.startswith("--")} <= options
+
+
+def test_the_worker_on_ray_is_a_node_of_the_cluster_that_it_uses() -> None:
+    head, worker = COMPOSE["services"]["ray"], COMPOSE["services"]["worker-on-ray"]
+    (port,) = [word.partition("=")[2] for word in head["command"] if word.startswith("--port=")]
+    join, work = worker["command"][2].split(" && exec ")
+    assert join.split()[:4] == ["ray", "start", f"--address=ray:{port}", "--num-cpus=0"]
+    words = work.split()
+    assert words[:2] == ["strategy-optimizer", "worker"]
+    options = {f"--{name.replace('_', '-')}" for name in WorkerOptions.__dataclass_fields__}
+    assert {word for word in words if word.startswith("--")} <= options
+    assert words[words.index("--ray-address") + 1] == f"ray:{port}"
+    assert head["environment"].items() <= worker["environment"].items()
+    assert COMPOSE["x-program"]["environment"].items() <= worker["environment"].items()
 
 
 def test_the_variables_are_settings() -> None:

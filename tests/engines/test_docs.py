@@ -16,8 +16,11 @@ from test_http_engine import example_server
 
 import strategy_optimizer
 from strategy_optimizer import engines, optimize
+from strategy_optimizer.catalogue.code_files import collect
+from strategy_optimizer.catalogue.describing import describe_file
 from strategy_optimizer.engines.nautilus import NAUTILUS
 from strategy_optimizer.engines.packages import BACKTESTING_PY, VECTORBT
+from strategy_optimizer.engines.registry import get_engine
 
 PAGES = Path(__file__).parents[2] / "docs" / "engines"
 USER_PAGES = ("callable", "http", "backtesting-py", "vectorbt", "nautilus", "freqtrade")
@@ -101,3 +104,18 @@ def test_the_settings_are_the_documented_ones():
     assert f"| `deadline` | {defaults['deadline']:,.0f} s |" in text
     assert f"| `retries`, `backoff` | {defaults['retries']}, {defaults['backoff']:g} s |" in text
     assert importlib.util.find_spec("strategy_optimizer.engines.http_engine")
+
+
+def test_the_file_for_the_service_is_what_its_page_says(tmp_path):
+    (text,) = scripts("service")
+    (tmp_path / "trend.py").write_text(text)
+    (said,) = describe_file({"file": str(tmp_path / "trend.py"), "name": "trend.py"})["strategies"].values()
+    shown, found = [
+        json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", page("service"), re.M | re.S)
+    ]
+    assert (said["description"], said["details"]["style"]) == (shown["description"], shown["style"])
+    assert said["space"] == {name: shown[name] for name in ("parameter_space", "constraints")}
+    assert said["details"]["defaults"] == shown["defaults"]
+    assert collect(tmp_path, "trend.py").digest == shown["version"]
+    metrics = get_engine(str(tmp_path / "trend.py")).engine.run(found["best_parameters"]).metrics
+    assert metrics == pytest.approx({name: found["best_performance"][name] for name in metrics}, rel=1e-12)

@@ -322,3 +322,24 @@ def test_the_summary_goes_with_the_events(store: Store) -> None:
     assert store.tasks.get(lease.task.id).progress == {"trials": 3}
     store.queue.tell(lease, [NewEvent("note")])
     assert store.tasks.get(lease.task.id).progress == {"trials": 3}
+
+
+def test_the_last_trials_come_with_the_end(store: Store, clock: Clock) -> None:
+    history = make_history(13)
+    lease = leased(store)
+    store.trials.save(lease, TrialChunk.of(history, 0, 10), {"told": 10})
+    task = store.queue.finish(lease, "completed", chunk=TrialChunk.of(history, 8, 13))
+    assert (task.state, task.trials) == ("completed", 13)
+    stored = list(store.trials.read(lease.task.id))
+    assert all(chunk.same_trials(TrialChunk.of(history, chunk.first, chunk.stop)) for chunk in stored)
+    assert stored[-1].stop == 13
+
+
+def test_the_last_trials_of_a_lost_lease_are_not_taken(store: Store, clock: Clock) -> None:
+    history = make_history(13)
+    lease = leased(store)
+    clock.move(seconds=20)
+    assert store.queue.lease("worker-2", 12) is not None
+    with pytest.raises(LeaseLostError):
+        store.queue.finish(lease, "completed", chunk=TrialChunk.of(history, 0, 13))
+    assert list(store.trials.read(lease.task.id)) == []

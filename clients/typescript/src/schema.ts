@@ -2320,7 +2320,7 @@ export interface components {
             readonly quota: components["schemas"]["QuotaIn"];
             /** Scopes */
             readonly scopes: readonly ("read" | "run" | "admin")[];
-            readonly usage: components["schemas"]["UsageOut"];
+            readonly usage: components["schemas"]["strategy_optimizer__models__accounts__UsageOut"];
             readonly user: components["schemas"]["UserOut"];
         };
         /**
@@ -2507,7 +2507,8 @@ export interface components {
          * OptimizationConfigModel
          * @description How much is tried: ``budget``, else population_size x generations (ga, nsga2) or n_calls (others).
          *
-         *     Where only the other of the two is given, it counts.
+         *     Where only the other of the two is given, it counts. ``trial_time``, ``trial_memory`` and ``lookahead`` are for
+         *     trials that an engine runs.
          */
         readonly OptimizationConfigModel: {
             /** Budget */
@@ -2519,6 +2520,11 @@ export interface components {
              * @default 0.25
              */
             readonly holdout?: number;
+            /**
+             * Lookahead
+             * @description of an engine: trials in flight that do not know each other (8), the same trials on any number of workers; free keeps more workers busy
+             */
+            readonly lookahead?: number | "free" | null;
             /** N Calls */
             readonly n_calls?: number | null;
             /** Parallel Workers */
@@ -2536,6 +2542,16 @@ export interface components {
             readonly seed?: number;
             /** Target */
             readonly target?: number | null;
+            /**
+             * Trial Memory
+             * @description of an engine: megabytes that one trial may take; it has failed then
+             */
+            readonly trial_memory?: number | null;
+            /**
+             * Trial Time
+             * @description of an engine: seconds that one trial may take; it has failed then
+             */
+            readonly trial_time?: number | null;
         };
         /**
          * OptimizerComparisonModel
@@ -2926,7 +2942,7 @@ export interface components {
          */
         readonly QuotaOut: {
             readonly quota: components["schemas"]["QuotaIn"];
-            readonly usage: components["schemas"]["UsageOut"];
+            readonly usage: components["schemas"]["strategy_optimizer__models__accounts__UsageOut"];
         };
         /**
          * ReadyOut
@@ -3139,8 +3155,11 @@ export interface components {
         readonly ScheduleIn: {
             /** Cron */
             readonly cron: string;
-            /** Data */
-            readonly data: string;
+            /**
+             * Data
+             * @description left out for an engine, which has its own
+             */
+            readonly data?: string | null;
             /**
              * Enabled
              * @default true
@@ -3180,7 +3199,7 @@ export interface components {
             /** Cron */
             readonly cron: string;
             /** Data */
-            readonly data: string;
+            readonly data: string | null;
             /** Enabled */
             readonly enabled: boolean;
             /** Last Run */
@@ -3452,6 +3471,8 @@ export interface components {
             readonly trials?: number;
             /** Trials Per Second */
             readonly trials_per_second?: number | null;
+            /** @description of an engine's trials */
+            readonly usage?: components["schemas"]["strategy_optimizer__models__service_task__UsageOut"] | null;
         };
         /**
          * StrategiesOut
@@ -3460,6 +3481,38 @@ export interface components {
         readonly StrategiesOut: {
             /** Strategies */
             readonly strategies: readonly components["schemas"]["StrategyOut"][];
+        };
+        /**
+         * UsageOut
+         * @description What a user uses now.
+         */
+        readonly strategy_optimizer__models__accounts__UsageOut: {
+            /** Datasets */
+            readonly datasets: number;
+            /** Queued Tasks */
+            readonly queued_tasks: number;
+            /** Running Tasks */
+            readonly running_tasks: number;
+            /** Trials Today */
+            readonly trials_today: number;
+        };
+        /**
+         * UsageOut
+         * @description What the processes use that run an engine's trials; ``memory`` in bytes.
+         */
+        readonly strategy_optimizer__models__service_task__UsageOut: {
+            /** Busy */
+            readonly busy: number;
+            /** Cpu Seconds */
+            readonly cpu_seconds: number | null;
+            /** Memory */
+            readonly memory: number;
+            /** Restarted */
+            readonly restarted: number;
+            /** Retried */
+            readonly retried: number;
+            /** Workers */
+            readonly workers: number;
         };
         /**
          * StrategyOut
@@ -3544,7 +3597,12 @@ export interface components {
              * @enum {string}
              */
             readonly source: "built_in" | "package" | "file";
-            /** Style */
+            /**
+             * Style
+             * @description compiled and vectorised strategies run on the built-in kernel, on the data that a task names; an engine runs its own backtests, on its own data
+             * @example vectorised
+             * @example engine
+             */
             readonly style?: string | null;
             /**
              * Version
@@ -3704,8 +3762,11 @@ export interface components {
              * Format: date-time
              */
             readonly created_at: string;
-            /** Data */
-            readonly data: string;
+            /**
+             * Data
+             * @description null for an engine, which has its own
+             */
+            readonly data: string | null;
             /** Data Digest */
             readonly data_digest?: string | null;
             /** Deadline */
@@ -3783,6 +3844,8 @@ export interface components {
             readonly trials?: number;
             /** Trials Per Second */
             readonly trials_per_second?: number | null;
+            /** @description of an engine's trials */
+            readonly usage?: components["schemas"]["strategy_optimizer__models__service_task__UsageOut"] | null;
             /** Worker */
             readonly worker?: string | null;
         };
@@ -3932,8 +3995,11 @@ export interface components {
              * Format: date-time
              */
             readonly created_at: string;
-            /** Data */
-            readonly data: string;
+            /**
+             * Data
+             * @description null for an engine, which has its own
+             */
+            readonly data: string | null;
             /** Data Digest */
             readonly data_digest?: string | null;
             /** Deadline */
@@ -4007,6 +4073,8 @@ export interface components {
             readonly trials?: number;
             /** Trials Per Second */
             readonly trials_per_second?: number | null;
+            /** @description of an engine's trials */
+            readonly usage?: components["schemas"]["strategy_optimizer__models__service_task__UsageOut"] | null;
             /** Worker */
             readonly worker?: string | null;
         };
@@ -4175,17 +4243,21 @@ export interface components {
         };
         /**
          * UsageOut
-         * @description What a user uses now.
+         * @description What the processes use that run an engine's trials; ``memory`` in bytes.
          */
         readonly UsageOut: {
-            /** Datasets */
-            readonly datasets: number;
-            /** Queued Tasks */
-            readonly queued_tasks: number;
-            /** Running Tasks */
-            readonly running_tasks: number;
-            /** Trials Today */
-            readonly trials_today: number;
+            /** Busy */
+            readonly busy: number;
+            /** Cpu Seconds */
+            readonly cpu_seconds: number | null;
+            /** Memory */
+            readonly memory: number;
+            /** Restarted */
+            readonly restarted: number;
+            /** Retried */
+            readonly retried: number;
+            /** Workers */
+            readonly workers: number;
         };
         /**
          * UserChangeIn

@@ -133,7 +133,8 @@ class Predictor:
     @property
     def default_metrics(self) -> tuple[str, ...]:
         """What is predicted when nothing is named: what the search was for, and the usual metrics."""
-        return tuple(dict.fromkeys((*main_targets(self.history), *SHOWN)))
+        shown = [name for name in SHOWN if name in self.history.metric_names]
+        return tuple(dict.fromkeys((*main_targets(self.history), *shown)))
 
     def predict(self, params: Mapping[str, Any], metrics: Sequence[str] | None = None) -> Prediction:
         """Return what parameters are likely to measure.

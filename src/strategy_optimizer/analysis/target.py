@@ -9,7 +9,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import ObjectiveError
 from strategy_optimizer.objective.directions import check_metric, natural_direction
 from strategy_optimizer.optimizer.surrogate import Surrogate, fit_surrogate
@@ -123,7 +122,8 @@ def target_of(history: TrialHistory, of: str = SCORE) -> Target:
             f"a search for several objectives has no score; name a metric, such as {history.front.objective.metrics[0]}"
         )
     completed = history.states == COMPLETED
-    column = history.scores if of == SCORE else history.metrics[:, METRICS.index(check_metric(of))]
+    names = history.metric_names
+    column = history.scores if of == SCORE else history.metrics[:, names.index(check_metric(of, names))]
     return Target(
         name=of,
         minimized=of != SCORE and _is_minimized(history, of),

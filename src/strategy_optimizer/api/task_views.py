@@ -24,6 +24,7 @@ _SHOWN = (
     "elapsed",
     "trials_per_second",
     "seconds_left",
+    "usage",
 )
 
 
@@ -77,7 +78,7 @@ def _facts(task: TaskRecord) -> dict[str, Any]:
         "strategy_name": task.strategy,
         "strategy_version": task.document.get("strategy_version"),
         "optimization_type": asked.get("optimization_type", "auto"),
-        "data": asked.get("data") or DEFAULT_DATA,
+        "data": None if task.document.get("engine") else asked.get("data") or DEFAULT_DATA,
         "data_digest": task.document.get("data_digest"),
         "owner": task.owner,
         "parent": task.parent,

@@ -61,6 +61,8 @@ class Confinement:
         Bytes of each file that it writes.
     answer : int
         Bytes of what it returns, as JSON.
+    variables : tuple of str
+        Of the caller's environment, beside those that every process needs.
     """
 
     seconds: float = 30.0
@@ -69,6 +71,7 @@ class Confinement:
     output: int = 2**20
     file_size: int = 2**28
     answer: int = 2**22
+    variables: tuple[str, ...] = ()
 
 
 def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = Confinement()) -> Outcome:
@@ -133,7 +136,7 @@ def _guarded(
             stdin=subprocess.PIPE,  # it stays open: the guard knows by it that somebody waits
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=clean_environment(),
+            env={**clean_environment(), **_chosen(limits.variables)},
             cwd=folder,
             pass_fds=files,
             start_new_session=True,
@@ -168,6 +171,10 @@ def _outcome(report: Mapping[str, Any], limits: Confinement, answer: BinaryIO) -
         return Outcome(0, found.get("value"), failure, message, seconds, details=found.get("details", ""))
     except (ValueError, AttributeError, RecursionError):
         return Outcome(0, None, "unreadable", "ended without an answer", seconds, details=tail)
+
+
+def _chosen(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def clean_environment() -> dict[str, str]:

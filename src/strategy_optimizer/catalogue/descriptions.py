@@ -18,6 +18,11 @@ LARGEST_SPACE = 2**18
 _DETAILS = ("label", "style", "multi_symbol", "defaults")
 _MODULE = "strategy_optimizer.catalogue"
 
+
+class PassingProblem(str):
+    """Why something cannot be used now, which may be otherwise in a minute though nobody changes the file."""
+
+
 Description: TypeAlias = NewStrategyVersion | str
 """What is known of a strategy, or why it cannot be used."""
 
@@ -66,7 +71,8 @@ def _ask(target: str, request: Mapping[str, Any], limits: Confinement) -> dict[s
 
 def _checked(said: Any, digest: str) -> Description:
     if not isinstance(said, dict) or "problem" in said:
-        return clean(str(said["problem"] if isinstance(said, dict) else "it was not described"))
+        problem = clean(str(said["problem"] if isinstance(said, dict) else "it was not described"))
+        return PassingProblem(problem) if isinstance(said, dict) and said.get("may_pass") is True else problem
     try:
         space = ParameterSpace.from_json(said["space"]).to_json()
         details = {name: said["details"][name] for name in _DETAILS}

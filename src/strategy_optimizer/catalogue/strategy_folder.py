@@ -22,6 +22,7 @@ from strategy_optimizer.catalogue.confinement import Confinement
 from strategy_optimizer.catalogue.descriptions import (
     LIMITS,
     Description,
+    PassingProblem,
     collect_files,
     describe_file,
 )
@@ -35,6 +36,8 @@ Stat: TypeAlias = tuple[int, int, int]
 """When a file was changed (ns), how large it is, which file it is."""
 SETTLED = 2.0
 """Seconds for which a file was left alone before it is read: it may be being written."""
+AGAIN = 60.0
+"""Seconds until an engine is asked again that did not answer."""
 MOST_FILES = 5000
 _GOOD_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _log = logging.getLogger(__name__)
@@ -95,6 +98,7 @@ class StrategyFolder:
         self._told = _read_told(self._told_file)
         self._tried: dict[str, str] = {}
         self._without: dict[str, str] = {}
+        self._asked_again: dict[str, float] = {}
         self._knows_installed = False
         self._trouble = ""
 
@@ -122,7 +126,7 @@ class StrategyFolder:
             self._note_trouble(f"the folder of strategies {folder} cannot be read: {error.strerror or error}")
             return []
         self._trouble = ""
-        if stats == self._stats and not self._waits:
+        if not self._asks_again() and stats == self._stats and not self._waits:
             return []
         if self._stats is None:
             self._check_what_was_told()
@@ -130,6 +134,14 @@ class StrategyFolder:
         changed = self._take_all(folder, stats, fresh)
         self._stats, self._waits = stats, bool(fresh)
         return changed
+
+    def _asks_again(self) -> bool:
+        """Forget that engines were asked which did not answer, when that is long enough ago."""
+        due = [main for main, at in self._asked_again.items() if self._clock() >= at]
+        for main in due:
+            del self._asked_again[main]
+            self._tried.pop(main, None)
+        return bool(due)
 
     def _note_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:
@@ -186,11 +198,19 @@ class StrategyFolder:
         if not strategies:
             self._without[main] = code.digest
             return self._tell_nothing(main, is_helper)
+        if not isinstance(strategies, str) and any(
+            isinstance(s, PassingProblem) for s in strategies.values()
+        ):
+            self._asked_again[main] = self._clock() + AGAIN
         return self._tell(main, code.digest, strategies)
 
     def _tell_nothing(self, main: str, is_helper: bool) -> list[str]:
         """Tell of a file without a strategy: others may import it, else it is a mistake."""
-        return self._drop(main) if is_helper else self._tell_problem(main, f"{main} defines no strategy")
+        return (
+            self._drop(main)
+            if is_helper
+            else self._tell_problem(main, f"{main} defines no strategy and no engine")
+        )
 
     # -- telling the store -----------------------------------------------------------------------------------
 
@@ -235,6 +255,7 @@ class StrategyFolder:
             self._retire(name, main, f"the file {main} is gone from the folder of strategies")
         self._told.pop(main, None)
         self._tried.pop(main, None)
+        self._asked_again.pop(main, None)
         return names
 
     def _retire(self, name: str, main: str, reason: str) -> None:

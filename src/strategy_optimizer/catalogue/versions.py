@@ -1,4 +1,4 @@
-"""Versions of strategies by content: where their copies lie, and how a worker's child gets the class of one.
+"""Versions of strategies by content: where their copies lie, and how a worker's child gets what is in one.
 
 A built-in strategy has the digest of this release's strategies, one of an installed package that of the package's
 version, and one of the folder that of its files, see `code_files`.
@@ -20,6 +20,7 @@ import strategy_optimizer.strategies as built_in
 from strategy_optimizer.catalogue.code_files import CodeFiles, read_file
 from strategy_optimizer.catalogue.describing import to_optimise
 from strategy_optimizer.catalogue.texts import clean
+from strategy_optimizer.engines.registry import OfferedEngine
 from strategy_optimizer.errors import NotStoredError, StrategyError, nearest_name
 from strategy_optimizer.storage import Store
 from strategy_optimizer.strategies.registry import (
@@ -152,8 +153,8 @@ def _is_whole(place: Path) -> bool:
 # -- classes --------------------------------------------------------------------------------------------------
 
 
-def load_version(name: str, digest: str | None, data_dir: Path) -> StrategyClass:
-    """Return the class of one version of a strategy. Runs its code: call it in a worker's child.
+def load_version(name: str, digest: str | None, data_dir: Path) -> StrategyClass | OfferedEngine:
+    """Return the class of one version of a strategy, or the engine. Runs its code: call it in a worker's child.
 
     Parameters
     ----------
@@ -195,7 +196,7 @@ def _lacking(name: str, digest: str | None, found: str) -> StrategyError:
     )
 
 
-def _load_copy(name: str, place: Path) -> StrategyClass:
+def _load_copy(name: str, place: Path) -> StrategyClass | OfferedEngine:
     code = read_copy(place)
     if code.digest != place.name:
         raise StrategyError(

@@ -68,8 +68,9 @@ def run_engine(options: EngineOptions, call: Sequence[str]) -> int:
 
 def prepare(options: EngineOptions, progress: SearchProgress) -> tuple[EngineTask, Path]:
     """Return the task and the folder that it is kept in."""
-    engine = get_engine(options.engine)
-    space = engine_space(engine, options.space, options.constraint)
+    offered = get_engine(options.engine)
+    engine = offered.engine
+    space = engine_space(engine, options.space or offered.given_space, options.constraint)
     if options.param:
         space = space.fix(parse_fixed(options.param, space.parameters))
     limits = Limits(

@@ -109,7 +109,11 @@ class SearchProgress(LiveProgress):
         elif isinstance(event, Finished) and self._live is not None:
             self._live.update(Text("checking the winner ...", style="dim"))
         elif isinstance(event, Reproducing):
-            self._explain_later(f"re-running the winner with the reference simulator, {event.bars:,} bars")
+            self._explain_later(
+                "the engine runs the winner again"
+                if event.bars is None
+                else f"re-running the winner with the reference simulator, {event.bars:,} bars"
+            )
         elif isinstance(event, Validating):
             self._explain_later(f"counting all {event.trials:,} trials against the winner")
 

@@ -88,7 +88,7 @@ class TaskOptions(StoreOptions):
         typer.Option(
             "--ray-address",
             metavar="ADDRESS",
-            help="A Ray cluster for trials of engines; no task has such trials yet.",
+            help="A Ray cluster that runs the trials of engines; by default processes of this machine do.",
         ),
     ] = None
 

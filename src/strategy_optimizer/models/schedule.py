@@ -55,7 +55,9 @@ class ScheduleIn(_Task):
     )
 
     strategy_name: str = Field(min_length=1, max_length=200)
-    data: str = Field(min_length=1, max_length=200)
+    data: str | None = Field(
+        default=None, min_length=1, max_length=200, description="left out for an engine, which has its own"
+    )
     cron: str = Field(min_length=1, max_length=100)
     timezone: str = Field(default="UTC", max_length=64)
     warm_start: StrictBool = Field(
@@ -82,7 +84,7 @@ class ScheduleOut(Model):
     schedule_id: str
     owner: str
     strategy_name: str
-    data: str
+    data: str | None
     cron: str
     timezone: str
     warm_start: bool

@@ -60,16 +60,32 @@ class TaskIn(TaskModel):
 
 
 class StoredTask(Model):
-    """What the store keeps of a task: what was asked, and the versions that were current then."""
+    """What the store keeps of a task: what was asked, and the versions that were current then.
+
+    ``engine`` says that what it searches is an engine with data of its own.
+    """
 
     task: TaskIn
     strategy_version: str | None = None
     data_digest: str | None = None
+    engine: StrictBool = False
 
     def document(self) -> dict[str, Any]:
         """Return it as the store keeps it."""
         asked = self.task.model_dump(mode="json", exclude_unset=True, exclude=set(IGNORED))
-        return {"task": asked, "strategy_version": self.strategy_version, "data_digest": self.data_digest}
+        pinned = {"strategy_version": self.strategy_version, "data_digest": self.data_digest}
+        return {"task": asked, **pinned, **({"engine": True} if self.engine else {})}
+
+
+class UsageOut(Model):
+    """What the processes use that run an engine's trials; ``memory`` in bytes."""
+
+    workers: int
+    busy: int
+    memory: int
+    cpu_seconds: Number
+    restarted: int
+    retried: int
 
 
 class StatusOut(Model):
@@ -114,6 +130,7 @@ class StatusOut(Model):
     elapsed: Number = None
     trials_per_second: Number = None
     seconds_left: Number = None
+    usage: UsageOut | None = Field(default=None, description="of an engine's trials")
     pause_requested: bool = False
     cancel_requested: bool = False
 
@@ -124,7 +141,7 @@ class TaskOut(StatusOut):
     strategy_name: str
     strategy_version: str | None = None
     optimization_type: OptimizationType = "auto"
-    data: str
+    data: str | None = Field(description="null for an engine, which has its own")
     data_digest: str | None = None
     owner: str
     parent: str | None = None

@@ -49,7 +49,12 @@ class StrategyOut(Model):
     place: str = Field(description="the package, or the file in the folder of strategies")
     version: str | None = Field(description="digest of its newest version that can be used")
     description: str = ""
-    style: str | None = None
+    style: str | None = Field(
+        default=None,
+        description="compiled and vectorised strategies run on the built-in kernel, on the data that a task names; an "
+        "engine runs its own backtests, on its own data",
+        examples=["vectorised", "engine"],
+    )
     multi_symbol: bool = False
     parameter_space: dict[str, Any] = {}
     constraints: list[str] = []

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, field_validator
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.models.base import Model, Real, Value, Whole
-from strategy_optimizer.objective import DEFAULT_OBJECTIVE, Objective, parse_objective
+from strategy_optimizer.objective import DEFAULT_OBJECTIVE, Objective, OutcomeConstraint, parse_objective
 from strategy_optimizer.space import ParameterSpace
 
 OptimizationType = Literal["ga", "bo", "hybrid", "nsga2", "ensemble", "auto", "random", "grid"]
@@ -46,13 +46,31 @@ class ObjectiveModel(Model):
 
     def to_objective(self) -> Objective:
         """Return the objective, the Sharpe ratio where nothing is said; ObjectiveError names what is wrong with it."""
-        return parse_objective(self.model_dump(exclude_unset=True) or DEFAULT_OBJECTIVE)
+        return parse_objective(self.document() or DEFAULT_OBJECTIVE)
+
+    def document(self) -> dict[str, Any]:
+        """Return what was said, as `parse_objective` reads it; empty where nothing was."""
+        return self.model_dump(exclude_unset=True)
+
+    def named(self) -> tuple[str, ...]:
+        """Return the metrics that it names, whatever engine may give them.
+
+        >>> ObjectiveModel(metrics=["SQN", "exposure:minimize"], constraints=["trades >= 30"]).named()
+        ('SQN', 'exposure', 'trades')
+        """
+        several = [name.rpartition(":")[0] or name for name in self.metrics or ()]
+        bounded = [OutcomeConstraint.parse(text).metric for text in self.constraints]
+        single = [] if self.metric is None else [self.metric]
+        return tuple(
+            dict.fromkeys([*(self.weights or {}), *single, *several, *(self.reference or {}), *bounded])
+        )
 
 
 class OptimizationConfigModel(Model):
     """How much is tried: ``budget``, else population_size x generations (ga, nsga2) or n_calls (others).
 
-    Where only the other of the two is given, it counts.
+    Where only the other of the two is given, it counts. ``trial_time``, ``trial_memory`` and ``lookahead`` are for
+    trials that an engine runs.
     """
 
     population_size: Whole | None = Field(default=None, ge=2)
@@ -65,6 +83,17 @@ class OptimizationConfigModel(Model):
     patience: Annotated[Whole, Field(ge=1)] | Literal["auto"] | None = None
     seed: Whole = Field(default=0, ge=0)
     holdout: Real = Field(default=0.25, ge=0, le=0.9)
+    trial_time: Real | None = Field(
+        default=None, gt=0, description="of an engine: seconds that one trial may take; it has failed then"
+    )
+    trial_memory: Whole | None = Field(
+        default=None, ge=1, description="of an engine: megabytes that one trial may take; it has failed then"
+    )
+    lookahead: Annotated[Whole, Field(ge=1)] | Literal["free"] | None = Field(
+        default=None,
+        description="of an engine: trials in flight that do not know each other (8), the same trials on any number of "
+        "workers; free keeps more workers busy",
+    )
 
     def evaluations(self, optimization_type: str) -> int | None:
         """Return the planned trials, or None when the file does not say."""

@@ -17,7 +17,7 @@ from strategy_optimizer.analysis.comparison import same_problem
 from strategy_optimizer.errors import StrategyOptimizerError, TaskError
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.reading.bounded import BoundedCache
-from strategy_optimizer.reading.stored import stored_history, stored_result
+from strategy_optimizer.reading.stored import demand_kernel, stored_history, stored_result
 from strategy_optimizer.report import Material, find_material, report_data
 from strategy_optimizer.report.page import html_page
 from strategy_optimizer.storage import Store
@@ -33,9 +33,13 @@ _predictors = BoundedCache[tuple[str, str, int], Predictor](
 
 
 def analysis(store: Store, task_id: str, trials: int) -> dict[str, Any]:
-    """Return what the first trials of a task say; of all of an ended one as ``analyse --json`` does."""
+    """Return what the first trials of a task say; of all of an ended one as ``analyse --json`` does.
+
+    Of a task on an engine it is what the trials say, also when it has ended.
+    """
     history = stored_history(store, task_id, trials)
-    if store.tasks.result(task_id) is not None:
+    is_of_kernel = not store.tasks.get(task_id).document.get("engine")
+    if is_of_kernel and store.tasks.result(task_id) is not None:
         return {**analyse(stored_result(store, task_id, history)).to_dict(), "task_id": task_id}
     return analyse_trials(task_id, history).to_dict()
 
@@ -62,6 +66,8 @@ def prediction(
 
 def comparison(store: Store, task_ids: Sequence[str]) -> dict[str, Any]:
     """Return tasks beside each other, and their optimizers when these have searched the same."""
+    for task_id in task_ids:
+        demand_kernel(store, task_id, "data to compare")
     results = [stored_result(store, task_id) for task_id in task_ids]
     rows = [
         {**as_plain(row), "task_id": task_id}
@@ -85,6 +91,7 @@ def _optimizers(results: Sequence[Result]) -> tuple[Any, str | None]:
 
 def report(store: Store, task_id: str, trials: int, walk_forward: bool, data_dir: str) -> str:
     """Return the report of a task that has ended, as an HTML page."""
+    demand_kernel(store, task_id, "report")
     result = stored_result(store, task_id, stored_history(store, task_id, trials))
     return html_page(
         report_data(result, _material(store, task_id, result, Path(data_dir)), windows=walk_forward)

@@ -30,6 +30,8 @@ from strategy_optimizer.storage.task_rows import (
     write_as_worker,
 )
 from strategy_optimizer.storage.task_store import pack_json
+from strategy_optimizer.storage.trial_chunk import TrialChunk
+from strategy_optimizer.storage.trial_store import append_trials, new_part
 
 MOST_LOSSES = 10
 """Leases that may run out, or be lost, one after the other, without a new trial between them."""
@@ -172,6 +174,7 @@ class Queue:
         result: dict[str, Any] | None = None,
         progress: dict[str, Any] | None = None,
         events: Sequence[NewEvent] = (),
+        chunk: TrialChunk | None = None,
     ) -> TaskRecord:
         """End a task, or pause it, and store its result, all at once.
 
@@ -186,6 +189,8 @@ class Queue:
             As JSON.
         events : sequence of NewEvent, optional
             Stored before the event of the new state.
+        chunk : TrialChunk, optional
+            Trials that ended when the search had stopped: they count, and nothing goes on from them.
 
         Raises
         ------
@@ -199,6 +204,8 @@ class Queue:
             changes: dict[str, Any] = {"stop_reason": stop_reason, "error": error}
             if progress is not None:
                 changes["progress"] = progress
+            if chunk is not None:
+                changes["trials"] = _add_last(transaction, lease, chunk)
             task = _end_lease(transaction, lease, state, events, **changes)
             if result is not None:
                 _keep_result(transaction, task.id, result)
@@ -349,6 +356,16 @@ def _end_lease(
     moved = write_as_worker(transaction, lease, **leave_running(state, now, **changes))
     tell(transaction, moved.id, [*events, state_event(moved)], now)
     return get_task(transaction, moved.id)
+
+
+def _add_last(transaction: Transaction, lease: Lease, chunk: TrialChunk) -> int:
+    """Add trials that have no state of a search after them; return how many the task has then."""
+    task = get_task(transaction, lease.task.id)
+    new = new_part(transaction, task, chunk)
+    if new is None:
+        return task.trials
+    append_trials(transaction, task, new, transaction.now())
+    return task.trials + len(new)
 
 
 def _keep_result(transaction: Transaction, task_id: str, result: dict[str, Any]) -> None:

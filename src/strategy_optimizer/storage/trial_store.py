@@ -127,14 +127,13 @@ class TrialStore:
             if was_written(transaction, lease.task.id):
                 return get_task(transaction, lease.task.id).trials
             task = write_as_worker(transaction, lease)
-            new = None if chunk is None else _new_part(transaction, task, chunk)
+            new = None if chunk is None else new_part(transaction, task, chunk)
             if chunk is not None and new is None:
                 return task.trials
             now = transaction.now()
-            if new is not None:
-                _append(transaction, task.id, new)
-                _count_usage(transaction, task.owner, len(new), now)
             total = task.trials + (0 if new is None else len(new))
+            if new is not None:
+                append_trials(transaction, task, new, now)
             _keep_state(transaction, lease, total, packed, now)
             changes: dict[str, Any] = {"trials": total, "losses": 0} if new is not None else {}
             if progress is not None:
@@ -236,7 +235,13 @@ def _summaries(task_id: str) -> Any:
     )
 
 
-def _new_part(transaction: Transaction, task: TaskRecord, chunk: TrialChunk) -> TrialChunk | None:
+def append_trials(transaction: Transaction, task: TaskRecord, new: TrialChunk, now: datetime) -> None:
+    """Add the next trials of a task, and count them for its owner."""
+    _append(transaction, task.id, new)
+    _count_usage(transaction, task.owner, len(new), now)
+
+
+def new_part(transaction: Transaction, task: TaskRecord, chunk: TrialChunk) -> TrialChunk | None:
     """Return the trials that are not stored yet, or None; raise when the others are not the same ones."""
     if chunk.first > task.trials:
         raise TrialConflictError(

@@ -29,6 +29,7 @@ from strategy_optimizer.tasks.preparation import (
     space_document,
     start_points,
 )
+from strategy_optimizer.tasks.search_task import CheckpointPlace
 
 
 def make_engine_task(
@@ -51,12 +52,14 @@ def make_engine_task(
     executor: ExecutorName = "processes",
     workers: int | None = None,
     ray_address: str | None = None,
+    ray_share: int = 1,
+    ray_patience: float = 60.0,
     limits: Limits | None = None,
     memory: int | None = None,
     lookahead: int | None = DEFAULT_LOOKAHEAD,
-    cache: bool = True,
+    cache: bool | Path = True,
     warm_start: str | Path | Iterable[Mapping[str, Any]] | None = None,
-    checkpoint: str | Path | None = None,
+    checkpoint: CheckpointPlace | None = None,
     resume: bool = False,
     validate: bool = True,
     ledger: bool = True,
@@ -101,6 +104,10 @@ def make_engine_task(
         Trials at once; by default all cores.
     ray_address : str, optional
         The cluster to join; without it Ray is started here.
+    ray_share : int
+        How many searches share the cluster, where `workers` does not say how many cores this one has.
+    ray_patience : float
+        Seconds to wait for a free core.
     limits : Limits, optional
         What one trial may use; by default 4 GB of memory and any time.
     memory : int, optional
@@ -108,13 +115,13 @@ def make_engine_task(
     lookahead : int or None
         How many trials may be in flight without knowing of each other (default 8). None runs free: whatever has
         ended is known at once, which keeps more than eight workers busy, and the order of ending enters the search.
-    cache : bool
+    cache : bool or Path
         Whether trials of earlier searches are taken from the cache on disk where nothing that they depend on has
-        changed.
+        changed; or the file of another cache.
     warm_start : path, or iterable of mappings, optional
         As for `optimize` with a strategy.
-    checkpoint : str or Path, optional
-        Folder that the search is saved in, so that a killed one can be resumed.
+    checkpoint : str, Path or callable, optional
+        Folder that the search is saved in, so that a killed one can be resumed; or as for `optimize` with a strategy.
     resume : bool
         Continue the search in `checkpoint`.
     validate : bool
@@ -144,6 +151,8 @@ def make_engine_task(
         executor=executor,
         workers=workers,
         ray_address=ray_address,
+        ray_share=ray_share,
+        ray_patience=ray_patience,
         limits=limits or Limits(),
         memory=memory,
         lookahead=lookahead,

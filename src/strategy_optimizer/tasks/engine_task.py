@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from strategy_optimizer.engines import Engine, FoldedEngine
 from strategy_optimizer.errors import ObjectiveError, TaskError
 from strategy_optimizer.objective import Objective
-from strategy_optimizer.records import Sink
+from strategy_optimizer.records import Reproducing, Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
 from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
@@ -49,8 +50,12 @@ class EngineSettings(SearchSettings):
         Bytes for all workers together.
     lookahead : int or None
         Trials in flight that do not know each other, see `ExecutorLoop`; None runs free.
-    cache : bool
-        Whether trials of earlier tasks that are known already are not run again.
+    ray_share : int
+        How many searches share the cluster, each with as many of its cores, where `workers` does not say.
+    ray_patience : float
+        Seconds without any worker after which Ray is given up.
+    cache : bool or Path
+        Whether trials of earlier tasks that are known already are not run again; or the file that has them.
     prune : bool
         Whether trials of a `FoldedEngine` are stopped when they cannot catch up.
     **others
@@ -63,12 +68,15 @@ class EngineSettings(SearchSettings):
     limits: Limits = field(default_factory=Limits)
     memory: int | None = None
     lookahead: int | None = DEFAULT_LOOKAHEAD
-    cache: bool = True
+    ray_share: int = 1
+    ray_patience: float = 60.0
+    cache: bool | Path = True
     prune: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("lookahead", self.lookahead)
+        check_count("ray_share", self.ray_share)
         if self.executor not in get_args(ExecutorName):
             known = ", ".join(map(repr, get_args(ExecutorName)))
             raise TaskError(f"the executor is {self.executor!r}; expected one of {known}")
@@ -138,7 +146,7 @@ class EngineTask(SearchTask[EngineSettings]):
         self._refuse_to_run_twice()
         settings = self.settings
         keys = TrialKeys.of_engine(self.engine, self.space)
-        cache = TaskCache(TrialCache() if settings.cache else None)
+        cache = TaskCache(self._kept_trials())
         try:
             with self._executor(self.engine) as executor:
                 objective = self._make_objective(self._metric_names(executor, cache, keys))
@@ -165,10 +173,18 @@ class EngineTask(SearchTask[EngineSettings]):
         finally:
             cache.close()
         self.search = self._finished(loop, objective, execution)
+        if self.sink is not None and loop.history.best is not None:
+            self.sink(Reproducing(None))
         self.result = aggregate_engine(self.search)
         return self.result
 
     # -- before the search ---------------------------------------------------------------------------------
+
+    def _kept_trials(self) -> TrialCache | None:
+        cache = self.settings.cache
+        if isinstance(cache, bool):
+            return TrialCache() if cache else None
+        return TrialCache(cache)
 
     def _executor(self, engine: Engine) -> Executor:
         settings = self.settings
@@ -182,7 +198,12 @@ class EngineTask(SearchTask[EngineSettings]):
         from strategy_optimizer.tasks.executors.ray_executor import RayExecutor  # Ray takes a second
 
         return RayExecutor(
-            trial, address=settings.ray_address, workers=settings.workers, limits=settings.limits
+            trial,
+            address=settings.ray_address,
+            workers=settings.workers,
+            limits=settings.limits,
+            share=settings.ray_share,
+            start_seconds=settings.ray_patience,
         )
 
     def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:

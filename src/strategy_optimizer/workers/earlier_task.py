@@ -10,9 +10,12 @@ import numpy as np
 
 from strategy_optimizer.errors import StorageUnavailableError, StrategyOptimizerError, TaskNotFoundError
 from strategy_optimizer.models.service_task import StoredTask
+from strategy_optimizer.objective import parse_objective
+from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.storage import Store, TaskRecord
 from strategy_optimizer.tasks import TrialHistory, search_space
 from strategy_optimizer.tasks.warm_start import MOST_POINTS
+from strategy_optimizer.workers.engine_inputs import engine_space_of
 from strategy_optimizer.workers.inputs import read_document, resolve
 
 LOOKED_AT = 50 * MOST_POINTS
@@ -58,10 +61,9 @@ def start_points(
 
 def _best_points(store: Store, earlier: TaskRecord, data_dir: Path) -> list[Mapping[str, Any]]:
     stored = read_document(earlier.document)
-    strategy, _ = resolve(stored, earlier.owner, store, data_dir)
-    model = stored.task
-    space = search_space(strategy, model.parameter_space_json() or None, model.constraints)
-    history = TrialHistory(space, objective=model.objective_function.to_objective())
+    history = _empty_history(store, earlier, stored, data_dir)
+    if history is None:
+        return []
     store.trials.load(earlier.id, history)
     if history.front is not None:
         rows = history.front.rows
@@ -69,3 +71,20 @@ def _best_points(store: Store, earlier: TaskRecord, data_dir: Path) -> list[Mapp
         able = np.flatnonzero(history.feasible)
         rows = able[np.argsort(-history.scores[able], kind="stable")][:LOOKED_AT]
     return [history[int(row)].parameters for row in rows]
+
+
+def _empty_history(
+    store: Store, earlier: TaskRecord, stored: StoredTask, data_dir: Path
+) -> TrialHistory | None:
+    """Return what the trials of a task are to be read into; None when it has none."""
+    model = stored.task
+    if stored.engine:
+        chunk = next(store.trials.read(earlier.id, 0, 1), None)
+        if chunk is None:
+            return None
+        space: ParameterSpace = engine_space_of(store, stored)
+        names, goal = chunk.layout.metrics, model.objective_function.document()
+        return TrialHistory(space, objective=parse_objective(goal or {"metric": names[0]}, names=names))
+    strategy, _ = resolve(stored, earlier.owner, store, data_dir)
+    space = search_space(strategy, model.parameter_space_json() or None, model.constraints)
+    return TrialHistory(space, objective=model.objective_function.to_objective())

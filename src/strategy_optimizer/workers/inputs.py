@@ -9,9 +9,11 @@ from typing import Any
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.catalogue.dataset_copies import load_dataset
 from strategy_optimizer.catalogue.versions import load_version
-from strategy_optimizer.errors import TaskError
+from strategy_optimizer.engines.registry import OfferedEngine
+from strategy_optimizer.errors import StrategyError, TaskError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.models.service_task import DEFAULT_DATA, StoredTask
+from strategy_optimizer.models.task import TaskModel
 from strategy_optimizer.storage import Store
 from strategy_optimizer.tasks import OptimizationTask, make_task
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
@@ -48,11 +50,16 @@ def resolve(stored: StoredTask, owner: str, store: Store, data_dir: Path) -> tup
     Raises
     ------
     StrategyError
-        When this worker does not have that version of the strategy.
+        When this worker does not have that version of the strategy, or it is an engine.
     NotStoredError, DataError
         When the owner has no such data any more, or they have other content.
     """
     strategy = load_version(stored.task.strategy_name, stored.strategy_version, data_dir)
+    if isinstance(strategy, OfferedEngine):
+        raise StrategyError(
+            f"the strategy '{stored.task.strategy_name}' is an engine: it has its own data, and does not run on the "
+            "built-in kernel"
+        )
     name = stored.task.data or DEFAULT_DATA
     return strategy, load_dataset(store, owner, name, data_dir, digest=stored.data_digest)
 
@@ -73,10 +80,6 @@ def build_task(
         Of `make_task`: checkpoint, progress, warm_start.
     """
     model, config = stored.task, stored.task.optimization_config
-    settings: dict[str, Any] = {}
-    if model.optimization_type in POPULATIONS:
-        sizes = {"population_size": config.population_size, "generations": config.generations}
-        settings = {name: size for name, size in sizes.items() if size is not None}
     return make_task(
         strategy,
         bars,
@@ -93,5 +96,14 @@ def build_task(
         holdout=config.holdout,
         workers=min(threads, config.parallel_workers or threads),
         **others,
-        **settings,
+        **optimizer_settings(model),
     )
+
+
+def optimizer_settings(model: TaskModel) -> dict[str, Any]:
+    """Return the optimizer's own settings of a task."""
+    if model.optimization_type not in POPULATIONS:
+        return {}
+    config = model.optimization_config
+    sizes = {"population_size": config.population_size, "generations": config.generations}
+    return {name: size for name, size in sizes.items() if size is not None}

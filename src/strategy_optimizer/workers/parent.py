@@ -288,7 +288,7 @@ class Worker:
             self._keeper.let_go(lease)
             return
         if process.ending == "fault":
-            fate = f"its process could not use the store: {process.reason}"
+            fate = f"its process {process.reason}"
             time.sleep(min(FAULT_PAUSE, self.settings.grace))
         what: str = fate
         call: Callable[[], object] = lambda: queue.release(lease, lost=fate)  # noqa: E731

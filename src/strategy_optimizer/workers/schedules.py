@@ -96,7 +96,7 @@ def _make_task(store: Store, schedule: ScheduleRecord, key: str | None) -> TaskR
     if last is not None and last.state not in ENDED:
         raise TaskStateError(f"its last task {last.id} is still {last.state}", task=last.id, state=last.state)
     plan = ScheduledTask.model_validate(dict(schedule.document))
-    asked = {**plan.task, "strategy_name": schedule.strategy, "data": schedule.dataset}
+    asked = {**plan.task, "strategy_name": schedule.strategy, "data": schedule.dataset or None}
     if plan.warm_start and last is not None and last.trials:
         asked["warm_start"] = last.id
     parent = None if last is None else last.id

@@ -54,6 +54,10 @@ class WorkerSettings:
         Folder of the users' strategy files.
     private_webhooks : bool
         Whether webhooks may go to private addresses.
+    ray_address : str, optional
+        The Ray cluster that runs trials of engines.
+    engine_variables : tuple of str
+        Variables of this process's environment that engines find in theirs.
 
     Raises
     ------
@@ -76,6 +80,8 @@ class WorkerSettings:
     output: int = 2**16
     strategies: Path | None = None
     private_webhooks: bool = False
+    ray_address: str | None = None
+    engine_variables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("slots", "threads", "memory", "lease", "heartbeat", "look", "grace", "drain"):
@@ -92,6 +98,11 @@ class WorkerSettings:
     def threads_per_task(self) -> int:
         """Threads of each task."""
         return self.threads or max(1, usable_cores() // self.slots)
+
+    def engine_environment(self) -> dict[str, str]:
+        """Return the variables that tasks on engines find: those that are named, and Ray's own where it is used."""
+        names = [name for name in os.environ if self.ray_address and name.startswith("RAY_")]
+        return {name: os.environ[name] for name in (*self.engine_variables, *names) if name in os.environ}
 
     def ledger_of(self, owner: str) -> Path:
         """Return the folder of an owner's trial ledger."""

@@ -9,19 +9,25 @@ from typing import Any
 
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.catalogue.datasets import find_dataset
+from strategy_optimizer.catalogue.describing import ENGINE
 from strategy_optimizer.catalogue.spaces import check_space, own_space
 from strategy_optimizer.catalogue.versions import pin_version
 from strategy_optimizer.errors import (
     DataError,
     NotStoredError,
     StrategyError,
+    TaskError,
     TaskNotFoundError,
     nearest_name,
 )
 from strategy_optimizer.market.samples import SAMPLES
 from strategy_optimizer.models.service_task import StoredTask, TaskCopyIn, TaskIn
 from strategy_optimizer.models.task import ParameterModel
+from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.storage import Creation, NewTask, Store, TaskRecord
+
+ENGINE_FIELDS = ("trial_time", "trial_memory", "lookahead")
+"""What of a task's ``optimization_config`` only trials of engines have."""
 
 
 def submit(
@@ -65,16 +71,29 @@ def submit(
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
 
-def pinned(store: Store, owner: str, strategy: str, data: str) -> tuple[str, str | None]:
-    """Return the versions that a strategy and data of these names have now.
+def pinned(store: Store, owner: str, strategy: str, data: str | None) -> tuple[str, str | None]:
+    """Return the versions that a strategy and data of these names have now; an engine has no data here.
 
     Raises
     ------
     StrategyError, DataError
         When there are none.
     """
-    _, version = _pinned(store, strategy)
+    name, version = _pinned(store, strategy)
+    if is_engine(store, name, version):
+        if data is not None:
+            raise _own_data(name, data)
+    elif data is None:
+        raise DataError(f"the strategy '{name}' runs on the built-in kernel; name its data, such as 'nasdaq'")
     return version, _data_digest(store, owner, data)
+
+
+def is_engine(store: Store, name: str, version: str) -> bool:
+    """Return whether a version of a strategy is an engine, which runs its own backtests on its own data."""
+    try:
+        return bool(store.strategies.version(name, version).details.get("style") == ENGINE)
+    except NotStoredError:  # built in, and no worker has told of it yet
+        return False
 
 
 def copy_of(task: TaskRecord, changes: TaskCopyIn | None = None) -> TaskIn:
@@ -95,16 +114,50 @@ def copy_of(task: TaskRecord, changes: TaskCopyIn | None = None) -> TaskIn:
 
 def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:
     """Return the task with the versions that are current now."""
-    task.objective_function.to_objective()
     name, version = _pinned(store, task.strategy_name)
+    engine = is_engine(store, name, version)
+    if engine:
+        _check_engine_task(name, task)
+    else:
+        _check_kernel_task(name, task)
     task = _with_space(store, owner, task, name)
-    digest = _data_digest(store, owner, task.data)
+    digest = None if engine else _data_digest(store, owner, task.data)
     if task.warm_start is not None:
         try:
             store.tasks.get(task.warm_start, owner=owner)
         except TaskNotFoundError as error:
             raise TaskNotFoundError(f"warm_start: {error}", task=task.warm_start) from error
-    return StoredTask(task=task, strategy_version=version, data_digest=digest)
+    return StoredTask(task=task, strategy_version=version, data_digest=digest, engine=engine)
+
+
+def _check_engine_task(name: str, task: TaskIn) -> None:
+    """Refuse what an engine decides by itself; which metrics it gives is known only when it has run."""
+    if task.data is not None:
+        raise _own_data(name, task.data)
+    if task.costs is not None:
+        raise TaskError(
+            f"the strategy '{name}' is an engine, which has its own costs; leave costs out, and set them in its file"
+        )
+    goal = task.objective_function
+    if goal.document():
+        parse_objective(goal.document(), names=goal.named())
+
+
+def _own_data(name: str, data: str) -> DataError:
+    return DataError(
+        f"the strategy '{name}' is an engine, which has its own data; leave data out (found {data!r})"
+    )
+
+
+def _check_kernel_task(name: str, task: TaskIn) -> None:
+    task.objective_function.to_objective()
+    config = task.optimization_config
+    given = [field for field in ENGINE_FIELDS if getattr(config, field) is not None]
+    if given:
+        raise TaskError(
+            f"{', '.join(given)}: this is for engines, and the strategy '{name}' runs on the built-in kernel; leave it "
+            "out (GET /api/v1/strategies says which style each has)"
+        )
 
 
 def _pinned(store: Store, strategy: str) -> tuple[str, str]:

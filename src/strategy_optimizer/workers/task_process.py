@@ -30,6 +30,8 @@ from strategy_optimizer.workers.messages import Ending, Wish
 from strategy_optimizer.workers.settings import WorkerSettings
 
 TICK = 0.1
+PROCESSES = 256
+"""Of a task, and for each trial that it may run at once in processes of their own."""
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 KEPT_BEGINNINGS = ("LC_", "LD_", "DYLD_", "XDG_", "NUMBA_", "PYTHONHASHSEED", "STRATEGY_OPTIMIZER_CACHE")
 """What a child has of the worker's environment; anything else may be a secret."""
@@ -85,7 +87,9 @@ class TaskProcess(GuardedProcess):
 
     def _start(self, jobs: int, control: int) -> subprocess.Popen[bytes]:
         settings = self._settings
-        limits = vars(Limits(memory=settings.memory, output=None, processes=256))
+        # Each trial of an engine has a guard and a limit of its own, which is to be met first.
+        processes = PROCESSES * (1 + settings.threads_per_task)
+        limits = vars(Limits(memory=settings.memory, output=None, processes=processes))
         child = {
             "jobs": jobs,
             "table": self._table,
@@ -126,6 +130,10 @@ class TaskProcess(GuardedProcess):
             "ledger": str(self._settings.ledger_of(lease.task.owner)),
             "data_dir": str(self._settings.folder),
             "threads": self._settings.threads_per_task,
+            "memory": self._settings.memory,
+            "ray_address": self._settings.ray_address,
+            "ray_share": self._settings.slots,
+            "variables": self._settings.engine_environment(),
         }
         self.send(messages.pack(messages.TASK, message))
 

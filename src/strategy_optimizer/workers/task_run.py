@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.errors import (
+    ClusterUnavailableError,
     LeaseLostError,
     NotStoredError,
     StorageError,
@@ -22,16 +24,20 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.records import Event, Finished, Progress, Reproducing, Started, Validating
-from strategy_optimizer.storage import Lease, NewEvent, Store
-from strategy_optimizer.tasks import OptimizationTask, Result
+from strategy_optimizer.storage import Lease, NewEvent, Store, TrialChunk
+from strategy_optimizer.tasks import EngineResult, EngineTask, OptimizationTask, Result, TrialHistory
 from strategy_optimizer.validation import run_and_validate
 from strategy_optimizer.validation.ledger import Ledger
 from strategy_optimizer.workers.earlier_task import start_points
+from strategy_optimizer.workers.engine_inputs import Resources, build_engine_task
 from strategy_optimizer.workers.inputs import build_task, read_document, resolve
 from strategy_optimizer.workers.lease_checkpoint import LeaseCheckpoint
 from strategy_optimizer.workers.messages import Ending, Wish
 from strategy_optimizer.workers.store_writer import StoreWriter
 
+CLUSTER_PAUSE = 10.0
+"""Seconds until a task is given back whose cluster is gone; it is tried some times more."""
+STORE_FAULT = "could not use the store"
 LOST = 3
 """Exit code of a process whose task another worker has."""
 
@@ -54,6 +60,14 @@ class Assignment:
     ledger, data_dir : str
         Folders: the owner's trial ledger; copies of strategies and datasets.
     threads : int
+    memory : int or None
+        Bytes of the whole task.
+    ray_address : str or None
+        Where trials of engines run.
+    ray_share : int
+        Tasks that use that cluster beside each other.
+    variables : mapping
+        What engines find in the environment, and no other task.
     """
 
     database: str
@@ -63,6 +77,15 @@ class Assignment:
     ledger: str
     data_dir: str
     threads: int
+    memory: int | None = None
+    ray_address: str | None = None
+    ray_share: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def resources(self) -> Resources:
+        """Where trials of engines run, and what there is for them."""
+        return Resources(self.threads, self.memory, self.ray_address, self.ray_share, Path(self.data_dir))
 
 
 class TaskRun:
@@ -87,7 +110,7 @@ class TaskRun:
         self._on_checking = on_checking
         self._on_ended = on_ended
         self._store = Store(assignment.database)
-        self._task: OptimizationTask | None = None
+        self._task: OptimizationTask | EngineTask | None = None
         self._writer: StoreWriter | None = None
         self._lock = threading.Lock()
         self._wish: Wish | None = None
@@ -108,7 +131,9 @@ class TaskRun:
         except NotStoredError as error:  # the task names data that are gone: no fault of the store
             self._fail(error)
         except StorageError as error:
-            self._note_end("fault", str(error))
+            self._note_end("fault", f"{STORE_FAULT}: {error}")
+        except ClusterUnavailableError as error:
+            self._wait_for_cluster(error)
         except Exception as error:
             if self._ending is None:
                 self._fail(error)
@@ -142,23 +167,24 @@ class TaskRun:
         self._obey()
         self._complete(result)
 
-    def _make(self, lease: Lease, writer: StoreWriter) -> OptimizationTask:
+    def _make(self, lease: Lease, writer: StoreWriter) -> OptimizationTask | EngineTask:
         stored, data_dir = read_document(lease.task.document), Path(self._assignment.data_dir)
-        strategy, bars = resolve(stored, lease.task.owner, self._store, data_dir)
+        if stored.engine:
+            os.environ.update(self._assignment.variables)
         points, why_none = start_points(self._store, lease.task, stored, data_dir)
         if why_none:
             writer.tell(NewEvent("note", {"text": f"warm start: {why_none}"}))
-        return build_task(
-            stored,
-            strategy,
-            bars,
-            threads=self._assignment.threads,
-            checkpoint=lambda identity: LeaseCheckpoint(writer, identity),
-            progress=self._take,
-            warm_start=points or None,
-        )
+        others: dict[str, Any] = {
+            "checkpoint": lambda identity: LeaseCheckpoint(writer, identity),
+            "progress": self._take,
+            "warm_start": points or None,
+        }
+        if stored.engine:
+            return build_engine_task(stored, self._store, self._assignment.resources, **others)
+        strategy, bars = resolve(stored, lease.task.owner, self._store, data_dir)
+        return build_task(stored, strategy, bars, threads=self._assignment.threads, **others)
 
-    def _complete(self, result: Result) -> None:
+    def _complete(self, result: Result | EngineResult) -> None:
         writer = self._the_writer()
         writer.flush()
         document = replace(result, task_id=writer.lease.task.id).to_dict()
@@ -176,9 +202,17 @@ class TaskRun:
                 result=document,
                 progress=progress,
                 events=events,
+                chunk=self._last_trials(),
             )
         )
         self._note_end("completed")
+
+    def _last_trials(self) -> TrialChunk | None:
+        """Return the trials that had ended, unknown to the optimizer, when the search stopped; None without any."""
+        history, stored = self._task.history if self._task is not None else (), self._the_writer().stored
+        if isinstance(history, TrialHistory) and len(history) > stored:
+            return TrialChunk.of(history, stored, len(history))
+        return None
 
     def _fail(self, error: Exception) -> None:
         text = str(error)
@@ -187,7 +221,7 @@ class TaskRun:
             text = f"unexpected {type(error).__name__}: {error}"
         writer = self._writer
         if writer is None:
-            return self._note_end("fault", text)
+            return self._note_end("fault", f"{STORE_FAULT}: {text}")
         try:
             with contextlib.suppress(TrialConflictError):  # the same error: what is stored is whole
                 writer.flush()
@@ -195,8 +229,15 @@ class TaskRun:
         except LeaseLostError as lost:
             return self._note_end("lost", str(lost))
         except StorageError as fault:
-            return self._note_end("fault", str(fault))
+            return self._note_end("fault", f"{STORE_FAULT}: {fault}")
         return self._note_end("failed", text)
+
+    def _wait_for_cluster(self, error: ClusterUnavailableError) -> None:
+        """Give a task back that ran on a cluster before; one that never did was told a wrong address."""
+        if not self._the_writer().lease.task.trials:
+            return self._fail(error)
+        time.sleep(CLUSTER_PAUSE)
+        return self._note_end("fault", f"has no cluster: {error}")
 
     def _the_writer(self) -> StoreWriter:
         assert self._writer is not None
@@ -279,7 +320,10 @@ class TaskRun:
         elif wish == "pause":
             ending = self._pause(writer)
         else:
-            writer.insist(lambda: queue.finish(writer.lease, "cancelled", stop_reason="cancelled"))
+            rest = self._last_trials()
+            writer.insist(
+                lambda: queue.finish(writer.lease, "cancelled", stop_reason="cancelled", chunk=rest)
+            )
             ending = "cancelled"
         self._note_end(ending)
 
@@ -310,4 +354,6 @@ def _progress_data(event: Progress) -> Mapping[str, Any]:
     data = {name: as_plain(getattr(event, name)) for name in names}
     if event.front is not None:
         data |= {"front": event.front, "best_metrics": as_plain(event.best_metrics)}
+    if event.usage is not None:
+        data["usage"] = asdict(event.usage)
     return {"progress": 0.0 if event.fraction is None else event.fraction, **data}

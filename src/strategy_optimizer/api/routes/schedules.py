@@ -37,7 +37,7 @@ def make_schedule(schedule: ScheduleIn, caller: Caller, store: TheStore, respons
         NewSchedule(
             caller.user_id,
             schedule.strategy_name,
-            schedule.data,
+            schedule.data or "",
             schedule.cron,
             document.model_dump(mode="json"),
             first,
@@ -101,7 +101,7 @@ def _shown(schedule: ScheduleRecord, now: datetime) -> ScheduleOut:
         schedule_id=schedule.id,
         owner=schedule.owner,
         strategy_name=schedule.strategy,
-        data=schedule.dataset,
+        data=schedule.dataset or None,
         cron=schedule.cron,
         timezone=plan.timezone,
         warm_start=plan.warm_start,

@@ -570,10 +570,19 @@ def may_have_workers() -> bool:
     return MARK not in os.environ
 
 
+_may_nest = False
+
+
+def allow_workers() -> None:
+    """Let this process have worker processes though a guard watches it: it runs a search, and is no run of one."""
+    global _may_nest
+    _may_nest = True
+
+
 def _refuse_nesting() -> None:
     if sys.platform == "win32":
         raise ExecutorError("worker processes need Linux or macOS; use the serial executor, Ray, or WSL")
-    if MARK not in os.environ:
+    if MARK not in os.environ or _may_nest:
         return
     worker = sys.modules.get("_strategy_optimizer_child.worker")
     if worker is not None and worker.loading:

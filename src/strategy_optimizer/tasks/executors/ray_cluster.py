@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from strategy_optimizer.errors import ExecutorError
+from strategy_optimizer.errors import ClusterUnavailableError, ExecutorError
 from strategy_optimizer.tasks.executors import ray_leftovers
 from strategy_optimizer.tasks.executors.child.words import error_text, one_line
 from strategy_optimizer.tasks.executors.guarded_process import THREADS
@@ -208,8 +208,8 @@ def check_address(address: str) -> bool:
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def _no_answer(address: str, why: str) -> ExecutorError:
-    return ExecutorError(
+def _no_answer(address: str, why: str) -> ClusterUnavailableError:
+    return ClusterUnavailableError(
         f"no Ray cluster answers at {address} ({why}); expected the address of its head, which "
         f"'ray start --head' prints"
     )

@@ -98,6 +98,8 @@ class RayExecutor(Executor):
         Bytes of the object store of a cluster that is started here: the function and its data must fit.
     start_seconds : float
         Without any worker for so long the executor gives up; more where nodes are made when they are needed.
+    share : int
+        How many programs share the cluster: without `workers` this one takes one part of its cores.
 
     Raises
     ------
@@ -118,11 +120,13 @@ class RayExecutor(Executor):
         runtime_env: Mapping[str, Any] | None = None,
         store: int = STORE,
         start_seconds: float = 60.0,
+        share: int = 1,
     ) -> None:
         _check(workers, attempts)
         self._limits = limits or Limits()
         self._attempts = attempts
         self._start_seconds = start_seconds
+        self._share = share
         self._open: dict[int, None] = {}
         self._waiting: deque[_Run] = deque()
         self._outcomes: list[Outcome] = []
@@ -146,7 +150,7 @@ class RayExecutor(Executor):
     ) -> None:
         ray = self._cluster.ray
         self._store = importlib.import_module("ray.experimental.internal_kv")
-        self._n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // self._share)
         self.capacity = 2 * self._n_workers
         self._parts = ray.put(parts)
         # A cluster of our own works where we do; on others' nodes the folder may be missing.

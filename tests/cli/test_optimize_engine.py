@@ -1,0 +1,72 @@
+"""`optimize-engine` takes the files that the service takes: what may be tried can stand beside the backtest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine_files import write_files
+from strategy_optimizer.engines.registry import engines_in, get_engine
+from strategy_optimizer.errors import EngineError
+from strategy_optimizer.strategies.strategy_file import import_file
+
+BARE = "def backtest(parameters):\n    return 10.0 - abs(parameters['n'] - 3)\n"
+SPACE = """
+from strategy_optimizer import Discrete, ParameterSpace
+space = ParameterSpace("mine", {"n": Discrete(0, 9, 8)})
+"""
+ENGINES = """
+from strategy_optimizer.engines import CallableEngine
+one = CallableEngine(lambda p: 1.0, space)
+two = also_two = CallableEngine(lambda p: 2.0)
+_hidden = CallableEngine(lambda p: 3.0)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def put(text: str) -> Path:
+        path = tmp_path / "mine.py"
+        path.write_text(text)
+        return path
+
+    return put
+
+
+def test_the_space_of_the_file_is_searched(call: Callable[..., object], write: Callable[[str], Path]) -> None:
+    options = (
+        "--executor",
+        "serial",
+        "--evaluations",
+        "10",
+        "--no-cache",
+        "--no-ledger",
+        "--json",
+        "--quiet",
+    )
+    outcome = call("optimize-engine", write(SPACE + BARE), *options)
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["best_parameters"] == {"n": 3}
+    lacking = call("optimize-engine", write(BARE), *options)
+    assert lacking.code == 2
+    assert "declares no parameters; give space=" in lacking.err
+
+
+def test_what_a_file_offers(write: Callable[[str], Path]) -> None:
+    offered = engines_in(import_file(write(SPACE + BARE)))
+    assert list(offered) == ["backtest"]
+    assert offered["backtest"].space() is offered["backtest"].given_space is not None
+    assert engines_in(import_file(write(BARE))) == {}
+    assert list(engines_in(import_file(write(SPACE + ENGINES)))) == ["one", "two"]
+    with pytest.raises(EngineError, match="its space is 3 \\(int\\); expected a ParameterSpace"):
+        engines_in(import_file(write("space = 3\n" + BARE)))
+
+
+def test_one_of_several_is_named(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "files", "several", "wild")
+    assert get_engine(f"{folder / 'several.py'}:second").engine.run({}).metrics == {"score": 1.0}
+    with pytest.raises(EngineError, match=r"has first, second; name one of them: .*several\.py:first"):
+        get_engine(str(folder / "several.py"))
