@@ -50,7 +50,7 @@ def by_worker(store: Store, log: Path, trials: int, number: int) -> float:
     begun = time.perf_counter()
     store.tasks.create(NewTask("ada", "momentum", {"task": task}, id=f"opt_{number}"))
     while (made := store.tasks.get(f"opt_{number}")).state in ("queued", "running"):
-        time.sleep(0.02)
+        time.sleep(0.05)
     assert made.state == "completed", made
     return time.perf_counter() - begun
 

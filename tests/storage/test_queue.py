@@ -63,6 +63,21 @@ def test_an_owner_at_the_quota_waits(store: Store) -> None:
     assert lease_all(store) == [second]
 
 
+def test_a_look_says_whether_there_is_anything_to_lease(store: Store, clock: Clock) -> None:
+    assert not store.queue.has_task()
+    lease = leased(store)
+    assert not store.queue.has_task()
+    clock.move(seconds=11.9)
+    assert not store.queue.has_task()
+    clock.move(seconds=0.1)
+    assert store.queue.has_task()  # its worker is silent
+    store.queue.finish(store.queue.lease("worker-2", 12), "completed")
+    assert not store.queue.has_task()
+    add_task(store)
+    assert store.queue.has_task()
+    assert lease.token == 1
+
+
 def test_a_heartbeat_extends_the_lease(store: Store, clock: Clock) -> None:
     lease = leased(store)
     for _ in range(5):

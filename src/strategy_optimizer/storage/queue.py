@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, text, tuple_, update
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.storage.database import Database, Transaction
@@ -43,6 +43,17 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def has_task(self) -> bool:
+        """Return whether a task waits, or has lost its worker: a quick look that locks nothing.
+
+        `lease` may give none all the same: its owner may have as many running as they are allowed.
+        """
+
+        def work(transaction: Transaction) -> bool:
+            return transaction.connection.execute(_ANY, {"now": transaction.now()}).first() is not None
+
+        return self._database.read(work)
 
     def lease(self, worker: str, seconds: float) -> Lease | None:
         """Return the next task for a worker, or None when none waits.
@@ -245,6 +256,18 @@ class Queue:
         except KeyError:
             return False
         return task.state == "running" and task.token == lease.token
+
+
+_ANY = (
+    select(tasks.c.id)
+    .where(
+        or_(
+            tasks.c.state == "queued",
+            and_(tasks.c.state == "running", tasks.c.lease_ends <= bindparam("now")),
+        )
+    )
+    .limit(1)
+)
 
 
 def _take_next(transaction: Transaction, worker: str, seconds: float) -> Lease | None:

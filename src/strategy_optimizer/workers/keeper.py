@@ -22,6 +22,8 @@ from strategy_optimizer.workers.settings import WorkerSettings
 LOG = logging.getLogger("strategy_optimizer.worker")
 AFTER_OUTAGE = 1.0
 """Heartbeats' worth of time after the store was away in which no task is taken: others renew their leases first."""
+SEEKING = 0.1
+"""Seconds between two looks for a task, while a child waits for one."""
 
 
 @dataclass(frozen=True)
@@ -213,16 +215,19 @@ class Keeper:
             with contextlib.suppress(queue.Empty):
                 self._tickets.get(timeout=0.1)
                 while self._takes_more and not (self.is_well and self._take_one()):
-                    time.sleep(self._settings.look / 2)
+                    time.sleep(SEEKING)
 
     def _take_one(self) -> bool:
         """Lease a task, if one waits."""
         try:
+            if not self._store.queue.has_task():
+                return False
             lease = self._store.queue.lease(self._settings.name, self._settings.lease)
         except StorageError as error:
             self._note_away(error)
             return False
-        if lease is None:
+        if lease is None:  # its owner has as many running as they may
+            time.sleep(self._settings.look / 2)
             return False
         with self._lock:
             self._held[lease.task.id] = lease

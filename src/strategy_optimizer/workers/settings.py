@@ -43,7 +43,7 @@ class WorkerSettings:
     lease, heartbeat : float
         How long a lease holds, and how often it is renewed.
     look : float
-        Between two looks for tasks, and for wishes of owners.
+        Between two looks for wishes of owners.
     grace : float
         That a task has to stop when its owner wants it to; then its process is killed.
     drain : float
