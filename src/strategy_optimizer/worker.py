@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from strategy_optimizer.catalogue.dataset_copies import tidy_copies
 from strategy_optimizer.catalogue.strategy_folder import StrategyFolder
 from strategy_optimizer.errors import ExecutorError, StorageUnavailableError
+from strategy_optimizer.service_logs import trace_here_alone
 from strategy_optimizer.storage import Store
 from strategy_optimizer.workers.caretaker import Duty
 from strategy_optimizer.workers.parent import LOG, Worker
@@ -75,6 +76,7 @@ def run_worker(settings: WorkerSettings, *, ends_with_input: bool = False) -> in
     """
     if sys.platform == "win32":
         raise ExecutorError("workers need Linux or macOS; use WSL")
+    trace_here_alone()
     worker = Worker(settings)
     store = Store(settings.database)
     worker.add_duties(strategy_duties(settings, store))

@@ -28,6 +28,8 @@ from strategy_optimizer.storage.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     from strategy_optimizer.storage.trial_store import TrialStore
+_PING = 2.0
+"""Seconds for which a database may say nothing that is to answer now."""
 
 
 class Store:
@@ -40,6 +42,9 @@ class Store:
     patience : float
         Seconds for which a call tries again after faults that pass: a locked file, a deadlock, a server that is
         away. Then it raises `StorageUnavailableError`.
+    silence : float, optional
+        Seconds after which a server that says nothing is away. Calls then fail at once, but for one each half second
+        that tries: for processes that must not wait, such as the API. By default a server has all its time.
     clock : callable, optional
         Gives the time in place of the database's, for tests.
 
@@ -77,9 +82,10 @@ class Store:
         url: str | Path,
         *,
         patience: float = PATIENCE,
+        silence: float | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self.database = Database(url, patience=patience, clock=clock)
+        self.database = Database(url, patience=patience, silence=silence, clock=clock)
         self.tasks = TaskStore(self.database)
         self.queue = Queue(self.database)
         self.events = EventLog(self.database)
@@ -123,7 +129,7 @@ class Store:
 
     def ping(self) -> None:
         """Raise a `StorageUnavailableError` unless the database answers now."""
-        one_try = Database(self.database.url, patience=0.0)
+        one_try = Database(self.database.url, patience=0.0, silence=_PING)
         try:
             one_try.read(lambda transaction: transaction.connection.execute(text("SELECT 1")).close())
         finally:
