@@ -17,6 +17,7 @@ from strategy_optimizer.storage.accounts import Accounts
 from strategy_optimizer.storage.database import PATIENCE, Database
 from strategy_optimizer.storage.datasets import DatasetStore
 from strategy_optimizer.storage.event_log import EventLog
+from strategy_optimizer.storage.ledger import LedgerStore
 from strategy_optimizer.storage.parameter_spaces import ParameterSpaceStore
 from strategy_optimizer.storage.queue import Queue
 from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
@@ -54,6 +55,7 @@ class Store:
     queue : Queue
     events : EventLog
     trials : TrialStore
+    ledger : LedgerStore
     accounts : Accounts
     datasets : DatasetStore
     schedules : ScheduleStore
@@ -89,6 +91,7 @@ class Store:
         self.tasks = TaskStore(self.database)
         self.queue = Queue(self.database)
         self.events = EventLog(self.database)
+        self.ledger = LedgerStore(self.database)
         self.accounts = Accounts(self.database)
         self.datasets = DatasetStore(self.database)
         self.schedules = ScheduleStore(self.database)

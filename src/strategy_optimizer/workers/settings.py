@@ -29,13 +29,14 @@ class WorkerSettings:
     database : str
         Address of the store.
     folder : Path
-        Data folder: the trial ledgers, and who works on this machine.
+        Data folder: copies of strategies and datasets, and who works on this machine.
     slots : int
         Tasks at once, each in a process of its own.
     threads : int, optional
         Of each task; the processors shared among the slots by default.
     memory : int, optional
-        Resident bytes of a task's process and of all that it starts; one that passes it has failed.
+        Resident bytes of a task's process and of all that it starts, at most; one that passes it, or the smaller ones
+        that it was given, has failed.
     name : str
         No other worker has it.
     lease, heartbeat : float
@@ -89,10 +90,6 @@ class WorkerSettings:
     def threads_per_task(self) -> int:
         """Threads of each task."""
         return self.threads or max(1, usable_cores() // self.slots)
-
-    def ledger_of(self, owner: str) -> Path:
-        """Return the folder of an owner's trial ledger."""
-        return self.folder / "ledger" / "".join(c if c.isalnum() or c in "-_" else "_" for c in owner)
 
     @property
     def presence(self) -> Path:
