@@ -154,6 +154,7 @@ def populate(store: Store) -> None:
     assert lease is not None
     save_all(store, lease, make_history(300), 50)
     store.queue.tell(lease, [NewEvent("progress", {"n": 1})])
+    store.ledger.put(lease, summary={"trials": 300}, entry=bytes(range(256)))
     store.queue.finish(lease, "completed", stop_reason="budget", result={"best": 1})
     store.accounts.note("ada", "login")
 

@@ -54,11 +54,14 @@ class World:
         self.store.trials.load(task_id, found)
         return found
 
-    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, *options: str, folder: Path | None = None, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker, with a data folder of its own where one is given."""
         command = [*PROGRAM, "worker", *options]
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
-                [*command, "--data-dir", str(self.folder), "--log-format", "text"],
+                [*command, "--data-dir", str(folder or self.folder), "--log-format", "text"],
                 env={**os.environ, **self._environment(), **environment},
                 stdout=log,
                 stderr=log,

@@ -21,13 +21,15 @@ from strategy_optimizer.api.app import create_app
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.serving import Server, make_config
 from strategy_optimizer.errors import SettingsError
-from strategy_optimizer.service_logs import configure_logs
+from strategy_optimizer.service_logs import configure_logs, trace_here_alone
 from strategy_optimizer.service_settings import PREFIX, ServiceSettings
 from strategy_optimizer.storage import Store
 
 LOG = structlog.get_logger(__name__)
 DRAIN = 30.0
 """Seconds in which a worker may give its tasks back."""
+PATIENCE, SILENCE = 1.5, 5.0
+"""Seconds for which a request tries a database again, and for which one may say nothing: the threads are needed."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -42,10 +44,12 @@ def serve(settings: ServiceSettings) -> int:
         The address is taken, or a route has no rule.
     """
     configure_logs(settings.log_level, settings.log_format)
+    trace_here_alone()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with Store(settings.store_url) as store:
         store.upgrade()
         key = make_first_key(store, settings.data_dir)
+    with Store(settings.store_url, patience=PATIENCE, silence=SILENCE) as store:
         app = create_app(Service(store, settings))
         config = make_config(
             app,

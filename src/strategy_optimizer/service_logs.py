@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -17,6 +19,7 @@ _SECRETS = re.compile(
 )
 MASK = "***"
 _NOISY = ("uvicorn", "httpx2", "httpcore2", "alembic")
+_HANDED_ON = ("opentelemetry", "instrumentation", "auto_instrumentation")
 
 
 def configure_logs(
@@ -95,3 +98,19 @@ def _masked(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_masked(inner) for inner in value]
     return value
+
+
+def trace_here_alone(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Keep OpenTelemetry in this process, where ``opentelemetry-instrument`` has started it.
+
+    It hands itself on to every process that is started from here, through the path; those run code of users, have none
+    of its settings, and would only write that they miss them.
+
+    >>> begun = {"PYTHONPATH": "/x/opentelemetry/instrumentation/auto_instrumentation:/mine"}
+    >>> trace_here_alone(begun)
+    >>> begun
+    {'PYTHONPATH': '/mine'}
+    """
+    if "PYTHONPATH" in environment:
+        places = environment["PYTHONPATH"].split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join(p for p in places if Path(p).parts[-3:] != _HANDED_ON)

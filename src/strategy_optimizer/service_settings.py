@@ -28,7 +28,7 @@ class ServiceSettings(BaseSettings):
     host, port
         Where the service listens; loopback unless it is told otherwise.
     data_dir : Path
-        Folder of the database file, the admin key, copies of strategies and datasets, and the trial ledger.
+        Folder of the database file, the admin key, and copies of strategies and datasets.
     database_url : str or None
         ``postgresql://USER:PASSWORD@HOST/NAME``; by default a file in `data_dir`.
     strategies : Path or None

@@ -19,7 +19,8 @@ from strategy_optimizer.catalogue.dataset_copies import tidy_copies
 from strategy_optimizer.catalogue.descriptions import LIMITS
 from strategy_optimizer.catalogue.strategy_folder import StrategyFolder
 from strategy_optimizer.errors import ExecutorError, StorageUnavailableError
-from strategy_optimizer.storage import Store
+from strategy_optimizer.service_logs import trace_here_alone
+from strategy_optimizer.storage import TASK_MEMORY, Store
 from strategy_optimizer.workers.caretaker import Duty
 from strategy_optimizer.workers.parent import LOG, Worker
 from strategy_optimizer.workers.schedules import run_due
@@ -78,10 +79,12 @@ def run_worker(settings: WorkerSettings, *, ends_with_input: bool = False) -> in
     """
     if sys.platform == "win32":
         raise ExecutorError("workers need Linux or macOS; use WSL")
+    trace_here_alone()
     worker = Worker(settings)
     store = Store(settings.database)
+    memory = settings.memory or TASK_MEMORY
     worker.add_duties(strategy_duties(settings, store))
-    worker.add_duties([Duty("schedules", SCHEDULES, lambda: run_due(store))])
+    worker.add_duties([Duty("schedules", SCHEDULES, lambda: run_due(store, task_memory=memory))])
     worker.add_duties(
         [Duty("webhooks", WEBHOOKS, lambda: deliver_due(store, private=settings.private_webhooks))]
     )
@@ -108,12 +111,23 @@ def _prepare(settings: WorkerSettings, worker: Worker) -> bool:
         while not worker.is_ending:
             try:
                 store.upgrade()
+                _take_in_ledgers(store, settings.folder)
             except StorageUnavailableError as error:
                 LOG.warning("the store is not there yet: %s", error)
                 time.sleep(AGAIN)
             else:
                 return True
     return False
+
+
+def _take_in_ledgers(store: Store, folder: Path) -> None:
+    """Move what versions before the ledger was in the store kept in the data folder, once."""
+    if not (folder / "ledger").is_dir():
+        return
+    from strategy_optimizer.workers.store_ledger import take_in_folders  # loads the search
+
+    if taken := take_in_folders(store, folder):
+        LOG.info("%d entries of trial ledgers in %s were moved into the store", taken, folder / "ledger")
 
 
 def _end_with_input(worker: Worker) -> None:

@@ -221,7 +221,7 @@ def test_quotas(gate: Gate, store: Store) -> None:
         quotas.check_task("ada", trials=1001)
     error = caught.value
     assert (error.quota, error.limit, error.used, error.asked) == ("trials_a_day", 1000, 0, 1001)
-    with pytest.raises(QuotaError, match=r"may take 1,025 MB; your quota memory is 1,024 MB"):
+    with pytest.raises(QuotaError, match=r"may take 1,025 MB; your quota memory is 1,024 MB for all"):
         quotas.check_task("ada", memory=1025 * 2**20)
     for _ in range(2):
         quotas.check_task("ada")

@@ -173,6 +173,31 @@ def test_quotas(client: TestClient, ada: dict[str, str], root: dict[str, str]) -
         assert client.put("/api/v1/users/ada/quota", headers=root, json=bad).status_code == 422
 
 
+def test_memory_is_for_all_that_runs_at_once(
+    client: TestClient, ada: dict[str, str], root: dict[str, str]
+) -> None:
+    client.put("/api/v1/users/ada/quota", headers=root, json={"memory": 2 * 2**30})
+    start, task = "/api/v1/optimize/start", {"strategy_name": "momentum"}
+    running = client.get("/api/v1/me", headers=ada).json()["usage"]["memory"]
+    refused = client.post(start, headers=ada, json=task)
+    assert (refused.status_code, refused.json()["details"]["quota"]) == (429, "memory")
+    assert refused.json()["detail"] == (
+        "the task may take 4,096 MB; your quota memory is 2,048 MB for all that run at once; give it less with its "
+        "field memory (in bytes), or ask an administrator for more"
+    )
+    for _ in range(3):  # one after the other they fit
+        made = client.post(start, headers=ada, json={**task, "memory": 2**30})
+        assert (made.status_code, made.json()["memory"]) == (201, 2**30)
+    copy = client.post(
+        f"/api/v1/optimize/{made.json()['task_id']}/clone", headers=ada, json={"memory": 2**29}
+    )
+    assert (copy.status_code, copy.json()["memory"]) == (201, 2**29)
+    assert client.get("/api/v1/me", headers=ada).json()["usage"]["memory"] == running
+    too_large = client.post(start, headers=ada, json={**task, "memory": 5 * 2**30})
+    assert too_large.status_code == 422
+    assert "memory is 5 GB; a task may take at most 4 GB here" in too_large.json()["detail"]
+
+
 def test_a_request_that_is_repeated_is_not_counted_twice(
     client: TestClient, root: dict[str, str], world: World
 ) -> None:

@@ -83,7 +83,7 @@ def test_a_reset_of_everything_takes_what_cannot_be_read(call: Callable) -> None
     call(*SEARCH)
     (Ledger().folder / "bad.entry").write_bytes(b"?")
     done = call("ledger")
-    assert "1 file of the trial ledger" in done.err
+    assert "1 entry of the trial ledger" in done.err
     assert "momentum" in done.out
     assert "removed 2 entries" in call("ledger", "--reset", "-y").err
     assert list(Ledger().folder.iterdir()) == []

@@ -77,6 +77,17 @@ def test_a_task_from_start_to_cancel(app: Any) -> None:
     run(app, use)
 
 
+def test_the_ledger_is_shown_and_forgotten(app: Any) -> None:
+    async def use(client: AsyncClient) -> None:
+        page = await client.ledger(limit=5)
+        assert (page.entries, page.total, page.next_cursor) == ([], 0, None)
+        assert (await client.reset_ledger()).removed == 0
+        with pytest.raises(ServiceError, match="there is no user 'ben'"):
+            await client.ledger(owner="ben")
+
+    run(app, use)
+
+
 def test_errors_say_what_the_service_said(app: Any) -> None:
     async def use(client: AsyncClient) -> ServiceError:
         with pytest.raises(ServiceError) as caught:

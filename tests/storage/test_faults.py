@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from storage_worlds import (
     DOCUMENT,
@@ -25,7 +26,8 @@ from storage_worlds import (
     save_all,
 )
 from strategy_optimizer.errors import StorageError, StorageUnavailableError
-from strategy_optimizer.storage import NewEvent, NewTask, Store, TrialChunk
+from strategy_optimizer.storage import NewEvent, NewTask, Store, TrialChunk, outage
+from strategy_optimizer.storage.faults import passes
 from strategy_optimizer.storage.tables import users
 from strategy_optimizer.tasks import TrialHistory
 
@@ -137,6 +139,48 @@ def test_what_is_wrong_is_not_tried_again(store: Store) -> None:
     with pytest.raises(StorageError, match="nowhere"):
         store.database.write(work)
     assert attempts == [1]
+
+
+def test_while_a_server_is_away_calls_fail_at_once_and_one_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens at the port: the first call has its patience, the others have none."""
+    monkeypatch.setattr(outage, "AGAIN", 3600.0)
+    with Store("postgresql://eve@127.0.0.1:1/none", patience=0.3, silence=5.0) as store:
+        texts = []
+        for _ in range(3):
+            with pytest.raises(StorageUnavailableError) as caught:
+                store.tasks.count()
+            texts.append(str(caught.value))
+        assert "could not be used in" in texts[0]
+        assert "could not be used in 1 attempts" not in texts[0]
+        assert all("does not answer; whether it is back is tried each 0.5 s" in text for text in texts[1:])
+        monkeypatch.setattr(outage, "AGAIN", 0.0)
+        assert store.database._outage is not None
+        store.database._outage.begin()
+        with pytest.raises(StorageUnavailableError, match="could not be used in 1 attempts"):
+            store.tasks.count()
+
+
+def test_a_server_that_says_nothing_is_away(new_url: Callable[..., str]) -> None:
+    with Store(new_url("postgresql"), patience=0.0, silence=0.5) as store:
+        assert store.tasks.count() == 0
+        slow = text("SELECT pg_sleep(60)")
+        before = time.monotonic()
+        with pytest.raises(StorageUnavailableError, match=r"the server said nothing for 0\.5 s"):
+            store.database.read(lambda transaction: transaction.connection.execute(slow).close())
+        assert time.monotonic() - before < 30
+        time.sleep(0.6)
+        assert store.tasks.count() == 0  # by a new connection
+
+
+def test_a_long_answer_is_no_silence(new_url: Callable[..., str]) -> None:
+    rows = text("SELECT repeat('x', 10000), pg_sleep(0.01) FROM generate_series(1, 200)")
+    with Store(new_url("postgresql"), patience=0.0, silence=1.0) as store:
+        found = store.database.read(lambda transaction: len(transaction.connection.execute(rows).all()))
+        assert found == 200
+
+
+def test_a_connection_that_takes_too_long_passes() -> None:
+    assert passes(OperationalError("", {}, psycopg.errors.ConnectionTimeout("connection timeout expired")))
 
 
 def test_a_password_is_in_no_message() -> None:

@@ -78,6 +78,54 @@ def test_a_look_says_whether_there_is_anything_to_lease(store: Store, clock: Clo
     assert lease.token == 1
 
 
+GIGABYTE = 2**30
+
+
+def test_tasks_wait_for_room_in_the_quota_of_memory(store: Store, clock: Clock) -> None:
+    """Large ones are passed by smaller ones of the same owner and by other owners, and go when there is room."""
+    store.accounts.set_quota("ada", Quota(memory=6 * GIGABYTE))
+    for task_id, memory in (("a1", None), ("a2", None), ("a3", GIGABYTE), ("a4", GIGABYTE), ("a5", GIGABYTE)):
+        add_task(store, id=task_id, memory=memory)
+        clock.move(seconds=1)
+    add_task(store, owner="ben", id="b1", memory=100 * GIGABYTE)
+    first = store.queue.lease("worker-1", 12)
+    assert first is not None
+    assert (first.task.id, first.task.memory) == ("a1", None)
+    assert lease_all(store) == ["b1", "a3", "a4"]
+    assert store.accounts.usage("ada").memory == 6 * GIGABYTE
+    store.queue.finish(first, "completed", stop_reason="budget")
+    assert lease_all(store) == ["a2"]
+    assert store.accounts.usage("ada").memory == 6 * GIGABYTE
+    store.accounts.set_quota("ada", Quota())
+    assert lease_all(store) == ["a5"]
+
+
+def test_a_task_larger_than_the_quota_waits_until_the_quota_grows(store: Store) -> None:
+    """As after a quota was made smaller; the API takes no such task."""
+    task_id = add_task(store, memory=2 * GIGABYTE)
+    store.accounts.set_quota("ada", Quota(memory=2 * GIGABYTE - 1))
+    assert store.queue.lease("worker-1", 12) is None
+    store.accounts.set_quota("ada", Quota(memory=2 * GIGABYTE))
+    assert lease_all(store) == [task_id]
+
+
+def test_a_lost_task_leaves_its_memory(store: Store, clock: Clock) -> None:
+    store.accounts.set_quota("ada", Quota(memory=GIGABYTE))
+    lease = leased(store, memory=GIGABYTE)
+    clock.move(seconds=1)
+    add_task(store, id="next", memory=GIGABYTE)
+    assert store.queue.lease("worker-1", 12) is None
+    clock.move(seconds=13)
+    again = store.queue.lease("worker-2", 12)
+    assert again is not None
+    assert again.task.id == lease.task.id
+    store.accounts.set_quota("ada", Quota(memory=0))
+    store.tasks.cancel(lease.task.id)
+    clock.move(seconds=13)
+    assert store.queue.lease("worker-2", 12) is None
+    assert store.tasks.get(lease.task.id).state == "cancelled"  # what only ends needs no memory
+
+
 def test_a_heartbeat_extends_the_lease(store: Store, clock: Clock) -> None:
     lease = leased(store)
     for _ in range(5):

@@ -36,6 +36,15 @@ def test_a_task_that_takes_too_much_memory_fails(served: World) -> None:
     assert "memory" in (task.error or "")
 
 
+def test_a_task_may_be_given_less_memory_than_others(served: World) -> None:
+    small = served.add(10_000, strategy="hungry", memory=550 * 2**20)
+    task = served.wait(small)
+    assert (task.state, task.attempts) == ("failed", 1)
+    assert "550 MB" in (task.error or ""), task.error
+    large = served.add(100, memory=2**40)  # a worker gives each task at most its own limit
+    assert served.wait(large).state == "completed"
+
+
 def test_output_reaches_the_log_within_bounds_and_without_secrets(served: World) -> None:
     task = served.wait(served.add(100, strategy="loud"))
     assert task.state == "completed", task.error

@@ -12,7 +12,7 @@ import pytest
 from storage_worlds import Clock, make_history
 from strategy_optimizer.errors import ScheduleError, StorageUnavailableError, TaskStateError
 from strategy_optimizer.models.schedule import ScheduledTask
-from strategy_optimizer.storage import NewSchedule, Quota, ScheduleRecord, Store, TrialChunk
+from strategy_optimizer.storage import TASK_MEMORY, NewSchedule, Quota, ScheduleRecord, Store, TrialChunk
 from strategy_optimizer.workers import schedules
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_due, run_now
@@ -137,7 +137,7 @@ def test_of_two_workers_one_makes_the_task(store: Store, clock: Clock) -> None:
     add(store, clock)
     now = clock.move(hours=1)
     (seen,) = store.schedules.due(now)
-    runs = [schedules._run(store, seen, now) for _ in range(3)]
+    runs = [schedules._run(store, seen, now, TASK_MEMORY) for _ in range(3)]
     assert [run is None for run in runs] == [False, True, True]
     assert store.tasks.count() == 1
 

@@ -180,6 +180,32 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/ledger": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Get Ledger
+         * @description List what the ledger has, the newest first: each task that made trials, also those that are gone.
+         *
+         *     A task counts the trials of all that searched at least half of its bars.
+         */
+        readonly get: operations["get_ledger"];
+        readonly put?: never;
+        readonly post?: never;
+        /**
+         * Reset Ledger
+         * @description Forget all earlier trials. Later verdicts will be kinder than they should be; the audit log tells who did it.
+         */
+        readonly delete: operations["reset_ledger"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/me": {
         readonly parameters: {
             readonly query?: never;
@@ -2229,6 +2255,116 @@ export interface components {
             readonly keys: readonly components["schemas"]["KeyOut"][];
         };
         /**
+         * LedgerEntryOut
+         * @description One task in the trial ledger: what it tried on which bars, and what was seen of the held-out ones.
+         */
+        readonly LedgerEntryOut: {
+            /** Data */
+            readonly data: string;
+            /**
+             * Distinct
+             * @description trials with different returns
+             */
+            readonly distinct: number;
+            /**
+             * First
+             * @description of the searched bars
+             */
+            readonly first: string;
+            /** Held Out Bars */
+            readonly held_out_bars: number;
+            /**
+             * Held Out Looks
+             * @description winners that were shown on the held-out bars
+             */
+            readonly held_out_looks: number;
+            /**
+             * Interrupted
+             * @description whether it was stopped before its end
+             */
+            readonly interrupted: boolean;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            readonly kind: "search" | "walk-forward";
+            /** Last */
+            readonly last: string;
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            readonly recorded_at: string;
+            /** Searched Bars */
+            readonly searched_bars: number;
+            /** Strategy */
+            readonly strategy: string;
+            /** Strategy Digest */
+            readonly strategy_digest: string;
+            /** Symbols */
+            readonly symbols: readonly string[];
+            /**
+             * Task Id
+             * @description null for what was recorded before the ledger was in the store; the task itself may be gone
+             */
+            readonly task_id: string | null;
+            /** Trials */
+            readonly trials: number;
+        };
+        /**
+         * LedgerPageOut
+         * @description Entries of one owner's ledger, the newest first, and where the next page begins.
+         * @example {
+         *       "entries": [
+         *         {
+         *           "data": "nasdaq",
+         *           "distinct": 941,
+         *           "first": "1999-01-04",
+         *           "held_out_bars": 1258,
+         *           "held_out_looks": 1,
+         *           "interrupted": false,
+         *           "kind": "search",
+         *           "last": "2013-12-31",
+         *           "recorded_at": "2026-11-29T21:00:00Z",
+         *           "searched_bars": 3773,
+         *           "strategy": "momentum",
+         *           "strategy_digest": "5d41402abc4b2a76b9719d911017c592",
+         *           "symbols": [
+         *             "nasdaq"
+         *           ],
+         *           "task_id": "opt_4f1c2a90b7d3e865",
+         *           "trials": 1000
+         *         }
+         *       ],
+         *       "owner": "user_9c2f41d07ab35e68",
+         *       "total": 1
+         *     }
+         */
+        readonly LedgerPageOut: {
+            /** Entries */
+            readonly entries: readonly components["schemas"]["LedgerEntryOut"][];
+            /** Next Cursor */
+            readonly next_cursor?: string | null;
+            /** Owner */
+            readonly owner: string;
+            /** Total */
+            readonly total: number;
+        };
+        /**
+         * LedgerResetOut
+         * @description How many entries were removed.
+         * @example {
+         *       "owner": "user_9c2f41d07ab35e68",
+         *       "removed": 12
+         *     }
+         */
+        readonly LedgerResetOut: {
+            /** Owner */
+            readonly owner: string;
+            /** Removed */
+            readonly removed: number;
+        };
+        /**
          * LoginIn
          * @description A name and a password.
          * @example {
@@ -2281,7 +2417,7 @@ export interface components {
          *       "quota": {
          *         "dataset_bytes": 2147483648,
          *         "datasets": 20,
-         *         "memory": 4294967296,
+         *         "memory": 8589934592,
          *         "queued_tasks": 50,
          *         "running_tasks": 2,
          *         "trials_a_day": 1000000
@@ -2292,6 +2428,7 @@ export interface components {
          *       ],
          *       "usage": {
          *         "datasets": 2,
+         *         "memory": 4294967296,
          *         "queued_tasks": 3,
          *         "running_tasks": 1,
          *         "trials_today": 41200
@@ -2882,7 +3019,7 @@ export interface components {
          * @example {
          *       "dataset_bytes": 2147483648,
          *       "datasets": 20,
-         *       "memory": 4294967296,
+         *       "memory": 8589934592,
          *       "queued_tasks": 50,
          *       "running_tasks": 2,
          *       "trials_a_day": 1000000
@@ -2901,7 +3038,7 @@ export interface components {
             readonly datasets?: number | null;
             /**
              * Memory
-             * @description bytes that one task may take; kept, and not enforced yet: the worker's task_memory is
+             * @description bytes that all tasks which run at once may take together, by their field memory
              */
             readonly memory?: number | null;
             /**
@@ -2927,13 +3064,14 @@ export interface components {
          *       "quota": {
          *         "dataset_bytes": 2147483648,
          *         "datasets": 20,
-         *         "memory": 4294967296,
+         *         "memory": 8589934592,
          *         "queued_tasks": 50,
          *         "running_tasks": 2,
          *         "trials_a_day": 1000000
          *       },
          *       "usage": {
          *         "datasets": 2,
+         *         "memory": 4294967296,
          *         "queued_tasks": 3,
          *         "running_tasks": 1,
          *         "trials_today": 41200
@@ -3489,6 +3627,11 @@ export interface components {
         readonly strategy_optimizer__models__accounts__UsageOut: {
             /** Datasets */
             readonly datasets: number;
+            /**
+             * Memory
+             * @description bytes that the running tasks may take together
+             */
+            readonly memory: number;
             /** Queued Tasks */
             readonly queued_tasks: number;
             /** Running Tasks */
@@ -3698,6 +3841,11 @@ export interface components {
             /** Data */
             readonly data?: string | null;
             /**
+             * Memory
+             * @description bytes that its processes may take together
+             */
+            readonly memory?: number | null;
+            /**
              * Optimization Config
              * @description these entries go over those of the task
              */
@@ -3790,6 +3938,11 @@ export interface components {
             readonly front?: number | null;
             /** Infeasible */
             readonly infeasible?: number | null;
+            /**
+             * Memory
+             * @description bytes that its processes may take together; counts for the quota while it runs
+             */
+            readonly memory: number;
             /**
              * Optimization Type
              * @default auto
@@ -3907,6 +4060,11 @@ export interface components {
              */
             readonly deadline?: string | null;
             /**
+             * Memory
+             * @description bytes that its processes may take together, at most and by default the service's task_memory
+             */
+            readonly memory?: number | null;
+            /**
              * @default {
              *       "constraints": [],
              *       "type": "multi_objective"
@@ -4023,6 +4181,11 @@ export interface components {
             readonly front?: number | null;
             /** Infeasible */
             readonly infeasible?: number | null;
+            /**
+             * Memory
+             * @description bytes that its processes may take together; counts for the quota while it runs
+             */
+            readonly memory: number;
             /**
              * Optimization Type
              * @default auto
@@ -4953,6 +5116,70 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content?: never;
+            };
+            readonly 401: components["responses"]["NotAuthenticated"];
+            readonly 403: components["responses"]["NotAllowed"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 409: components["responses"]["Conflict"];
+            readonly 422: components["responses"]["Invalid"];
+            readonly 429: components["responses"]["TooMany"];
+            readonly 500: components["responses"]["Fault"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly get_ledger: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                readonly limit?: number;
+                /** @description id of the user whose ledger is meant, for administrators; one's own by default */
+                readonly owner?: string | null;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["LedgerPageOut"];
+                };
+            };
+            readonly 401: components["responses"]["NotAuthenticated"];
+            readonly 403: components["responses"]["NotAllowed"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 422: components["responses"]["Invalid"];
+            readonly 429: components["responses"]["TooMany"];
+            readonly 500: components["responses"]["Fault"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly reset_ledger: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description id of the user whose ledger is meant, for administrators; one's own by default */
+                readonly owner?: string | null;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["LedgerResetOut"];
+                };
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];

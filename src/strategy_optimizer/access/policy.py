@@ -126,6 +126,9 @@ POLICY: Mapping[RouteName, Rule] = {
     ("PATCH", f"{_WEBHOOKS}/{{webhook_id}}"): _run("webhook.change"),
     ("DELETE", f"{_WEBHOOKS}/{{webhook_id}}"): _run("webhook.remove"),
     ("GET", f"{_WEBHOOKS}/{{webhook_id}}/deliveries"): READ,
+    # -- what earlier tasks tried ---------------------------------------------------------------------------
+    ("GET", "/api/v1/ledger"): READ,
+    ("DELETE", "/api/v1/ledger"): _run("ledger.reset"),
     # -- strategies and datasets ----------------------------------------------------------------------------
     ("GET", "/api/v1/strategies"): READ,
     ("GET", "/api/v1/strategies/{name}"): READ,

@@ -1,4 +1,4 @@
-"""What a user may use. The queue obeys the number of running tasks; the rest is asked here when something is made."""
+"""What a user may use. The queue obeys what is for running tasks; the rest is asked here when something is made."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ class Quotas:
         trials : int, optional
             Trials that it plans; without, it is let in when there is room for one today.
         memory : int, optional
-            Bytes that it may take.
+            Bytes that it may take. Where they fit in the quota, the queue sees to it that there is room.
         """
         quota = self._accounts.quota(user_id)
         if quota.memory is not None and memory is not None and memory > quota.memory:
             raise QuotaError(
-                f"the task may take {memory / MEGABYTE:,.0f} MB; "
-                f"your quota memory is {quota.memory / MEGABYTE:,.0f} MB a task",
+                f"the task may take {memory / MEGABYTE:,.0f} MB; your quota memory is "
+                f"{quota.memory / MEGABYTE:,.0f} MB for all that run at once; give it less with its field memory "
+                "(in bytes), or ask an administrator for more",
                 quota="memory",
                 limit=quota.memory,
                 asked=memory,

@@ -43,6 +43,8 @@ COMPUTED = (
 """Operations that child processes do, which may be busy or take too long."""
 NEED_TRIALS = ("get_results", "get_best_parameters", "get_validation", "get_analysis", "get_report")
 """Operations that only read, and refuse a task that has no trials, or no result, yet."""
+NAME_OTHERS = ("compare_tasks", "get_ledger", "reset_ledger")
+"""Operations that name what may not be there, though not in their path."""
 MADE: Mapping[str, tuple[str, str]] = {
     "start_task": ("task_id", "task_id"),
     "clone_task": ("task_id", "task_id"),
@@ -101,7 +103,7 @@ def statuses(method: str, path: str, operation: Mapping[str, Any]) -> list[int]:
         found |= {401, 403, 503}
     if name == "log_in":
         found |= {401, 403, 503}
-    if "{" in path or name == "compare_tasks":
+    if "{" in path or name in NAME_OTHERS:
         found.add(404)
     if operation.get("parameters") or "requestBody" in operation:
         found.add(422)

@@ -137,7 +137,10 @@ def _of_ours(request: Request, error: Exception) -> JSONResponse:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "5"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        LOG.error("request failed", kind=kind, error=str(error), exc_info=error)
+        is_away = isinstance(
+            error, errors.StorageUnavailableError
+        )  # every request says so: one line is enough
+        LOG.error("request failed", kind=kind, error=str(error), exc_info=None if is_away else error)
         return problem_response(request, status, kind, _public(kind, error), headers=headers)
     return problem_response(request, status, kind, str(error), details=_attributes(error), headers=headers)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from strategy_optimizer.errors import TaskError, TaskStateError
 from strategy_optimizer.models.service_task import DEFAULT_DATA, StatusOut, TaskDocumentOut, TaskOut
-from strategy_optimizer.storage import ENDED, Place, TaskRecord
+from strategy_optimizer.storage import ENDED, TASK_MEMORY, Place, TaskRecord
 
 _SHOWN = (
     "stage",
@@ -83,6 +83,7 @@ def _facts(task: TaskRecord) -> dict[str, Any]:
         "owner": task.owner,
         "parent": task.parent,
         "priority": task.priority,
+        "memory": TASK_MEMORY if task.memory is None else task.memory,
         "attempts": task.attempts,
         "worker": task.worker,
         "created_at": task.created,
@@ -97,7 +98,7 @@ def _facts(task: TaskRecord) -> dict[str, Any]:
 # -- where a page of tasks begins -----------------------------------------------------------------------------
 
 
-def cursor_of(task: TaskRecord) -> str:
+def cursor_of(task: TaskRecord | Place) -> str:
     """Return the text that names a task's place in the list.
 
     >>> from types import SimpleNamespace
@@ -122,4 +123,4 @@ def place_of(cursor: str) -> Place:
         microseconds, task_id = base64.b64decode(padded, b"-_", validate=True).decode().split(" ", 1)
         return Place(datetime.fromtimestamp(int(microseconds) / 1e6, UTC), task_id)
     except (ValueError, OverflowError, OSError, binascii.Error) as error:
-        raise TaskError(f"the cursor {cursor!r} is none that a page of tasks gave") from error
+        raise TaskError(f"the cursor {cursor!r} is none that a page gave") from error

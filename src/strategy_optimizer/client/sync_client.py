@@ -31,6 +31,7 @@ from strategy_optimizer.models.accounts import KeyOut, KeysOut, MeOut, NewKeyOut
 from strategy_optimizer.models.analysis import AnalysisOut, CompareOut, PredictionOut
 from strategy_optimizer.models.datasets import DatasetDetailsOut, DatasetOut, DatasetsOut
 from strategy_optimizer.models.history import HistoryOut, TrialOut
+from strategy_optimizer.models.ledger import LedgerPageOut, LedgerResetOut
 from strategy_optimizer.models.parameter_spaces import SpaceOut
 from strategy_optimizer.models.result import ResultModel
 from strategy_optimizer.models.schedule import ScheduleOut, SchedulesOut
@@ -391,6 +392,20 @@ class Client:
     def delete_webhook(self, webhook_id: str) -> None:
         """Remove a webhook."""
         self._send("DELETE", path_of("webhooks", webhook_id))
+
+    # -- what earlier tasks tried ----------------------------------------------------------------------------
+
+    def ledger(
+        self, *, owner: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> LedgerPageOut:
+        """Return a page of one's trial ledger, the newest first; an administrator may name its `owner`."""
+        query = given(owner=owner, cursor=cursor, limit=limit)
+        return LedgerPageOut.model_validate(self._get(path_of("ledger"), query))
+
+    def reset_ledger(self, *, owner: str | None = None) -> LedgerResetOut:
+        """Forget all earlier trials: later verdicts will be kinder than they should be."""
+        answer = self._send("DELETE", path_of("ledger"), params=given(owner=owner))
+        return LedgerResetOut.model_validate(answer)
 
     # -- oneself ---------------------------------------------------------------------------------------------
 

@@ -29,11 +29,11 @@ _QUOTA = {
     "running_tasks": 2,
     "queued_tasks": 50,
     "trials_a_day": 1_000_000,
-    "memory": 2**32,
+    "memory": 2**33,
     "datasets": 20,
     "dataset_bytes": 2**31,
 }
-_USAGE = {"running_tasks": 1, "queued_tasks": 3, "trials_today": 41_200, "datasets": 2}
+_USAGE = {"running_tasks": 1, "queued_tasks": 3, "trials_today": 41_200, "datasets": 2, "memory": 2**32}
 _KEY = {
     "key_id": "key_0f6be2a94d7715c3",
     "name": "laptop",
@@ -125,7 +125,7 @@ class QuotaIn(Model):
     trials_a_day: LargeCount = Field(default=None, description="trials from midnight to midnight UTC")
     memory: LargeCount = Field(
         default=None,
-        description="bytes that one task may take; kept, and not enforced yet: the worker's task_memory is",
+        description="bytes that all tasks which run at once may take together, by their field memory",
     )
     datasets: Count = Field(default=None, description="datasets that are kept; null: 100")
     dataset_bytes: LargeCount = Field(default=None, description="bytes of all of them; null: 2 GB")
@@ -138,6 +138,7 @@ class UsageOut(Model):
     queued_tasks: int
     trials_today: int
     datasets: int
+    memory: int = Field(description="bytes that the running tasks may take together")
 
 
 class QuotaOut(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, StrictBool
 
@@ -14,6 +14,7 @@ from strategy_optimizer.models.task import OptimizationType, TaskModel
 State = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
 DEFAULT_DATA = "sp500"
 """What a task searches that names no data."""
+Memory = Annotated[Whole | None, Field(ge=2**28, lt=2**50)]
 IGNORED = ("status", "progress", "created_at")
 """Fields of a posted task that say how another one fared."""
 
@@ -56,6 +57,10 @@ class TaskIn(TaskModel):
     )
     warm_start: str | None = Field(
         default=None, description="id of an earlier task, whose best points are tried first"
+    )
+    memory: Memory = Field(
+        default=None,
+        description="bytes that its processes may take together, at most and by default the service's task_memory",
     )
 
 
@@ -146,6 +151,9 @@ class TaskOut(StatusOut):
     owner: str
     parent: str | None = None
     priority: int
+    memory: int = Field(
+        description="bytes that its processes may take together; counts for the quota while it runs"
+    )
     attempts: int
     worker: str | None = None
     created_at: datetime
@@ -192,6 +200,7 @@ class TaskCopyIn(Model):
     )
     data: str | None = Field(default=None, min_length=1, max_length=200)
     priority: Whole | None = Field(default=None, ge=-100, le=100)
+    memory: Memory = Field(default=None, description="bytes that its processes may take together")
     warm_start: StrictBool = Field(default=False, description="try the best points of the task first")
 
 

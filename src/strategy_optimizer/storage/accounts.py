@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, LargeBinary, Row, Table, delete, func, lit
 from strategy_optimizer.errors import LastAdminError, StorageError
 from strategy_optimizer.storage.database import Transaction
 from strategy_optimizer.storage.records import (
+    TASK_MEMORY,
     ApiKeyRecord,
     AuditRecord,
     KeyHolder,
@@ -313,20 +314,23 @@ class Accounts(TableAccess):
 
         def work(transaction: Transaction) -> Usage:
             connection = transaction.connection
+            memory = func.sum(func.coalesce(tasks.c.memory, TASK_MEMORY))
             states = connection.execute(
-                select(tasks.c.state, func.count().label("tasks"))
+                select(tasks.c.state, func.count().label("tasks"), memory.label("memory"))
                 .where(tasks.c.owner == user_id, tasks.c.state.in_(("queued", "running")))
                 .group_by(tasks.c.state)
             )
-            by_state = {row.state: row.tasks for row in states}
+            by_state = {row.state: (row.tasks, int(row.memory)) for row in states}
+            running, taken = by_state.get("running", (0, 0))
             today = transaction.now().date().isoformat()
             trials = select(usage.c.trials).where(usage.c.user_id == user_id, usage.c.day == today)
             kept = select(func.count()).select_from(datasets).where(datasets.c.owner == user_id)
             return Usage(
-                by_state.get("queued", 0),
-                by_state.get("running", 0),
+                by_state.get("queued", (0, 0))[0],
+                running,
                 connection.execute(trials).scalar_one_or_none() or 0,
                 connection.execute(kept).scalar_one(),
+                taken,
             )
 
         return self._database.read(work)

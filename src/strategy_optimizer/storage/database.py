@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
 from strategy_optimizer.errors import StorageError, StorageUnavailableError
 from strategy_optimizer.storage.faults import passes, wait_before
+from strategy_optimizer.storage.outage import AGAIN, Outage
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -24,6 +25,8 @@ LOCK_WAIT = 10.0
 _POSTGRES_OPTIONS = (
     "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c statement_timeout=120000"
 )
+_WAITS = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_SHORT_WAITS = {"connect_timeout": 2, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Database:
         A path is an SQLite file. ``sqlite:///FILE``, or ``postgresql://USER@HOST/NAME`` (psycopg 3).
     patience : float
         Seconds for which a call tries again after faults that pass by themselves.
+    silence : float, optional
+        Seconds for which a server may say nothing to one that waits for it; then it counts as away. While it is away
+        calls fail at once, but for one each half second that tries. By default a server has all the time that it takes,
+        and each call its patience.
     clock : callable, optional
         Gives the time in place of the database's, for tests.
     lock_wait : float
@@ -83,14 +90,17 @@ class Database:
         url: str | Path | URL,
         *,
         patience: float = PATIENCE,
+        silence: float | None = None,
         clock: Callable[[], datetime] | None = None,
         lock_wait: float = LOCK_WAIT,
     ) -> None:
         self.url = _read_url(url)
         self.patience = patience
         self._clock = clock
-        self.engine = _make_engine(self.url, lock_wait)
+        self.engine = _make_engine(self.url, silence, lock_wait)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # A file is never away: others hold it, and who waits for their turn gets it.
+        self._outage = None if silence is None or self.is_sqlite else Outage()
         self._writer = self.engine.execution_options(begin="IMMEDIATE")
         self._reader = self.engine
         if not self.is_sqlite:
@@ -125,25 +135,45 @@ class Database:
         return self._run(self._reader, work)
 
     def _run(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
+        patience = self._patience()
         request, begun, attempt = uuid4().hex, time.monotonic(), 0
         while True:
             try:
                 with engine.begin() as connection:
-                    return work(Transaction(connection, request, attempt > 0, self._clock))
+                    done = work(Transaction(connection, request, attempt > 0, self._clock))
             except SQLAlchemyError as error:
                 attempt += 1
                 wait = wait_before(attempt)
-                self._give_up(error, time.monotonic() + wait - begun, attempt)
+                self._give_up(error, time.monotonic() + wait - begun, attempt, patience)
                 time.sleep(wait)
+            else:
+                self._note_answer()
+                return done
 
-    def _give_up(self, error: SQLAlchemyError, elapsed: float, attempt: int) -> None:
+    def _patience(self) -> float:
+        """Return the patience of a call that begins now: none while the server is away, and most calls may not try."""
+        if self._outage is None or not self._outage.is_on:
+            return self.patience
+        if not self._outage.lets_try():
+            raise StorageUnavailableError(
+                f"the database {self} does not answer; whether it is back is tried each {AGAIN:g} s"
+            )
+        return 0.0
+
+    def _note_answer(self) -> None:
+        if self._outage is not None:
+            self._outage.end()
+
+    def _give_up(self, error: SQLAlchemyError, elapsed: float, attempt: int, patience: float) -> None:
         """Raise, unless the work is to be tried again."""
         if not passes(error):
+            self._note_answer()
             raise StorageError(f"the database {self} refuses: {_cause(error)}") from error
-        if elapsed > self.patience:
+        if elapsed > patience:
+            if self._outage is not None:
+                self._outage.begin()
             raise StorageUnavailableError(
-                f"the database {self} could not be used in {attempt} attempts over {self.patience:g} s: "
-                f"{_cause(error)}"
+                f"the database {self} could not be used in {attempt} attempts over {elapsed:.1f} s: {_cause(error)}"
             ) from error
 
     def __str__(self) -> str:
@@ -176,27 +206,28 @@ def _read_url(url: str | Path | URL) -> URL:
     return read
 
 
-def _make_engine(url: URL, lock_wait: float) -> Engine:
+def _make_engine(url: URL, silence: float | None, lock_wait: float) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": lock_wait})
+        wait = lock_wait if silence is None else min(lock_wait, silence)
+        engine = create_engine(url, connect_args={"timeout": wait})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    waits = _WAITS if silence is None else _SHORT_WAITS
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_pre_ping=True,
-            pool_timeout=5.0,
-            connect_args={
-                "connect_timeout": 5,
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "options": _POSTGRES_OPTIONS,
-            },
+            pool_timeout=5.0 if silence is None else 1.0,
+            connect_args={**waits, "options": _POSTGRES_OPTIONS},
         )
     except ModuleNotFoundError as error:
         raise StorageError("PostgreSQL needs psycopg: pip install 'strategy-optimizer[postgres]'") from error
+    if silence is not None:
+        from strategy_optimizer.storage.silence import limit_silence  # needs psycopg
+
+        limit_silence(engine, silence)
+    return engine
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:

@@ -40,8 +40,11 @@ def _passes(cause: BaseException | None) -> bool:
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         return str(state) in _PASSING or str(state).startswith("08")
-    # psycopg says no state when it cannot reach the server at all.
-    return type(cause).__module__.startswith("psycopg") and type(cause).__name__ == "OperationalError"
+    # psycopg says no state when it cannot reach the server at all, or not in time.
+    return any(
+        kind.__module__.startswith("psycopg") and kind.__name__ == "OperationalError"
+        for kind in type(cause).__mro__
+    )
 
 
 def wait_before(attempt: int) -> float:

@@ -1,8 +1,9 @@
 """The queue: which worker has which task, for how long, and what it may still write.
 
 The rule: tasks of a higher priority first; among these the owner who has fewest tasks running; among these the one
-that waits longest. An owner at the quota of running tasks waits. A task whose worker was silent until its lease
-ended counts as waiting; after `MOST_LOSSES` such leases without a new trial it has failed.
+that waits longest. An owner at the quota of running tasks waits, and so does a task whose memory has no room in the
+quota beside that of its owner's running ones: smaller ones may go before it. A task whose worker was silent until its
+lease ended counts as waiting; after `MOST_LOSSES` such leases without a new trial it has failed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import Heartbeat, Lease, NewEvent, TaskRecord
+from strategy_optimizer.storage.records import TASK_MEMORY, Heartbeat, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
 from strategy_optimizer.storage.tables import quotas, results, tasks
 from strategy_optimizer.storage.task_rows import (
@@ -35,6 +36,7 @@ from strategy_optimizer.storage.trial_store import append_trials, new_part
 
 MOST_LOSSES = 10
 """Leases that may run out, or be lost, one after the other, without a new trial between them."""
+MEMORY = func.coalesce(tasks.c.memory, TASK_MEMORY)
 _LEASING = 7_141_001  # any number that is no other advisory lock of ours
 
 
@@ -301,12 +303,13 @@ def _next(now: datetime) -> Select[Any]:
     """Return the statement that finds the next task and locks it; the module says by which rule."""
     lost = and_(tasks.c.state == "running", tasks.c.lease_ends <= now)
     running = (
-        select(tasks.c.owner, func.count().label("tasks"))
+        select(tasks.c.owner, func.count().label("tasks"), func.sum(MEMORY).label("memory"))
         .where(tasks.c.state == "running", tasks.c.lease_ends > now)
         .group_by(tasks.c.owner)
         .subquery("running")
     )
     at_work = func.coalesce(running.c.tasks, 0)
+    taken = func.coalesce(running.c.memory, 0)
     ends_now = and_(lost, or_(tasks.c.cancel_requested, tasks.c.pause_requested))
     return (
         select(*COLUMNS)
@@ -315,6 +318,7 @@ def _next(now: datetime) -> Select[Any]:
         .where(
             or_(tasks.c.state == "queued", lost),
             or_(quotas.c.running_tasks.is_(None), at_work < quotas.c.running_tasks, ends_now),
+            or_(quotas.c.memory.is_(None), taken + MEMORY <= quotas.c.memory, ends_now),
         )
         .order_by(tasks.c.priority.desc(), at_work, tasks.c.queued, tasks.c.id)
         .limit(1)

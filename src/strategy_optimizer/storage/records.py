@@ -9,6 +9,9 @@ from typing import Any
 
 from strategy_optimizer.storage.states import TaskState
 
+TASK_MEMORY = 4 * 2**30
+"""Bytes that a task may take which says nothing else."""
+
 
 @dataclass(frozen=True)
 class TaskRecord:
@@ -23,6 +26,8 @@ class TaskRecord:
         The task that it is a copy of.
     priority : int
         Larger goes first.
+    memory : int or None
+        Bytes that it may take; None, `TASK_MEMORY`.
     state : {"queued", "running", "paused", "completed", "failed", "cancelled"}
     stop_reason, error : str or None
         Why it ended; why it failed.
@@ -49,6 +54,7 @@ class TaskRecord:
     document: Mapping[str, Any]
     parent: str | None
     priority: int
+    memory: int | None
     state: TaskState
     stop_reason: str | None
     error: str | None
@@ -72,7 +78,7 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task stands in the list of tasks by age."""
+    """Where a task, or its entry in the ledger, stands in a list by age."""
 
     created: datetime
     id: str
@@ -80,7 +86,7 @@ class Place:
 
 @dataclass(frozen=True)
 class NewTask:
-    """A task to be stored; without an `id` it gets one."""
+    """A task to be stored; without an `id` it gets one, without `memory` it may take `TASK_MEMORY` bytes."""
 
     owner: str
     strategy: str
@@ -89,6 +95,7 @@ class NewTask:
     parent: str | None = None
     priority: int = 0
     deadline: datetime | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,26 @@ class ResultRecord:
 
 
 @dataclass(frozen=True)
+class LedgerRecord:
+    """What is known of a task in its owner's trial ledger; `summary` is for people."""
+
+    owner: str
+    task: str
+    recorded: datetime
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class OldLedgerEntry:
+    """An entry that was kept elsewhere before; `task` is a name that it keeps."""
+
+    task: str
+    recorded: datetime
+    summary: Mapping[str, Any]
+    entry: bytes
+
+
+@dataclass(frozen=True)
 class UserRecord:
     """A user; `password_hash` is what a password hasher made, None for users that only have keys."""
 
@@ -257,7 +284,7 @@ class AuditRecord:
 
 @dataclass(frozen=True)
 class Quota:
-    """What a user may use; None is no limit. The queue obeys `running_tasks`; the rest is the caller's to ask.
+    """What a user may use; None is no limit. The queue obeys `running_tasks` and `memory`; the rest is the caller's.
 
     Attributes
     ----------
@@ -266,7 +293,7 @@ class Quota:
     trials_a_day : int or None
         Trials that are stored between midnight and midnight UTC.
     memory : int or None
-        Bytes that one task may take.
+        Bytes that all tasks which run at once may take together.
     """
 
     running_tasks: int | None = None
@@ -279,12 +306,16 @@ class Quota:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a user uses: tasks in the queue and running, trials since midnight UTC, datasets."""
+    """What a user uses: tasks in the queue and running, trials since midnight UTC, datasets, memory.
+
+    `memory` is what the running tasks may take together, in bytes.
+    """
 
     queued_tasks: int
     running_tasks: int
     trials_today: int
     datasets: int
+    memory: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from strategy_optimizer.storage.accounts import Accounts
 from strategy_optimizer.storage.database import LOCK_WAIT, PATIENCE, Database
 from strategy_optimizer.storage.datasets import DatasetStore
 from strategy_optimizer.storage.event_log import EventLog
+from strategy_optimizer.storage.ledger import LedgerStore
 from strategy_optimizer.storage.parameter_spaces import ParameterSpaceStore
 from strategy_optimizer.storage.queue import Queue
 from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
@@ -28,6 +29,8 @@ from strategy_optimizer.storage.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     from strategy_optimizer.storage.trial_store import TrialStore
+_PING = 2.0
+"""Seconds for which a database may say nothing that is to answer now."""
 
 
 class Store:
@@ -40,6 +43,9 @@ class Store:
     patience : float
         Seconds for which a call tries again after faults that pass: a locked file, a deadlock, a server that is
         away. Then it raises `StorageUnavailableError`.
+    silence : float, optional
+        Seconds after which a server that says nothing is away. Calls then fail at once, but for one each half second
+        that tries: for processes that must not wait, such as the API. By default a server has all its time.
     clock : callable, optional
         Gives the time in place of the database's, for tests.
     lock_wait : float
@@ -51,6 +57,7 @@ class Store:
     queue : Queue
     events : EventLog
     trials : TrialStore
+    ledger : LedgerStore
     accounts : Accounts
     datasets : DatasetStore
     schedules : ScheduleStore
@@ -79,13 +86,15 @@ class Store:
         url: str | Path,
         *,
         patience: float = PATIENCE,
+        silence: float | None = None,
         clock: Callable[[], datetime] | None = None,
         lock_wait: float = LOCK_WAIT,
     ) -> None:
-        self.database = Database(url, patience=patience, clock=clock, lock_wait=lock_wait)
+        self.database = Database(url, patience=patience, silence=silence, clock=clock, lock_wait=lock_wait)
         self.tasks = TaskStore(self.database)
         self.queue = Queue(self.database)
         self.events = EventLog(self.database)
+        self.ledger = LedgerStore(self.database)
         self.accounts = Accounts(self.database)
         self.datasets = DatasetStore(self.database)
         self.schedules = ScheduleStore(self.database)
@@ -126,7 +135,7 @@ class Store:
 
     def ping(self) -> None:
         """Raise a `StorageUnavailableError` unless the database answers now."""
-        one_try = Database(self.database.url, patience=0.0)
+        one_try = Database(self.database.url, patience=0.0, silence=_PING)
         try:
             one_try.read(lambda transaction: transaction.connection.execute(text("SELECT 1")).close())
         finally:

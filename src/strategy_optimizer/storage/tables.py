@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from strategy_optimizer.storage.column_types import Document, LargeInteger, Moment
 
-REVISION = "0005"
+REVISION = "0006"
 """The migration that makes these tables: a database that has it needs none."""
 
 metadata = MetaData(
@@ -125,6 +125,8 @@ tasks = Table(
     Column("document", Document, nullable=False),
     Column("parent", String(64)),
     Column("priority", Integer, nullable=False),
+    # The bytes that it may take while it runs; those of before the column have the default.
+    Column("memory", LargeInteger),
     Column("state", String(10), nullable=False),
     Column("stop_reason", String(20)),
     Column("error", Text),
@@ -214,6 +216,18 @@ results = Table(
     Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
     Column("saved", Moment, nullable=False),
     Column("document", LargeBinary, nullable=False),
+)
+
+# What a task searched and how, for the verdicts of later ones. It outlives the task, so it does not refer to it.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("owner", ForeignKey("users.id"), primary_key=True),
+    Column("task", String(64), primary_key=True),
+    Column("recorded", Moment, nullable=False),
+    Column("summary", Document, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+    Index(None, "owner", "recorded"),
 )
 
 # -- datasets and schedules -----------------------------------------------------------------------------------

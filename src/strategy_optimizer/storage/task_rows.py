@@ -71,6 +71,18 @@ def write_as_worker(transaction: Transaction, lease: Lease, **values: Any) -> Ta
     return to_task(row)
 
 
+def check_newest(transaction: Transaction, lease: Lease) -> None:
+    """Refuse a lease that another one has followed; the task may have ended. None follows until the transaction ends.
+
+    Raises
+    ------
+    LeaseLostError
+    """
+    task = find_task(transaction, lease.task.id, lock=True)
+    if task is None or task.token != lease.token:
+        raise _lost(transaction, lease)
+
+
 def _lost(transaction: Transaction, lease: Lease) -> LeaseLostError:
     task = find_task(transaction, lease.task.id)
     if task is None:

@@ -309,6 +309,7 @@ def _insert(transaction: Transaction, task_id: str, new: NewTask, key: str | Non
         "parent": new.parent,
         "priority": new.priority,
         "deadline": new.deadline,
+        "memory": new.memory,
         "state": "queued",
         "created": now,
         "queued": now,

@@ -21,7 +21,14 @@ from strategy_optimizer.tasks import (
 )
 from strategy_optimizer.validation.engine_validation import examine_engine_search
 from strategy_optimizer.validation.held_out import HeldOut, examine_held_out
-from strategy_optimizer.validation.ledger import LEFT_OUT, Earlier, Ledger, engine_entry_of, entry_of, record
+from strategy_optimizer.validation.ledger import (
+    LEFT_OUT,
+    Earlier,
+    TrialLedger,
+    engine_entry_of,
+    entry_of,
+    record,
+)
 from strategy_optimizer.validation.lookahead import check_lookahead
 from strategy_optimizer.validation.lookahead_report import LookaheadReport
 from strategy_optimizer.validation.overfitting import MOST_TRIALS, Overfitting, examine_overfitting
@@ -128,22 +135,22 @@ def _lookahead(search: FinishedSearch, params: Mapping[str, Any]) -> LookaheadRe
 
 
 @overload
-def run_and_validate(task: OptimizationTask, ledger: Ledger | None = None) -> Result: ...
+def run_and_validate(task: OptimizationTask, ledger: TrialLedger | None = None) -> Result: ...
 
 
 @overload
-def run_and_validate(task: EngineTask, ledger: Ledger | None = None) -> EngineResult: ...
+def run_and_validate(task: EngineTask, ledger: TrialLedger | None = None) -> EngineResult: ...
 
 
 def run_and_validate(
-    task: OptimizationTask | EngineTask, ledger: Ledger | None = None
+    task: OptimizationTask | EngineTask, ledger: TrialLedger | None = None
 ) -> Result | EngineResult:
     """Run a task and return its result, with a verdict unless its settings say otherwise.
 
     Parameters
     ----------
     task : OptimizationTask or EngineTask
-    ledger : Ledger, optional
+    ledger : TrialLedger, optional
         Where its trials are recorded, and those of earlier searches are found; the user's by default.
 
     Notes
@@ -193,7 +200,9 @@ def _recommended(task: OptimizationTask | EngineTask) -> Recommendation | None:
 
 
 def _record(
-    task: OptimizationTask | EngineTask, ledger: Ledger | None, recommendation: Recommendation | None = None
+    task: OptimizationTask | EngineTask,
+    ledger: TrialLedger | None,
+    recommendation: Recommendation | None = None,
 ) -> Earlier | None:
     """Record a search that has ended; None where the ledger is left out, or there is nothing to record."""
     if not task.settings.ledger or task.search is None or not len(task.search.history):

@@ -21,7 +21,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.models.schedule import ScheduledTask
 from strategy_optimizer.models.service_task import TaskIn
-from strategy_optimizer.storage import ENDED, ScheduleRecord, Store, TaskRecord
+from strategy_optimizer.storage import ENDED, TASK_MEMORY, ScheduleRecord, Store, TaskRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.submission import submit
 
@@ -38,13 +38,14 @@ class Run:
     note: str | None
 
 
-def run_due(store: Store) -> list[Run]:
-    """Make the tasks of all schedules that are due."""
+def run_due(store: Store, *, task_memory: int = TASK_MEMORY) -> list[Run]:
+    """Make the tasks of all schedules that are due; `task_memory` is as in `submit`."""
     now = store.schedules.now()
-    return [run for schedule in store.schedules.due(now) if (run := _run(store, schedule, now)) is not None]
+    found = [_run(store, schedule, now, task_memory) for schedule in store.schedules.due(now)]
+    return [run for run in found if run is not None]
 
 
-def run_now(store: Store, schedule: ScheduleRecord) -> TaskRecord:
+def run_now(store: Store, schedule: ScheduleRecord, *, task_memory: int = TASK_MEMORY) -> TaskRecord:
     """Make the task of a schedule now, beside its times.
 
     Raises
@@ -54,12 +55,12 @@ def run_now(store: Store, schedule: ScheduleRecord) -> TaskRecord:
     StrategyOptimizerError
         When it cannot be made.
     """
-    task = _make_task(store, schedule, None)
+    task = _make_task(store, schedule, None, task_memory)
     store.schedules.change(schedule.id, last_task=task.id, note=None)
     return task
 
 
-def _run(store: Store, schedule: ScheduleRecord, now: datetime) -> Run | None:
+def _run(store: Store, schedule: ScheduleRecord, now: datetime, task_memory: int) -> Run | None:
     """Make the task of one run; None when another worker has it."""
     assert schedule.next_run is not None
     plan = ScheduledTask.model_validate(dict(schedule.document))
@@ -68,7 +69,7 @@ def _run(store: Store, schedule: ScheduleRecord, now: datetime) -> Run | None:
     # The task first, under a key of this run: whoever repeats a run that was cut off gets the same task.
     task, note = None, None
     try:
-        task = _make_task(store, schedule, f"{schedule.id} {schedule.next_run.isoformat()}")
+        task = _make_task(store, schedule, f"{schedule.id} {schedule.next_run.isoformat()}", task_memory)
     except StorageError:
         raise  # the database's fault, not the schedule's: the run is still due
     except StrategyOptimizerError as error:
@@ -90,7 +91,7 @@ def _missed(schedule: ScheduleRecord, plan: ScheduledTask, now: datetime) -> int
     return sum(moment <= now for moment in later)
 
 
-def _make_task(store: Store, schedule: ScheduleRecord, key: str | None) -> TaskRecord:
+def _make_task(store: Store, schedule: ScheduleRecord, key: str | None, task_memory: int) -> TaskRecord:
     _check_owner(store, schedule.owner)
     last = _last_task(store, schedule)
     if last is not None and last.state not in ENDED:
@@ -100,7 +101,14 @@ def _make_task(store: Store, schedule: ScheduleRecord, key: str | None) -> TaskR
     if plan.warm_start and last is not None and last.trials:
         asked["warm_start"] = last.id
     parent = None if last is None else last.id
-    made = submit(store, schedule.owner, TaskIn.model_validate(asked), parent=parent, idempotency_key=key)
+    made = submit(
+        store,
+        schedule.owner,
+        TaskIn.model_validate(asked),
+        task_memory=task_memory,
+        parent=parent,
+        idempotency_key=key,
+    )
     return made.task
 
 

@@ -29,13 +29,14 @@ class WorkerSettings:
     database : str
         Address of the store.
     folder : Path
-        Data folder: the trial ledgers, and who works on this machine.
+        Data folder: copies of strategies and datasets, and who works on this machine.
     slots : int
         Tasks at once, each in a process of its own.
     threads : int, optional
         Of each task; the processors shared among the slots by default.
     memory : int, optional
-        Resident bytes of a task's process and of all that it starts; one that passes it has failed.
+        Resident bytes of a task's process and of all that it starts, at most; one that passes it, or the smaller ones
+        that it was given, has failed.
     niceness : int
         Of a task's process, 0 to 19: how far it steps back behind all else on the machine.
     name : str
@@ -103,10 +104,6 @@ class WorkerSettings:
         """Return the variables that tasks on engines find: those that are named, and Ray's own where it is used."""
         names = [name for name in os.environ if self.ray_address and name.startswith("RAY_")]
         return {name: os.environ[name] for name in (*self.engine_variables, *names) if name in os.environ}
-
-    def ledger_of(self, owner: str) -> Path:
-        """Return the folder of an owner's trial ledger."""
-        return self.folder / "ledger" / "".join(c if c.isalnum() or c in "-_" else "_" for c in owner)
 
     @property
     def presence(self) -> Path:

@@ -24,7 +24,8 @@ from strategy_optimizer.market.samples import SAMPLES
 from strategy_optimizer.models.service_task import StoredTask, TaskCopyIn, TaskIn
 from strategy_optimizer.models.task import ParameterModel
 from strategy_optimizer.objective import parse_objective
-from strategy_optimizer.storage import Creation, NewTask, Store, TaskRecord
+from strategy_optimizer.storage import TASK_MEMORY, Creation, NewTask, Store, TaskRecord
+from strategy_optimizer.tasks.executors.child.words import size_text
 
 ENGINE_FIELDS = ("trial_time", "trial_memory", "lookahead")
 """What of a task's ``optimization_config`` only trials of engines have."""
@@ -35,6 +36,7 @@ def submit(
     owner: str,
     task: TaskIn,
     *,
+    task_memory: int = TASK_MEMORY,
     parent: str | None = None,
     idempotency_key: str | None = None,
 ) -> Creation:
@@ -46,6 +48,8 @@ def submit(
     owner : str
         Id of the user whose task it is.
     task : TaskIn
+    task_memory : int
+        Bytes that a task may take, by default and at most.
     parent : str, optional
         The task that it is a copy of.
     idempotency_key : str, optional
@@ -56,9 +60,9 @@ def submit(
     StrategyOptimizerError
         One of its kinds, naming what cannot be used.
     """
-    stored = _checked(store, owner, task)
+    stored, memory = _checked(store, owner, task), _memory(task, task_memory)
     if idempotency_key is None or not store.tasks.is_made(owner, idempotency_key):
-        Quotas(store).check_task(owner, trials=task.evaluations)
+        Quotas(store).check_task(owner, trials=task.evaluations, memory=memory)
     new = NewTask(
         owner,
         task.strategy_name,
@@ -67,6 +71,7 @@ def submit(
         parent=parent,
         priority=task.priority,
         deadline=task.deadline,
+        memory=memory,
     )
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
@@ -158,6 +163,15 @@ def _check_kernel_task(name: str, task: TaskIn) -> None:
             f"{', '.join(given)}: this is for engines, and the strategy '{name}' runs on the built-in kernel; leave it "
             "out (GET /api/v1/strategies says which style each has)"
         )
+
+
+def _memory(task: TaskIn, most: int) -> int:
+    if task.memory is not None and task.memory > most:
+        raise TaskError(
+            f"memory is {size_text(task.memory)}; a task may take at most {size_text(most)} here (task_memory of the "
+            "service): ask for less, or leave it out"
+        )
+    return most if task.memory is None else task.memory
 
 
 def _pinned(store: Store, strategy: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from strategy_optimizer.storage import Lease
+from strategy_optimizer.storage import Lease, TaskRecord
 from strategy_optimizer.tasks.executors import Limits
 from strategy_optimizer.tasks.executors.child import cgroup
 from strategy_optimizer.tasks.executors.child.page import SIZE, Page
@@ -122,19 +122,20 @@ class TaskProcess(GuardedProcess):
     def give(self, lease: Lease, deadline: float | None) -> None:
         """Have it run a task; `deadline` is a moment of the monotonic clock."""
         self.lease, self.deadline, self.state, self.since = lease, deadline, "busy", time.monotonic()
+        memory = memory_of(lease.task, self._settings.memory)
         message = {
             "database": self._settings.database,
             "task": lease.task.id,
             "worker": lease.worker,
             "token": lease.token,
-            "ledger": str(self._settings.ledger_of(lease.task.owner)),
             "data_dir": str(self._settings.folder),
             "threads": self._settings.threads_per_task,
-            "memory": self._settings.memory,
+            "memory": memory,
             "ray_address": self._settings.ray_address,
             "ray_share": self._settings.slots,
             "variables": self._settings.engine_environment(),
         }
+        self.page.narrow(memory or 0)
         self.send(messages.pack(messages.TASK, message))
 
     def ask(self, wish: Wish) -> None:
@@ -187,6 +188,12 @@ class TaskProcess(GuardedProcess):
     def forget_log(self) -> None:
         """Close the end of its output."""
         os.close(self.log)
+
+
+def memory_of(task: TaskRecord, most: int | None) -> int | None:
+    """Return the bytes that a task may take in a worker that gives each at most so many; None is no limit."""
+    known = [size for size in (task.memory, most) if size is not None]
+    return min(known, default=None)
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

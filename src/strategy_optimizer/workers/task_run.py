@@ -27,12 +27,12 @@ from strategy_optimizer.records import Event, Finished, Progress, Reproducing, S
 from strategy_optimizer.storage import Lease, NewEvent, Store, TrialChunk
 from strategy_optimizer.tasks import EngineResult, EngineTask, OptimizationTask, Result, TrialHistory
 from strategy_optimizer.validation import run_and_validate
-from strategy_optimizer.validation.ledger import Ledger
 from strategy_optimizer.workers.earlier_task import start_points
 from strategy_optimizer.workers.engine_inputs import Resources, build_engine_task
 from strategy_optimizer.workers.inputs import build_task, read_document, resolve
 from strategy_optimizer.workers.lease_checkpoint import LeaseCheckpoint
 from strategy_optimizer.workers.messages import Ending, Wish
+from strategy_optimizer.workers.store_ledger import StoreLedger
 from strategy_optimizer.workers.store_writer import StoreWriter
 
 CLUSTER_PAUSE = 10.0
@@ -57,8 +57,8 @@ class Assignment:
     task, worker : str
     token : int
         Number of the lease.
-    ledger, data_dir : str
-        Folders: the owner's trial ledger; copies of strategies and datasets.
+    data_dir : str
+        Folder of copies of strategies and datasets.
     threads : int
     memory : int or None
         Bytes of the whole task.
@@ -74,7 +74,6 @@ class Assignment:
     task: str
     worker: str
     token: int
-    ledger: str
     data_dir: str
     threads: int
     memory: int | None = None
@@ -159,7 +158,7 @@ class TaskRun:
             with self._lock:
                 self._task, self._is_searching = task, True
             self._ask_search()
-            result = run_and_validate(task, Ledger(Path(self._assignment.ledger)))
+            result = run_and_validate(task, StoreLedger(writer))
         except SystemExit as error:
             raise StrategyOptimizerError(
                 f"the strategy's code ended the program: SystemExit({error.code})"
@@ -255,7 +254,7 @@ class TaskRun:
             with self._lock:
                 self._is_searching = False
             self._on_checking()
-            self._obey()
+            self._obey(leave=False)  # at the next event: then its trials can be entered in the ledger
         elif isinstance(event, (Reproducing, Validating)):
             if self._ending is not None:
                 raise Stopped
@@ -300,14 +299,14 @@ class TaskRun:
         else:
             raise Stopped
 
-    def _obey(self) -> None:
-        """Stop if that is wished; in the main thread, between two stages."""
+    def _obey(self, *, leave: bool = True) -> None:
+        """Stop if that is wished, at once or, without `leave`, a little later; in the main thread, between stages."""
         with self._lock:
             wish, ending = self._wish, self._ending
         if wish is None or wish == "deadline" or ending is not None:
             return
         self._end(wish)
-        if wish != "cancel" or self._task is None:
+        if leave and (wish != "cancel" or self._task is None):
             raise Stopped
 
     def _end(self, wish: Wish) -> None:

@@ -44,7 +44,7 @@ def test_what_is_written_is_read(
 
 def test_an_empty_ledger_has_nothing_and_makes_no_folder(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    assert ledger.read() == ((), ())
+    assert ledger.read() == ((), (), str(ledger.folder))
     ledger.clear()
     assert not ledger.folder.exists()
 
@@ -83,11 +83,11 @@ def test_damaged_and_foreign_files_are_named_and_skipped(entry: Make, tmp_path: 
     (tmp_path / "folder.entry").mkdir()
     reading = ledger.read()
     assert [e.task_id for e in reading.entries] == ["good"]
-    assert sorted(path.stem for path in reading.unreadable) == sorted([*spoiled, "folder"])
+    assert sorted(name.removesuffix(".entry") for name in reading.unreadable) == sorted([*spoiled, "folder"])
     (tmp_path / "folder.entry").rmdir()
     found = record(entry("new"), ledger)
     (note,) = found.notes
-    assert note.startswith("5 files of the trial ledger")
+    assert note.startswith(f"5 entries of the trial ledger {tmp_path} cannot be read")
     assert [e.task_id for e in found.searches] == ["good"]
     ledger.clear()
     assert list(tmp_path.iterdir()) == []

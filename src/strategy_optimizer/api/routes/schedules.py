@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
-from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
 from strategy_optimizer.api.task_views import shown
 from strategy_optimizer.models.schedule import (
     ScheduleChangeIn,
@@ -17,6 +17,7 @@ from strategy_optimizer.models.schedule import (
     SchedulesOut,
 )
 from strategy_optimizer.models.service_task import TaskOut
+from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.storage import NewSchedule, ScheduleRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_now
@@ -90,9 +91,10 @@ def remove_schedule(schedule_id: ScheduleId, caller: Caller, store: TheStore) ->
 
 
 @router.post("/{schedule_id}/run", status_code=201)
-def run_schedule(schedule_id: ScheduleId, caller: Caller, store: TheStore) -> TaskOut:
+def run_schedule(schedule_id: ScheduleId, caller: Caller, service: TheService) -> TaskOut:
     """Make the task of a schedule now, beside its times."""
-    return shown(run_now(store, store.schedules.get(schedule_id, owner=caller.owner)))
+    schedule = service.store.schedules.get(schedule_id, owner=caller.owner)
+    return shown(run_now(service.store, schedule, task_memory=service.settings.task_memory * MEGABYTE))
 
 
 def _shown(schedule: ScheduleRecord, now: datetime) -> ScheduleOut:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -18,6 +20,9 @@ from strategy_optimizer.models.base import Model
 from strategy_optimizer.version import __version__
 
 router = APIRouter(tags=["server"])
+PATIENCE = 4.0
+"""Seconds after which a database that has not said that it is there is not."""
+_PINGS = ThreadPoolExecutor(2, thread_name_prefix="ready")
 _STARTED = time.monotonic()
 
 
@@ -52,11 +57,13 @@ async def health() -> HealthOut:
 
 
 @router.get("/ready", responses={503: {"model": ReadyOut}})
-def ready(store: TheStore, response: Response) -> ReadyOut:
+async def ready(store: TheStore, response: Response) -> ReadyOut:
     """Say whether the database answers."""
+    # Apart from the threads of requests, which may all wait for the same database.
+    answer = asyncio.get_running_loop().run_in_executor(_PINGS, store.ping)
     try:
-        store.ping()
-    except StorageError:
+        await asyncio.wait_for(answer, PATIENCE)
+    except (StorageError, TimeoutError):
         response.status_code = 503
         return ReadyOut(ready=False, database="unavailable")
     return ReadyOut(ready=True, database="ok")

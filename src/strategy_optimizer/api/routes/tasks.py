@@ -10,9 +10,11 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of, json_of
-from strategy_optimizer.api.dependencies import Caller, TheShortReads, TheStore
+from strategy_optimizer.api.dependencies import Caller, TheService, TheShortReads, TheStore
 from strategy_optimizer.api.reading import OwnTask, TaskId
+from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.task_views import cursor_of, no_result, place_of, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
 from strategy_optimizer.models.result import PerformanceModel, ResultModel
@@ -27,6 +29,7 @@ from strategy_optimizer.models.service_task import (
     TaskOut,
     TaskPageOut,
 )
+from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.storage import ENDED, Creation, ResultRecord, Store, TaskRecord
 from strategy_optimizer.workers.submission import copy_of, submit
 
@@ -47,12 +50,12 @@ _AGAIN: dict[int | str, dict[str, Any]] = {
 def start_task(
     task: TaskIn,
     caller: Caller,
-    store: TheStore,
+    service: TheService,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Put a task into the queue."""
-    return _made(submit(store, caller.user_id, task, idempotency_key=idempotency_key), response)
+    return _made(_submit(service, caller, task, idempotency_key=idempotency_key), response)
 
 
 @router.get("/tasks", response_model=TaskPageOut)
@@ -131,17 +134,17 @@ def clone_task(
     task_id: TaskId,
     changes: TaskCopyIn,
     caller: Caller,
-    store: TheStore,
+    service: TheService,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Start a copy of a task with some changes, on the newest version of its strategy."""
-    task = store.tasks.get(task_id, owner=caller.owner)
+    task = service.store.tasks.get(task_id, owner=caller.owner)
     try:
         copy = copy_of(task, changes)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    made = submit(store, caller.user_id, copy, parent=task.id, idempotency_key=idempotency_key)
+    made = _submit(service, caller, copy, parent=task.id, idempotency_key=idempotency_key)
     return _made(made, response)
 
 
@@ -149,13 +152,13 @@ def clone_task(
 def rerun_task(
     task_id: TaskId,
     caller: Caller,
-    store: TheStore,
+    service: TheService,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Start the same task again, on the newest version of its strategy."""
-    task = store.tasks.get(task_id, owner=caller.owner)
-    made = submit(store, caller.user_id, copy_of(task), parent=task.id, idempotency_key=idempotency_key)
+    task = service.store.tasks.get(task_id, owner=caller.owner)
+    made = _submit(service, caller, copy_of(task), parent=task.id, idempotency_key=idempotency_key)
     return _made(made, response)
 
 
@@ -206,6 +209,11 @@ def _best_parameters(task: TaskRecord, record: ResultRecord | None) -> BestParam
             **(progress.get("best_metrics") or {}), composite_score=progress.get("best_score")
         ),
     )
+
+
+def _submit(service: Service, caller: Principal, task: TaskIn, **others: Any) -> Creation:
+    most = service.settings.task_memory * MEGABYTE
+    return submit(service.store, caller.user_id, task, task_memory=most, **others)
 
 
 def _made(creation: Creation, response: Response) -> TaskOut:

@@ -8,8 +8,18 @@ from strategy_optimizer.validation.ledger.earlier import (
     saw,
     unreadable_note,
 )
-from strategy_optimizer.validation.ledger.entry import SKETCHED, Entry, Sketch, Trials, joined
-from strategy_optimizer.validation.ledger.folder import Ledger, Reading
+from strategy_optimizer.validation.ledger.encoding import UnreadableError, decode, encode
+from strategy_optimizer.validation.ledger.entry import (
+    SKETCHED,
+    Entry,
+    Sketch,
+    Trials,
+    continued,
+    joined,
+    one_each,
+)
+from strategy_optimizer.validation.ledger.folder import Ledger
+from strategy_optimizer.validation.ledger.keeping import Reading, TrialLedger
 from strategy_optimizer.validation.ledger.keys import KeySet, count_beyond, union
 from strategy_optimizer.validation.ledger.months import Months, months_of
 from strategy_optimizer.validation.ledger.recording import (
@@ -33,13 +43,19 @@ __all__ = [
     "Related",
     "SharpeSpread",
     "Sketch",
+    "TrialLedger",
     "Trials",
+    "UnreadableError",
     "compare",
+    "continued",
     "count_beyond",
+    "decode",
+    "encode",
     "engine_entry_of",
     "entry_of",
     "joined",
     "months_of",
+    "one_each",
     "pooled",
     "record",
     "related_trials",

@@ -10,13 +10,15 @@ import numpy as np
 from strategy_optimizer.errors import StrategyOptimizerError
 from strategy_optimizer.market.report import counted
 from strategy_optimizer.validation.ledger.entry import Entry
-from strategy_optimizer.validation.ledger.folder import Ledger, Reading
+from strategy_optimizer.validation.ledger.folder import Ledger
+from strategy_optimizer.validation.ledger.keeping import Reading, TrialLedger
 from strategy_optimizer.validation.ledger.months import SAME_FROM, Months
 
 LEFT_OUT = (
     "the trial ledger was left out: earlier searches on these data were not counted, and later ones will not count "
     "this one"
 )
+_NOT_WRITTEN = "the trial ledger cannot be written, later searches will not count this one"
 
 
 @dataclass(frozen=True)
@@ -41,29 +43,34 @@ class Earlier:
     notes: tuple[str, ...] = ()
 
 
-def record(entry: Entry, ledger: Ledger | None = None) -> Earlier:
-    """Write an entry and return what stands beside it; a ledger that cannot be used is a note, not an error.
+def record(entry: Entry, ledger: TrialLedger | None = None) -> Earlier:
+    """Add an entry and return what stands beside it; a folder that cannot be used is a note, not an error.
 
-    It is written before the others are read: of two searches that end together one at least counts the other.
+    It is added before the others are read: of two searches that end together one at least counts the other.
 
     Parameters
     ----------
     entry : Entry
-    ledger : Ledger, optional
+    ledger : TrialLedger, optional
         That of the user by default.
+
+    Raises
+    ------
+    StrategyOptimizerError
+        Of a ledger that is not a folder, such as a store that another worker writes now.
     """
+    try:
+        ledger = ledger or Ledger()
+    except StrategyOptimizerError as error:  # there is no home folder
+        return replace(compare(entry, ()), notes=(f"{_NOT_WRITTEN}: {error}",))
     notes: list[str] = []
     reading = Reading()
     try:
-        ledger = ledger or Ledger()
-        entry = _with_earlier_sessions(entry, ledger.find(entry.task_id))
-        ledger.write(entry)
-    except (OSError, StrategyOptimizerError) as error:
-        notes.append(
-            f"the trial ledger cannot be written, later searches will not count this one: {_reason(error)}"
-        )
+        entry = ledger.add(entry)
+    except OSError as error:
+        notes.append(f"{_NOT_WRITTEN}: {_reason(error)}")
     try:
-        reading = Reading() if ledger is None else ledger.read()
+        reading = ledger.read()
     except OSError as error:
         notes.append(f"the trial ledger cannot be read, no earlier search is counted: {_reason(error)}")
     notes += [unreadable_note(reading)] if reading.unreadable else []
@@ -87,29 +94,11 @@ def saw(entry: Entry, held_out: Months) -> bool:
 
 
 def unreadable_note(reading: Reading) -> str:
-    """Return a sentence on the files that are not counted."""
-    files = counted(len(reading.unreadable), "file")
-    return (
-        f"{files} of the trial ledger {reading.unreadable[0].parent} cannot be read (damaged, or of another version) "
-        "and not counted"
-    )
+    """Return a sentence on the entries that are not counted."""
+    entries = counted(len(reading.unreadable), "entry", "entries")
+    why = "damaged, or of another version"
+    return f"{entries} of the trial ledger {reading.place} cannot be read ({why}) and not counted"
 
 
-def _with_earlier_sessions(entry: Entry, old: Entry | None) -> Entry:
-    """Return the entry that takes the place of the same task's old one.
-
-    A task that is run again makes the same trials, so the longer run has them all. A winner that was only shown
-    because the search was interrupted is forgotten when it is continued, as if it had never stopped.
-    """
-    if old is None:
-        return entry
-    longer = max(old.trials, entry.trials, key=lambda trials: trials.made)
-    if old.interrupted:
-        return replace(entry, trials=longer)
-    return replace(entry, trials=longer, interrupted=False, shown=np.union1d(old.shown, entry.shown))
-
-
-def _reason(error: Exception) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
+def _reason(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

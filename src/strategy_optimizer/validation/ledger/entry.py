@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -163,6 +163,28 @@ class Entry:
             "distinct": self.trials.distinct,
             "held_out_looks": self.looks,
         }
+
+
+def continued(entry: Entry, old: Entry | None) -> Entry:
+    """Return the entry that takes the place of the same task's old one.
+
+    A task that is run again makes the same trials, so the longer run has them all. A winner that was only shown
+    because the search was interrupted is forgotten when it is continued, as if it had never stopped.
+    """
+    if old is None:
+        return entry
+    longer = max(old.trials, entry.trials, key=lambda trials: trials.made)
+    if old.interrupted:
+        return replace(entry, trials=longer)
+    return replace(entry, trials=longer, interrupted=False, shown=np.union1d(old.shown, entry.shown))
+
+
+def one_each(entries: Iterable[Entry]) -> list[Entry]:
+    """Return one entry for each task of several, the oldest first: its newest, see `continued`."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        found[entry.task_id] = continued(entry, found.pop(entry.task_id, None))
+    return list(found.values())
 
 
 def now() -> str:

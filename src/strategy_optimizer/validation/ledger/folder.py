@@ -11,25 +11,18 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from strategy_optimizer.config import data_folder
 from strategy_optimizer.tasks.files import replace_file
 from strategy_optimizer.validation.ledger.encoding import UnreadableError, decode, encode
-from strategy_optimizer.validation.ledger.entry import Entry
+from strategy_optimizer.validation.ledger.entry import Entry, continued
+from strategy_optimizer.validation.ledger.keeping import Reading
 
 ENDING, UNFINISHED = ".entry", ".tmp"
 
 
-class Reading(NamedTuple):
-    """All entries, the oldest first, and the files that are none."""
-
-    entries: tuple[Entry, ...] = ()
-    unreadable: tuple[Path, ...] = ()
-
-
 class Ledger:
-    """The entries in one folder.
+    """The entries in one folder; see `TrialLedger`.
 
     Parameters
     ----------
@@ -49,8 +42,21 @@ class Ledger:
             except FileNotFoundError:  # another process has just reset it
                 continue
             except (OSError, UnreadableError):
-                unreadable.append(path)
-        return Reading(tuple(sorted(entries, key=lambda entry: entry.recorded)), tuple(unreadable))
+                unreadable.append(path.name)
+        entries.sort(key=lambda entry: entry.recorded)
+        return Reading(tuple(entries), tuple(unreadable), str(self.folder))
+
+    def add(self, entry: Entry) -> Entry:
+        """Write an entry over what earlier sessions of the same task left, and return what was written.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written to.
+        """
+        whole = continued(entry, self.find(entry.task_id))
+        self.write(whole)
+        return whole
 
     def find(self, task_id: str) -> Entry | None:
         """Return the entry of a task; None where there is none that can be read."""

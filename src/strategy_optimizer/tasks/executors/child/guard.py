@@ -194,6 +194,8 @@ class Guard:
         run = self._page.run()
         if run[0] != self._run[0]:
             self._written, self._tail, self._most = 0, b"", 0
+            if memory := self._page.memory():
+                self._limits = {**self._limits, "memory": memory}
         self._run = run
 
     def _look(self) -> None:

@@ -17,7 +17,8 @@ _USE = struct.Struct(
     "=qqdqd"
 )  # memory, most of this turn, processor seconds, processes, when it was measured
 _WITHDRAWN = struct.Struct("=q")
-_WITHDRAWN_AT, _USE_AT = 32, 64
+_MEMORY = struct.Struct("=q")
+_WITHDRAWN_AT, _MEMORY_AT, _USE_AT = 32, 40, 64
 
 
 class Page:
@@ -63,6 +64,15 @@ class Page:
         """Say whether a run was given to another worker meanwhile."""
         (withdrawn,) = _WITHDRAWN.unpack_from(self._table, self._at + _WITHDRAWN_AT)
         return bool(withdrawn == number)
+
+    def narrow(self, memory: int) -> None:
+        """Note how many bytes the next run may take; the parent says so before it begins."""
+        _MEMORY.pack_into(self._table, self._at + _MEMORY_AT, memory)
+
+    def memory(self) -> int:
+        """Return how many bytes the run may take, 0 where its limits are those of all."""
+        (memory,) = _MEMORY.unpack_from(self._table, self._at + _MEMORY_AT)
+        return int(memory)
 
     def publish(self, memory: int, most: int, cpu_seconds: float, processes: int) -> None:
         """Note what the worker and all that it started use; its guard says so."""
