@@ -225,7 +225,12 @@ def main() -> None:
     packages = ["uvicorn", "httptools", "uvloop", "fastapi", "starlette", "sqlalchemy", "pydantic"]
     print(machine_line() + "; " + versions(packages) + "\n")
     with running_service(
-        "--workers", "1", "--threads", str(given.threads), requests_a_second=10 * given.rate
+        "--workers",
+        "1",
+        "--threads",
+        str(given.threads),
+        requests_a_second=10 * given.rate,
+        task_memory=16_000,  # it keeps millions of trials
     ) as service:
         task = prepare(service)
         command = [sys.executable, __file__, "--client-of", str(service.port), service.key, task]
