@@ -63,7 +63,9 @@ async def the_reading(connection: HTTPConnection) -> Reading:
 
 async def own_task(task_id: TaskId, caller: Caller, reads: TheShortReads) -> TaskRecord:
     """Return the task of the path; somebody else's does not exist."""
-    return await reads(lambda store: store.tasks.get(task_id, owner=caller.owner))
+    return await reads(
+        ("task", task_id, caller.owner), lambda store: store.tasks.get(task_id, owner=caller.owner)
+    )
 
 
 TheReading = Annotated[Reading, Depends(the_reading)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -116,7 +118,30 @@ class Database:
 
     def close(self) -> None:
         """Close all connections that are not in use."""
+        if "_watch" in vars(self):
+            self._watch.close()
+            del self._watch
         self.engine.dispose()
+
+    @cached_property
+    def _watch(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.file, timeout=0.0, isolation_level=None)
+
+    def version(self) -> int:
+        """Return a number that changes whenever any other process or connection commits to the SQLite file.
+
+        It takes some microseconds. To be called from one thread.
+
+        Raises
+        ------
+        StorageUnavailableError
+            When the file is locked.
+        """
+        try:
+            found: tuple[int] = self._watch.execute("PRAGMA data_version").fetchone()
+        except sqlite3.OperationalError as error:
+            raise StorageUnavailableError(f"the database {self} could not be used: {error}") from error
+        return found[0]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction and commit it; again from its start after a passing fault.

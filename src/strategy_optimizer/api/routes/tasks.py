@@ -72,21 +72,19 @@ async def list_tasks(
     """List one's tasks, the newest first; an administrator sees everybody's."""
     place = None if cursor is None else place_of(cursor)
 
-    def read(store: Store) -> tuple[list[TaskRecord], int]:
+    def read(store: Store) -> str:
         found = store.tasks.page(
             owner=caller.owner, states=status, strategy=strategy, before=place, limit=limit + 1
         )
-        return found, store.tasks.count(owner=caller.owner, states=status, strategy=strategy)
-
-    found, total = await reads(read)
-    page = found[:limit]
-    return json_of(
-        TaskPageOut(
+        page = found[:limit]
+        return TaskPageOut(
             tasks=[shown(task) for task in page],
-            total=total,
+            total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
             next_cursor=cursor_of(page[-1]) if len(found) > limit else None,
-        )
-    )
+        ).model_dump_json()
+
+    text = await reads(("tasks", caller.owner, tuple(status), strategy, cursor, limit), read)
+    return Response(text, media_type="application/json")
 
 
 @router.get("/{task_id}", response_model=TaskDocumentOut)
