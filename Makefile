@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which would compile the sources anew
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client lock clean check bench-service-faults bench-service-sockets bench-service-load client-ts fuzz-api
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client lock clean check bench-service-faults bench-service-sockets bench-service-load bench-service-queue client-ts fuzz-api
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -129,6 +129,9 @@ bench-service-sockets: install  ## a thousand websockets on one task of the serv
 
 bench-service-load: install  ## 300 requests a second and 200 websockets for five minutes, while a task runs
 	$(BIN)/python benchmarks/service/bench_load.py > benchmarks/results/service_load.md
+
+bench-service-queue: install  ## fifty tasks that are queued at once
+	$(BIN)/python benchmarks/service/bench_queue.py > benchmarks/results/service_queue.md
 
 evidence: install  ## write the published numbers that the statistics reproduce into docs/evidence.md
 	$(BIN)/python tests/reference/evidence.py

@@ -3,9 +3,11 @@
     .venv/bin/python benchmarks/service/bench_faults.py kills 200 > service_faults.md   # 40 minutes
     .venv/bin/python benchmarks/service/bench_faults.py outages >> service_faults.md   # 5 minutes
 
-Two workers of two slots share two tasks at a time, each of 80 or 400 trials of 5 ms; a worker that is killed is started
-again, as a supervisor does. Half of the kills are made on SQLite and half on PostgreSQL, where also the server is
-killed. Every history and result is compared with that of a run that nothing disturbed.
+Two workers of two slots share two tasks at a time, each of 80 or 400 trials of 5 ms, which are created through an API
+process; what is killed is started again, as a supervisor does. The API is killed while a client creates a task; the
+client asks again with the same idempotency key until it has an answer. Half of the kills are made on SQLite and half on
+PostgreSQL, where also the server is killed. Every history and result is compared with that of a run that nothing
+disturbed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import psutil
 from sqlalchemy import URL, make_url
@@ -35,9 +39,9 @@ sys.path += [str(HERE.parent), str(HERE.parents[1] / "tests")]
 from fault_proxy import FaultProxy  # noqa: E402
 from machine import machine_line  # noqa: E402
 from storage_worlds import Postgres  # noqa: E402
-from strategy_optimizer.storage import ENDED, NewTask, Store  # noqa: E402
+from strategy_optimizer.storage import ENDED, Store  # noqa: E402
 from strategy_optimizer.tasks import TrialHistory  # noqa: E402
-from worker_strategies import install, version_of  # noqa: E402
+from worker_strategies import install  # noqa: E402
 
 PROGRAM = [sys.executable, "-c", "from strategy_optimizer.cli.program import main; main()"]
 TRIALS = {"ga": 400, "random": 400, "bo": 80}
@@ -69,16 +73,17 @@ class Watched:
 
 
 class Fire:
-    """A store, two workers, and somebody who kills them."""
+    """A store, an API, two workers, and somebody who kills them."""
 
     def __init__(self, url: str, folder: Path, path: str, server: Any = None) -> None:
         self.store = Store(url, patience=60.0)
         self.store.upgrade()
-        self.store.accounts.add_user("ada", "operator", user_id="ada")
         self.url, self.folder, self.path, self.server = url, folder, path, server
         self.seen = Watched()
         self.tasks: dict[str, tuple[str, int]] = {}
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.api: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
         self.chance = random.Random(7)
         self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._watch), threading.Thread(target=self._supervise)]
@@ -86,6 +91,7 @@ class Fire:
     # -- the service -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> Fire:
+        self._start_api()
         for number in range(2):
             self._start(number)
         for thread in self._threads:
@@ -96,17 +102,25 @@ class Fire:
         self._is_over.set()
         for thread in self._threads:
             thread.join()
-        for worker in self.workers.values():
-            worker.send_signal(signal.SIGTERM)
-        for worker in self.workers.values():
-            worker.wait(60)
+        assert self.api is not None
+        processes = [*self.workers.values(), self.api]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(60)
         self.store.close()
 
     def _start(self, number: int) -> None:
+        self.workers[number] = self._run("worker", "--slots", "2")
+
+    def _start_api(self) -> None:
+        self.api = self._run("serve", "--workers", "0", "--port", str(self.port), "--log-level", "warning")
+
+    def _run(self, *command: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": self.path, "STRATEGY_OPTIMIZER_DATABASE_URL": self.url}
         with (self.folder / "worker.log").open("ab") as log:
-            self.workers[number] = subprocess.Popen(
-                [*PROGRAM, "worker", "--data-dir", str(self.folder), "--log-format", "text", "--slots", "2"],
+            return subprocess.Popen(
+                [*PROGRAM, *command, "--data-dir", str(self.folder), "--log-format", "text"],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -117,6 +131,8 @@ class Fire:
             for number, worker in list(self.workers.items()):
                 if worker.poll() is not None:
                     self._start(number)
+            if self.api is not None and self.api.poll() is not None:
+                self._start_api()
 
     def _watch(self) -> None:
         """Note what is acknowledged: it never becomes less."""
@@ -131,20 +147,42 @@ class Fire:
         while self.store.tasks.count(states=["queued", "running"]) < 2:
             self.add()
 
-    def add(self) -> str:
-        kind = KINDS[len(self.tasks) % len(KINDS)]
+    def add(self) -> None:
+        """Create a task over HTTP, asking again until the service says that it has it."""
+        number = len(self.tasks)
+        kind = KINDS[number % len(KINDS)]
         task = {
             "strategy_name": "slow",
             "optimization_type": kind[0],
             "data": "nasdaq",
             "optimization_config": {"budget": TRIALS[kind[0]], "seed": kind[1]},
         }
-        task_id = f"opt_{len(self.tasks)}"
-        self.tasks[task_id] = kind
-        self.store.tasks.create(
-            NewTask("ada", "slow", {"task": task, "strategy_version": version_of("slow")}, id=task_id)
-        )
-        return task_id
+        made = self._insist("POST", "/api/v1/optimize/start", json=task, key=f"task {number}")
+        assert made["task_id"] not in self.tasks, "two tasks are one"
+        self.tasks[made["task_id"]] = kind
+
+    def _insist(self, method: str, path: str, *, json: Any = None, key: str = "") -> Any:
+        """Ask the API until it answers."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                secret = (self.folder / "admin.key").read_text().strip()
+                answer = httpx2.request(
+                    method,
+                    f"http://127.0.0.1:{self.port}{path}",
+                    json=json,
+                    headers={"Authorization": f"Bearer {secret}", "Idempotency-Key": key},
+                    timeout=60,
+                    trust_env=False,
+                )
+                # A strategy is known once a worker has described it.
+                if answer.status_code < 300:
+                    return answer.json()
+                assert answer.status_code in (404, 422, 503), answer.text
+            except (OSError, httpx2.TransportError):
+                pass
+            assert time.monotonic() < deadline, self.log_tail()
+            time.sleep(0.05)
 
     # -- kills -----------------------------------------------------------------------------------------------
 
@@ -164,6 +202,9 @@ class Fire:
             time.sleep(0.02)
         time.sleep(self.chance.uniform(0.0, 1.0))
         target = self.chance.choice(targets)
+        if target == "API":
+            self._kill_api()
+            return
         if target == "database":
             self._kill_server()
             self._await_progress(target, time.monotonic())
@@ -216,6 +257,19 @@ class Fire:
             process = parent
         return process.pid
 
+    def _kill_api(self) -> None:
+        """Kill the API while a client creates a task."""
+        assert self.api is not None
+        client = threading.Thread(target=self.add)
+        client.start()
+        time.sleep(self.chance.uniform(0.0, 0.03))
+        begun = time.monotonic()
+        self.api.kill()
+        self.seen.kills["API"] += 1
+        client.join()
+        self._insist("GET", "/ready")
+        self.seen.recoveries.setdefault("API", []).append(time.monotonic() - begun)
+
     def _kill_server(self) -> None:
         main = psutil.Process(self.server.get_pid())
         family = [*main.children(recursive=True), main]
@@ -258,6 +312,7 @@ class Fire:
     def compare(self, expected: dict[tuple[str, int], Any]) -> Counter[str]:
         """Compare all tasks with runs that nothing disturbed."""
         found: Counter[str] = Counter()
+        found["not completed"] += abs(self.store.tasks.count() - len(self.tasks))  # lost, or made twice
         for task_id, kind in self.tasks.items():
             task, mine = self.store.tasks.get(task_id), expected[kind]
             found["tasks"] += 1
@@ -285,6 +340,12 @@ class Fire:
 
     def log_tail(self) -> str:
         return (self.folder / "worker.log").read_text()[-3000:]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def plain(result: dict[str, Any]) -> dict[str, Any]:
@@ -380,13 +441,13 @@ def kills(folder: Path, n: int) -> None:
     head()
     (folder / "sqlite").mkdir()
     with Fire(f"sqlite:///{folder / 'sqlite' / 'store.db'}", folder / "sqlite", path) as fire:
-        fire.kill_many(n // 2, ("worker", "guard", "guard", "child", "child", "child"))
+        fire.kill_many(n // 2, ("API", "worker", "guard", "guard", "child", "child", "child"))
         end("SQLite", fire, expected)
         recoveries |= {f"{name}, SQLite": times for name, times in fire.seen.recoveries.items()}
     server = Postgres()
     (folder / "postgres").mkdir()
     with Fire(server.create(), folder / "postgres", path, server._server) as fire:
-        fire.kill_many(n - n // 2, ("worker", "database", "guard", "guard", "child", "child", "child"))
+        fire.kill_many(n - n // 2, ("API", "worker", "database", "guard", "guard", "child", "child", "child"))
         end("PostgreSQL", fire, expected)
         recoveries |= {f"{name}, PostgreSQL": times for name, times in fire.seen.recoveries.items()}
     server.close()
