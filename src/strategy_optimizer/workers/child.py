@@ -62,7 +62,7 @@ def main() -> None:
     heard = line.hear()
     if heard is not None and heard[0] == messages.TASK:
         page.begin(1)
-        system.brake(heard[1].pop("memory"), settings["limits"]["processes"])
+        system.brake(heard[1]["memory"], settings["limits"]["processes"])
         run_task(line, heard[1])
 
 
