@@ -453,9 +453,12 @@ def kills(folder: Path, n: int) -> None:
     server.close()
     print()
     for name, times in recoveries.items():
-        print(
-            f"- From the kill of the {name}, until its task was leased again or written on: {seconds(times)}."
+        until = (
+            "it was ready again and the task was acknowledged"
+            if name.startswith("API")
+            else "its task was leased again or written on"
         )
+        print(f"- From the kill of the {name}, until {until}: {seconds(times)}.")
 
 
 def outages(folder: Path) -> None:
