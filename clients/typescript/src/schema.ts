@@ -2295,7 +2295,10 @@ export interface components {
              * Format: date-time
              */
             readonly recorded_at: string;
-            /** Searched Bars */
+            /**
+             * Searched Bars
+             * @description of an engine, whose bars are not known: hundredths of its data, as `held_out_bars`
+             */
             readonly searched_bars: number;
             /** Strategy */
             readonly strategy: string;

@@ -44,7 +44,9 @@ class LedgerEntryOut(Model):
     symbols: list[str]
     first: str = Field(description="of the searched bars")
     last: str
-    searched_bars: int
+    searched_bars: int = Field(
+        description="of an engine, whose bars are not known: hundredths of its data, as `held_out_bars`"
+    )
     held_out_bars: int
     trials: int
     distinct: int = Field(description="trials with different returns")
