@@ -9,9 +9,8 @@ import scipy
 
 from strategy_optimizer import scipy_parts
 
-tried = pytest.mark.skipif(
-    not scipy.__version__.startswith(scipy_parts.TRIED), reason="taken from the packages with this SciPy"
-)
+is_tried = scipy.__version__.startswith(scipy_parts.TRIED)
+tried = pytest.mark.skipif(not is_tried, reason="taken from the packages with this SciPy")
 
 
 def run(program: str) -> list[str]:

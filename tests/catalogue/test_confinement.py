@@ -110,9 +110,7 @@ def test_processes_beyond_the_limit_end_the_call(describe: Any, tmp_path: Path) 
     assert alive(mark) == []
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="elsewhere a process that leaves its parent is lost sight of"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process that leaves its parent is lost")
 def test_nothing_is_left_of_a_call_that_ended_well(describe: Any, tmp_path: Path) -> None:
     mark = f"{tmp_path.name}-daemon"
     assert describe(DAEMON.format(mark=mark)) == {}
