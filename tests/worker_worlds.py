@@ -46,8 +46,8 @@ class World:
     def child_of(self, task: TaskRecord) -> psutil.Process:
         """Return the process that runs a task: the one whose processor time is not that of a waiting one."""
         guards = [guard for worker in self.workers for guard in psutil.Process(worker.pid).children()]
-        children = [child for guard in guards for child in guard.children()]
-        return max(children, key=lambda child: child.cpu_times().user)
+        times = [found for guard in guards for found in _children_and_times(guard)]
+        return max(times, key=lambda found: found[1])[0]
 
     def history(self, task_id: str) -> TrialHistory:
         found = TrialHistory(make_space())
@@ -116,3 +116,11 @@ class World:
                 worker.kill()
                 worker.wait()
         self.store.close()
+
+
+def _children_and_times(guard: psutil.Process) -> list[tuple[psutil.Process, float]]:
+    """Return a guard's children and their processor times; none when it ends meanwhile, as one that waits may."""
+    try:
+        return [(child, child.cpu_times().user) for child in guard.children()]
+    except psutil.NoSuchProcess:
+        return []

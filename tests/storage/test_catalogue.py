@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -111,6 +113,23 @@ def test_removing_and_adding_the_same_content_at_once(url: str) -> None:
         kept = add(store, "ada", "kept")
         assert list(store.datasets.read_content(ONE)) == [b"bars"]
         store.datasets.remove(kept)
+
+
+def test_many_that_add_the_same_content_at_once(url: str) -> None:
+    """None is refused: each finds the row of another or makes it, whichever of its keys meets the other's first."""
+    rounds, many = 20, 8
+    with Store(url) as store, ThreadPoolExecutor(many) as pool:
+        together = threading.Barrier(many)
+
+        def put(content: bytes) -> None:
+            together.wait()
+            put_content(store, hashlib.sha256(content).hexdigest(), content)
+
+        for number in range(rounds):
+            content = f"bars {number}".encode()
+            list(pool.map(put, [content] * many))
+            digest = hashlib.sha256(content).hexdigest()
+            assert list(store.datasets.read_content(digest)) == [content]
 
 
 # -- names and quotas

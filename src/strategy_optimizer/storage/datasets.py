@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import NotStoredError, QuotaError, StorageError
@@ -239,10 +239,12 @@ def _begin(transaction: Transaction, digest: str, content: NewContent) -> str:
         preview=pack_json(content.preview),
         created=now,
     )
+    # Without a target all unique keys count: of two that insert the same row at once, PostgreSQL refuses one for the
+    # key that the target does not name.
+    transaction.connection.execute(statement.on_conflict_do_nothing())
     # Begun anew: it is not tidied up while it is being added again.
-    transaction.connection.execute(
-        statement.on_conflict_do_update(index_elements=[dataset_contents.c.digest], set_={"created": now})
-    )
+    begun = update(dataset_contents).where(dataset_contents.c.digest == digest).values(created=now)
+    transaction.connection.execute(begun)
     return content.file
 
 
