@@ -76,6 +76,64 @@ def test_equals_the_slow_loop(name, n):
     np.testing.assert_allclose(fast(PRICES, n), slow(n), rtol=1e-10, atol=1e-9)
 
 
+WINDOWS = {
+    "sma": np.mean,
+    "wma": lambda w: np.average(w, weights=np.arange(1, len(w) + 1)),
+    "rolling_std": np.std,
+    "rolling_max": np.max,
+    "rolling_min": np.min,
+}
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 50, 200])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_jumps_leave_nothing_behind(name, n):
+    """Splits, spikes and stretches that stand still: what a carried sum was must not stay in it."""
+    rng = np.random.default_rng(n)
+    for scale in (1.0, 1e-6, 1e9):
+        x = scale * (100.0 + np.cumsum(rng.normal(0, 1e-3, 1000)))
+        x[300:] /= 1000.0
+        x[450] *= 1e6
+        x[600:700] = x[600]
+        slow = [np.nan] * (n - 1) + [WINDOWS[name](x[t - n + 1 : t + 1]) for t in range(n - 1, len(x))]
+        fast = getattr(ind, name)(x, n)
+        np.testing.assert_allclose(fast, slow, rtol=1e-8, atol=1e-12 * scale)  # some roundings of 100
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_what_stands_still_has_no_deviation(n):
+    x = np.concatenate([PRICES, np.full(100, 7.1)])
+    assert (ind.rolling_std(x, n)[len(PRICES) + 2 * n :] == 0.0).all()
+
+
+@pytest.mark.parametrize("n", [1, 5, 14])
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"lagged", "change"}))
+def test_nan_begins_an_indicator_anew(name, n):
+    fast, _ = CASES[name]
+    broken = PRICES.copy()
+    broken[[0, 1, 100, 110, 111, 299]] = np.nan
+    pieces = [slice(2, 100), slice(101, 110), slice(112, 299)]
+    if name == "atr":
+        found = ind.atr(HIGH, LOW, broken, n)
+        expected = [ind.atr(HIGH[piece], LOW[piece], PRICES[piece], n) for piece in pieces]
+    else:
+        found = fast(broken, n)
+        expected = [fast(PRICES[piece].copy(), n) for piece in pieces]
+    for piece, own in zip(pieces, expected, strict=True):
+        np.testing.assert_array_equal(found[piece], own)
+    known = np.zeros(len(PRICES), bool)
+    for piece in pieces:
+        known[piece] = True
+    assert name == "atr" or np.isnan(found[~known]).all()
+
+
+def test_an_indicator_of_an_indicator_begins_where_the_inner_one_does():
+    inner = ind.rsi(PRICES, 14)
+    signal = ind.ema(inner, 9)
+    assert np.isnan(signal[:22]).all()
+    np.testing.assert_array_equal(signal[14:], ind.ema(inner[14:].copy(), 9))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_past_does_not_change_when_bars_are_added(name):
     fast, _ = CASES[name]

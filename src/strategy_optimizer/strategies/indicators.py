@@ -1,8 +1,11 @@
 """Indicators as compiled functions, for both styles of strategy.
 
 Each takes float64 arrays of one symbol and returns a new array of the same length: NaN until the indicator has
-its `n` bars, and the value at bar t from bars up to t only. Call them inside a compiled strategy, or as
-``self.indicator(sma, bars.close, 20)`` in a vectorised one.
+its `n` bars, and the value at bar t from bars up to t only. A bar takes the same time whatever `n` is. Call them
+inside a compiled strategy, or as ``self.indicator(sma, bars.close, 20)`` in a vectorised one.
+
+NaN begins an indicator anew: each stretch of values without NaN is a series of its own. So an indicator of an
+indicator, such as ``ema(rsi(close, 14), 9)``, begins where the inner one does.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+_FALLEN = 1e-4
+"""Share of its largest value below which a running sum of squares has lost too many digits and is taken anew."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -33,21 +38,33 @@ def lagged(x: FloatArray, n: int) -> FloatArray:
 
 
 @njit(cache=True, error_model="numpy")
+def _end_of_stretch(x: FloatArray, start: int) -> int:
+    """Return the index of the first NaN from `start` on, the length of x when there is none."""
+    t = start
+    while t < x.size and x[t] == x[t]:
+        t += 1
+    return t
+
+
+@njit(cache=True, error_model="numpy")
 def sma(x: FloatArray, n: int) -> FloatArray:
     """Return the simple moving average of the last `n` values.
 
-    Each block of `n` outputs starts from a fresh sum, so that rounding does not build up over long series.
+    Each `n` outputs start from a fresh sum, so that rounding does not build up over long series.
     """
     out = np.full(x.size, np.nan)
-    total = 0.0
-    for t in range(n - 1, x.size):
-        if (t + 1) % n == 0 or t == n - 1:
+    start = 0
+    while start < x.size:
+        end = _end_of_stretch(x, start)
+        for first in range(start + n - 1, end, n):
             total = 0.0
-            for k in range(t - n + 1, t + 1):
+            for k in range(first - n + 1, first + 1):
                 total += x[k]
-        else:
-            total += x[t] - x[t - n]
-        out[t] = total / n
+            out[first] = total / n
+            for t in range(first + 1, min(first + n, end)):
+                total += x[t] - x[t - n]
+                out[t] = total / n
+        start = end + 1
     return out
 
 
@@ -55,27 +72,45 @@ def sma(x: FloatArray, n: int) -> FloatArray:
 def ema(x: FloatArray, n: int) -> FloatArray:
     """Return the exponential moving average with weight ``2 / (n + 1)``, started from the mean of the first `n`."""
     out = np.full(x.size, np.nan)
-    if x.size < n:
-        return out
     weight = 2.0 / (n + 1.0)
-    level = x[:n].mean()
-    out[n - 1] = level
-    for t in range(n, x.size):
-        level += weight * (x[t] - level)
-        out[t] = level
+    start = 0
+    while start < x.size:
+        end = _end_of_stretch(x, start)
+        if end - start >= n:
+            level = x[start : start + n].mean()
+            out[start + n - 1] = level
+            for t in range(start + n, end):
+                level += weight * (x[t] - level)
+                out[t] = level
+        start = end + 1
     return out
 
 
 @njit(cache=True, error_model="numpy")
 def wma(x: FloatArray, n: int) -> FloatArray:
-    """Return the moving average of the last `n` values with weights 1 (oldest) to `n` (newest)."""
+    """Return the moving average of the last `n` values with weights 1 (oldest) to `n` (newest).
+
+    From one bar to the next each weight falls by one, which takes the plain sum away. Both sums start afresh each `n`
+    outputs, as in :func:`sma`.
+    """
     out = np.full(x.size, np.nan)
     scale = n * (n + 1) / 2.0
-    for t in range(n - 1, x.size):
-        total = 0.0
-        for k in range(n):
-            total += (k + 1) * x[t - n + 1 + k]
-        out[t] = total / scale
+    start = 0
+    while start < x.size:
+        end = _end_of_stretch(x, start)
+        for first in range(start + n - 1, end, n):
+            total = 0.0
+            weighted = 0.0
+            for k in range(n):
+                value = x[first - n + 1 + k]
+                total += value
+                weighted += (k + 1) * value
+            out[first] = weighted / scale
+            for t in range(first + 1, min(first + n, end)):
+                weighted += n * x[t] - total
+                total += x[t] - x[t - n]
+                out[t] = weighted / scale
+        start = end + 1
     return out
 
 
@@ -91,32 +126,79 @@ def moving_average(x: FloatArray, n: int, kind: str) -> FloatArray:
 
 @njit(cache=True, error_model="numpy")
 def rolling_std(x: FloatArray, n: int) -> FloatArray:
-    """Return the standard deviation (population) of the last `n` values."""
+    """Return the standard deviation (population) of the last `n` values.
+
+    Mean and sum of squared differences are carried from bar to bar [1]_. They start afresh each `n` outputs, and where
+    the squares have fallen far, as after a jump that has left the window: what they were would stay as rounding.
+
+    References
+    ----------
+    .. [1] Chan, Golub and LeVeque (1983). Algorithms for computing the sample variance. The American Statistician 37.
+    """
     out = np.full(x.size, np.nan)
-    mean = sma(x, n)
-    for t in range(n - 1, x.size):
-        total = 0.0
-        for k in range(t - n + 1, t + 1):
-            total += (x[k] - mean[t]) ** 2
-        out[t] = np.sqrt(total / n)
+    start = 0
+    while start < x.size:
+        end = _end_of_stretch(x, start)
+        left, mean, squares, largest = 0, 0.0, 0.0, 0.0
+        for t in range(start + n - 1, end):
+            if left > 0:
+                left -= 1
+                came, went = x[t], x[t - n]
+                before = mean
+                mean += (came - went) / n
+                squares += (came - went) * ((came - mean) + (went - before))
+                largest = max(largest, squares)
+            if left == 0 or squares < _FALLEN * largest:
+                left = n
+                mean, squares = _mean_and_squares(x, t - n + 1, t + 1)
+                largest = squares
+            out[t] = np.sqrt(squares / n)
+        start = end + 1
     return out
 
 
 @njit(cache=True, error_model="numpy")
+def _mean_and_squares(x: FloatArray, start: int, end: int) -> tuple[float, float]:
+    """Return the mean of ``x[start:end]``, exact where all are equal, and the sum of squared differences from it."""
+    moved = 0.0
+    for k in range(start, end):
+        moved += x[k] - x[start]
+    mean = x[start] + moved / (end - start)
+    squares = 0.0
+    for k in range(start, end):
+        squares += (x[k] - mean) ** 2
+    return mean, squares
+
+
+@njit(cache=True, error_model="numpy")
 def rolling_max(x: FloatArray, n: int) -> FloatArray:
-    """Return the largest of the last `n` values."""
+    """Return the largest of the last `n` values.
+
+    Of each block of `n` values the maxima from each value to the block's end and from its start to each value are
+    enough: a window is the end of one block and the start of the next [1]_.
+
+    References
+    ----------
+    .. [1] van Herk (1992). A fast algorithm for local minimum and maximum filters on rectangular and octagonal
+       kernels. Pattern Recognition Letters 13.
+    """
     out = np.full(x.size, np.nan)
-    best = 0
-    for t in range(x.size):
-        if x[t] >= x[best]:
-            best = t
-        elif best <= t - n:
-            best = t - n + 1
-            for k in range(best + 1, t + 1):
-                if x[k] >= x[best]:
-                    best = k
-        if t >= n - 1:
-            out[t] = x[best]
+    to_end = np.empty(n)  # of the block before: the largest from its value k to its end
+    start = 0
+    while start < x.size:
+        end = _end_of_stretch(x, start)
+        for block in range(start + n, end + 1, n):
+            best = x[block - 1]
+            for k in range(n - 1, -1, -1):
+                best = max(best, x[block - n + k])
+                to_end[k] = best
+            out[block - 1] = best
+            if block < end:
+                best = x[block]
+                for k in range(min(n - 1, end - block)):
+                    best = max(best, x[block + k])
+                    out[block + k] = max(best, to_end[k + 1])
+        start = end + 1
     return out
 
 
@@ -133,23 +215,26 @@ def rsi(x: FloatArray, n: int) -> FloatArray:
     J. Welles Wilder (1978), New Concepts in Technical Trading Systems.
     """
     out = np.full(x.size, np.nan)
-    if x.size <= n:
-        return out
-    gain = 0.0
-    loss = 0.0
-    for t in range(1, x.size):
-        step = x[t] - x[t - 1]
-        up = max(step, 0.0)
-        down = max(-step, 0.0)
-        if t <= n:  # the first value is a plain mean
-            gain += up / n
-            loss += down / n
-        else:
-            gain += (up - gain) / n
-            loss += (down - loss) / n
-        if t >= n:
-            total = gain + loss
-            out[t] = 100.0 * gain / total if total > 0.0 else 50.0
+    weight = 1.0 / n
+    start = 0
+    while start < x.size:
+        end = _end_of_stretch(x, start)
+        gain = 0.0
+        loss = 0.0
+        for t in range(start + 1, end):
+            step = x[t] - x[t - 1]
+            up = max(step, 0.0)
+            down = max(-step, 0.0)
+            if t <= start + n:  # the first value is a plain mean
+                gain += weight * up
+                loss += weight * down
+            else:
+                gain += weight * (up - gain)
+                loss += weight * (down - loss)
+            if t >= start + n:
+                total = gain + loss
+                out[t] = 100.0 * gain / total if total > 0.0 else 50.0
+        start = end + 1
     return out
 
 
@@ -157,15 +242,18 @@ def rsi(x: FloatArray, n: int) -> FloatArray:
 def atr(high: FloatArray, low: FloatArray, close: FloatArray, n: int) -> FloatArray:
     """Return Wilder's average true range in price units; the first value is a plain mean of `n` true ranges."""
     out = np.full(close.size, np.nan)
-    if close.size <= n:
-        return out
+    weight = 1.0 / n
     level = 0.0
+    since = 0  # how many true ranges since the last NaN
     for t in range(1, close.size):
+        known = high[t] + low[t] + close[t - 1]
+        if known != known:
+            level = 0.0
+            since = 0
+            continue
         true_range = max(high[t], close[t - 1]) - min(low[t], close[t - 1])
-        if t <= n:
-            level += true_range / n
-        else:
-            level += (true_range - level) / n
-        if t >= n:
+        since += 1
+        level += weight * (true_range if since <= n else true_range - level)
+        if since >= n:
             out[t] = level
     return out
