@@ -182,11 +182,17 @@ class Cell:
 
     def _full_points(self, points: np.ndarray) -> np.ndarray:
         """Return the points with the columns of the parameters that this cell fixes."""
+        full, values, columns = self._frame
+        whole = np.tile(values, (len(points), 1))
+        whole[:, columns] = points
+        return full.deactivate(whole)
+
+    @cached_property
+    def _frame(self) -> tuple[ParameterSpace, list[float], list[int]]:
+        """The strategy's whole space, what its parameters are by default, and the columns of those searched."""
         full = self.strategy.space()
         values = [full.parameters[name].encode(p.default_value) for name, p in self._narrowed.items()]
-        whole = np.tile(values, (len(points), 1))
-        whole[:, [full.names.index(name) for name in self.space.names]] = points
-        return full.deactivate(whole)
+        return full, values, [full.names.index(name) for name in self.space.names]
 
     @property
     def digest(self) -> str:
