@@ -12,7 +12,7 @@ class BatchSizes:
     Parameters
     ----------
     seconds : float
-        What a batch should take. Sending one costs about a millisecond.
+        What a batch should take. Sending one costs a worker some 2 ms.
 
     Examples
     --------

@@ -27,7 +27,7 @@ from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
 from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker, Reply
 from strategy_optimizer.tasks.executors.sending import function_parts, sent_argument
 
-BATCH_SECONDS = 0.06
+BATCH_SECONDS = 0.1
 PATIENCE = 4 * BATCH_SECONDS
 """A batch that takes longer gives back what it has not begun."""
 
