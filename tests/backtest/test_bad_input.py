@@ -33,6 +33,9 @@ NEVER = np.zeros(60, dtype=bool)
         ({"exits": np.full(60, np.nan)}, "exits is NaN at bar 0"),
         ({"stop_loss": 0.0}, "stop_loss is not above 0"),
         ({"take_profit": "much"}, "take_profit"),
+        ({"trailing_stop": np.where(BARS.close > BARS.close[5], 0.1, -0.1)}, "trailing_stop is not above 0"),
+        ({"size": -1.0}, "size is negative"),
+        ({"costs": 0.001}, r"costs is 0.001; expected Costs\("),
         ({"trailing_stop": np.ones(3)}, r"trailing_stop has the shape \(3,\)"),
         ({"fill": "now"}, "fill is 'now'; expected one of next_open, close"),
         ({"reentry": "never"}, "reentry is 'never'"),
@@ -84,6 +87,18 @@ def test_candidates_that_are_no_points_of_the_space():
         evaluate_population(get_strategy("ma_cross"), [{"fast": 50, "slow": 30}], BARS)
     with pytest.raises(BacktestError, match=r"expected \(n, 5\)"):
         evaluate_population(momentum, np.zeros((3, 4)), BARS)
+    for candidates in ({"threshold": 0.02}, None, [0.02]):
+        with pytest.raises(BacktestError, match="expected a list of dicts, or an array"):
+            evaluate_population(momentum, candidates, BARS)
+
+
+@pytest.mark.parametrize("value", [np.nan, 7.0, -1.0, 0.5])
+def test_a_row_that_is_no_point_of_the_space(value):
+    ma_cross = get_strategy("ma_cross")
+    points = ma_cross.space().sample(4, 0)
+    points[2, 0] = value  # a choice by its index
+    with pytest.raises(SpaceError, match=f"row 2 of the candidates is no point of ma_cross: .'ma': {value}"):
+        evaluate_population(ma_cross, points, BARS)
 
 
 class Moody(Strategy):
@@ -95,6 +110,33 @@ class Moody(Strategy):
             raise ZeroDivisionError("no luck")
         entries = {2: NEVER[:5], 3: bars.close * np.nan}.get(self.mood, ~NEVER)
         return Signals(entries, NEVER) if self.mood < 4 else None
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"signals": lambda self, bars: (NEVER, NEVER)}, r"signals\(\) returned a tuple; expected Signals\("),
+        ({"signals": lambda self, bars: Signals(NEVER, NEVER, stop_loss=-0.1)}, "stop_loss is not above 0"),
+        ({"warmup": lambda self, p: "long"}, r"warmup\(\) returned 'long'; expected a number of bars"),
+        ({"warmup": lambda self, p: np.nan}, r"warmup\(\) returned nan"),
+    ],
+)
+def test_what_a_vectorised_strategy_must_return(members, message):
+    with pytest.raises(StrategyError, match=message):
+        run_backtest(type("Wrong", (Moody,), members), {"mood": 0}, BARS)
+
+
+def test_constraints_that_are_one_text():
+    wrong = type("Wrong", (Moody,), {"constraints": "mood < 3"})
+    with pytest.raises(SpaceError, match="constraints must be a list, found the text 'mood < 3'"):
+        wrong.space()
+
+
+def test_a_name_where_a_strategy_belongs():
+    with pytest.raises(StrategyError, match=r"builtins.str is not a strategy; .* get_strategy\('momentum'\)"):
+        evaluate_population("momentum", [{}], BARS)
+    with pytest.raises(StrategyError, match="a NoneType is no strategy's name"):
+        get_strategy(None)
 
 
 def test_threads():
@@ -145,12 +187,22 @@ def _reads_an_unknown_parameter(bars, p, out):
     out.entries[0] = p.unknown > 1
 
 
+def _counts_the_bars(bars, p, out):
+    out.entries[bars.n_bars - 1] = True
+
+
+def _writes_entry(bars, p, out):
+    out.entry[0] = True
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         (_writes_shorts, "add short = True"),
         (_writes_stops, r"add per_bar = \('stop_loss',\)"),
-        (_reads_an_unknown_parameter, "Unknown attribute 'unknown'"),
+        (_reads_an_unknown_parameter, r"there is no p\.unknown \(p has mood\)"),
+        (_counts_the_bars, r"there is no bars\.n_bars .* the number of bars is bars\.close\.shape\[0\]"),
+        (_writes_entry, r"there is no out\.entry; did you mean 'entries'"),
     ],
 )
 def test_a_compiled_strategy_that_cannot_be_compiled(function, message):
@@ -159,6 +211,19 @@ def test_a_compiled_strategy_that_cannot_be_compiled(function, message):
     )
     with pytest.raises(StrategyError, match=message):
         evaluate_population(strategy, [{}], BARS)
+
+
+def test_a_compiled_warm_up_of_text():
+    strategy = type("Wrong", (Raises,), {"warmup": staticmethod(lambda p: "long")})
+    with pytest.raises(StrategyError, match=r"warmup\(\) cannot be compiled: .*Literal\[str\]\(long\)"):
+        evaluate_population(strategy, [{}], BARS)
+
+
+def test_a_warm_up_below_0_is_none():
+    early = type("Early", (Raises,), {"warmup": staticmethod(lambda p: -3)})
+    same = type("Same", (Moody,), {"warmup": lambda self, p: -3})
+    for strategy in (early, same):
+        assert run_backtest(strategy, {"mood": 0}, BARS).trades[0].entry_bar == 1
 
 
 @pytest.mark.parametrize(

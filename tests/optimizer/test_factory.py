@@ -95,3 +95,20 @@ def test_something_that_is_no_space_is_refused() -> None:
 def test_bad_directions_are_refused(directions: Any) -> None:
     with pytest.raises(OptimizerSettingError, match="directions"):
         create_optimizer("ga", endless(), directions=directions)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_space_without_parameters(name: str) -> None:
+    with pytest.raises(SpaceError, match="the space has no parameters; add one with add_parameter"):
+        create_optimizer(name, ParameterSpace("empty"), budget=5)
+    with pytest.raises(SpaceError, match="space is a NoneType; expected a ParameterSpace"):
+        create_optimizer(name, None, budget=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["ga", "nsga2"])
+def test_generations_are_checked_whether_the_budget_needs_them_or_not(name: str) -> None:
+    for settings in ({}, {"budget": 100}, {"population_size": 10}):
+        with pytest.raises(
+            OptimizerSettingError, match="generations is 0; expected a whole number of at least 1"
+        ):
+            create_optimizer(name, endless(), generations=0, **settings)

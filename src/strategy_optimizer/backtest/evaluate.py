@@ -34,8 +34,9 @@ from strategy_optimizer.backtest.strategy import (
     declared_space,
     strategy_class,
 )
-from strategy_optimizer.errors import BacktestError, StrategyError, StrategyOptimizerError
+from strategy_optimizer.errors import BacktestError, SpaceError, StrategyError, StrategyOptimizerError
 from strategy_optimizer.market import Bars
+from strategy_optimizer.space import ParameterSpace
 
 FloatArray = NDArray[np.float64]
 # Signals that wait for the simulator, in bytes a thread: small enough to stay in the processor's caches.
@@ -95,7 +96,10 @@ def evaluate_population(
     True
     """
     rules = Rules(costs or Costs(), cash, fill, reentry, window, n_blocks, periods_per_year)
-    return PopulationEvaluator(strategy, as_bars(bars), rules, threads=threads).evaluate(candidates)
+    evaluator = PopulationEvaluator(strategy, as_bars(bars), rules, threads=threads)
+    points = evaluator.points(candidates)
+    _check_feasible(points, evaluator.space)
+    return evaluator.evaluate(points)
 
 
 class PopulationEvaluator:
@@ -117,8 +121,8 @@ class PopulationEvaluator:
         self._defaults = {name: p.default_value for name, p in self.space.parameters.items()}
 
     def evaluate(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> MetricsTable:
-        """Return the metrics of the candidates, in their order."""
-        points = self._points(candidates)
+        """Return the metrics of the candidates, in their order; an array may leave the bounds of the space."""
+        points = self.points(candidates)
         table = MetricsTable(
             np.full((len(points), len(METRICS)), np.nan), np.zeros((len(points), self.rules.n_blocks, 3)), {}
         )
@@ -132,7 +136,8 @@ class PopulationEvaluator:
         """Return the signals of one candidate in the engine's form."""
         return self.signal_maker.one(self.space.validate({**self._defaults, **params}))
 
-    def _points(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> FloatArray:
+    def points(self, candidates: Sequence[Mapping[str, Any]] | FloatArray) -> FloatArray:
+        """Return the candidates as an array (n, d); dicts must be points of the space."""
         if isinstance(candidates, np.ndarray):
             if candidates.ndim != 2 or candidates.shape[1] != self.space.n_dims:
                 raise BacktestError(
@@ -140,6 +145,11 @@ class PopulationEvaluator:
                     f"columns {', '.join(self.space.names)}"
                 )
             return np.ascontiguousarray(candidates, dtype=np.float64)
+        if not isinstance(candidates, Sequence) or not all(isinstance(each, Mapping) for each in candidates):
+            raise BacktestError(
+                f"candidates is a {type(candidates).__name__}; expected a list of dicts, or an array "
+                f"(n, {self.space.n_dims})"
+            )
         points = self.space.from_dicts([{**self._defaults, **candidate} for candidate in candidates])
         wrong = np.flatnonzero(~self.space.is_feasible(points))
         if len(wrong):
@@ -322,8 +332,7 @@ class VectorisedSignals:
         self.instance._bind(known)
         try:
             signals = self.instance.signals(self.bars)
-            warmup = int(self.instance.warmup(known))
-            return signal_rows(signals, self.bars, warmup)
+            return signal_rows(signals, self.bars, self.instance.warmup(known))
         except StrategyOptimizerError as error:
             raise StrategyError(f"{label}: {error}") from error
         except Exception as error:
@@ -338,6 +347,18 @@ def signal_maker(
     if issubclass(strategy, CompiledStrategy):
         return CompiledSignals(strategy, bars)
     return VectorisedSignals(strategy, bars)
+
+
+def _check_feasible(points: FloatArray, space: ParameterSpace) -> None:
+    """Refuse an array that the kernel would read past its choices, or make no sense of."""
+    wrong = np.flatnonzero(~space.is_feasible(points))
+    if len(wrong):
+        found = dict(zip(space.names, points[wrong[0]].tolist(), strict=True))
+        raise SpaceError(
+            f"row {wrong[0]} of the candidates is no point of {space.name}: {found}; expected values within the "
+            "bounds, on the steps, and choices by their index, NaN only where a parameter is inactive, and all "
+            "constraints satisfied"
+        )
 
 
 def available_cores() -> int:

@@ -64,6 +64,8 @@ class Rules:
     periods_per_year: float | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.costs, Costs):
+            raise BacktestError(f"costs is {self.costs!r}; expected Costs(commission=..., slippage=...)")
         if self.fill not in FILLS:
             raise BacktestError(f"fill is {self.fill!r}; expected one of {', '.join(FILLS)}")
         if self.reentry not in REENTRIES:
@@ -192,8 +194,14 @@ class SignalRows(NamedTuple):
         return self[4:8]
 
 
-def signal_rows(signals: Signals, bars: Bars, warmup: int = 0) -> SignalRows:
+def signal_rows(signals: Any, bars: Bars, warmup: Any = 0) -> SignalRows:
     """Check a strategy's signals against the bars and bring them into the engine's form."""
+    if not isinstance(signals, Signals):
+        raise BacktestError(
+            f"signals() returned a {type(signals).__name__}; expected Signals(entries, exits, ...)"
+        )
+    if not isinstance(warmup, (int, float, np.number)) or not math.isfinite(warmup):
+        raise BacktestError(f"warmup() returned {warmup!r}; expected a number of bars")
     shape = bars.close.shape
     entries = _rows(as_flags(signals.entries, shape, "entries"))
     exits = _rows(as_flags(signals.exits, shape, "exits"))
@@ -207,7 +215,7 @@ def signal_rows(signals: Signals, bars: Bars, warmup: int = 0) -> SignalRows:
     values = (size, signals.stop_loss, signals.take_profit, signals.trailing_stop)
     size_rows, stop, target, trail = _level_rows(values, shape, len(entries))
     flags = entries, exits, short_entries, short_exits
-    return SignalRows(*flags, size_rows, stop, target, trail, warmup, is_notional)
+    return SignalRows(*flags, size_rows, stop, target, trail, max(0, int(warmup)), is_notional)
 
 
 def _size_values(signals: Signals, bars: Bars) -> tuple[Any, bool]:
@@ -222,13 +230,28 @@ def _level_rows(values: Sequence[Any], shape: tuple[int, ...], n_symbols: int) -
     """Return the four order values as (symbols, 1), or (symbols, bars) where they change."""
     if {type(value) for value in values} <= {float, type(None)}:  # most strategies: spare them 15 us
         numbers = np.array([math.nan if value is None else value for value in values])
+        _check_levels(numbers)
         size, stop, target, trail = numbers.repeat(n_symbols).reshape(4, n_symbols, 1)
         return [size, stop, target, trail]
     levels = [as_level(value, shape, name) for name, value in zip(LEVELS, values, strict=True)]
+    _check_levels(levels)
     return [
         np.full((n_symbols, 1), level[0]) if level.shape == (1,) else np.asarray(_rows(level))
         for level in levels
     ]
+
+
+def _check_levels(levels: Sequence[FloatArray] | FloatArray) -> None:
+    size, *others = levels
+    if (size < 0).any():
+        raise BacktestError(
+            "size is negative; expected a fraction of equity from 0 up (shorts have entries of their own)"
+        )
+    for name, level in zip(LEVELS[1:], others, strict=True):
+        if (level <= 0).any():
+            raise BacktestError(
+                f"{name} is not above 0; expected a fraction of the fill price such as 0.05, or None"
+            )
 
 
 def level_masks(levels: Sequence[FloatArray]) -> tuple[int, ...]:

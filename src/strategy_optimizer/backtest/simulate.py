@@ -21,7 +21,7 @@ from strategy_optimizer.backtest.plan import (
     signal_rows,
 )
 from strategy_optimizer.backtest.result import EXIT_REASONS, BacktestResult, Trade
-from strategy_optimizer.backtest.signals import Level, Signals, Size, as_level
+from strategy_optimizer.backtest.signals import Level, Signals, Size
 from strategy_optimizer.backtest.simulator import Simulator
 from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import BacktestError
@@ -92,15 +92,6 @@ def simulate_signals(
     (1, None)
     """
     bars = as_bars(bars)
-    for name, level in (
-        ("stop_loss", stop_loss),
-        ("take_profit", take_profit),
-        ("trailing_stop", trailing_stop),
-    ):
-        if bool((as_level(level, bars.close.shape, name) <= 0).any()):
-            raise BacktestError(
-                f"{name} is not above 0; expected a fraction of the fill price such as 0.05, or None"
-            )
     signals = Signals(entries, exits, short_entries, short_exits, size, stop_loss, take_profit, trailing_stop)
     rules = Rules(costs or Costs(), cash, fill, reentry, window, n_blocks, periods_per_year)
     return run_plan(bars, signal_rows(signals, bars), rules, engine)

@@ -42,7 +42,7 @@ class BaseStrategy:
     @classmethod
     def space(cls) -> ParameterSpace:
         """Return the parameter space that the class declares."""
-        return ParameterSpace(cls.label(), dict(cls.parameters), constraints=list(cls.constraints))
+        return ParameterSpace(cls.label(), dict(cls.parameters), constraints=cls.constraints)
 
     @classmethod
     def label(cls) -> str:
@@ -172,7 +172,7 @@ def strategy_class(strategy: AnyStrategy) -> type[Strategy] | type[CompiledStrat
     cls = strategy if isinstance(strategy, type) else type(strategy)
     if not issubclass(cls, (Strategy, CompiledStrategy)):
         raise StrategyError(
-            f"{cls.__module__}.{cls.__qualname__} is not a strategy; "
-            "expected a subclass of Strategy (vectorised) or CompiledStrategy (compiled)"
+            f"{cls.__module__}.{cls.__qualname__} is not a strategy; expected a subclass of Strategy (vectorised) "
+            "or CompiledStrategy (compiled), such as get_strategy('momentum') returns"
         )
     return cls

@@ -14,6 +14,7 @@ import numpy as np
 
 from strategy_optimizer.errors import DataError
 from strategy_optimizer.market.bars import COLUMNS, Bars
+from strategy_optimizer.market.files import write_parquet
 from strategy_optimizer.market.report import DataReport
 from strategy_optimizer.report.decimation import kept_rows
 
@@ -30,7 +31,7 @@ def write_bars(bars: Bars, file: Path) -> None:
     for name in COLUMNS:
         values = getattr(bars, name).reshape(bars.n_bars, bars.n_symbols)
         columns |= {_column(name, i): np.ascontiguousarray(values[:, i]) for i in range(bars.n_symbols)}
-    pl.DataFrame(columns).write_parquet(file, compression="zstd", compression_level=3, statistics=False)
+    write_parquet(pl.DataFrame(columns), file, compression="zstd", compression_level=3, statistics=False)
 
 
 def read_bars(file: Path, *, symbols: Sequence[str], name: str, report: DataReport | None = None) -> Bars:

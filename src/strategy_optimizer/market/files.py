@@ -169,6 +169,13 @@ class CsvSource(Source):
             raise DataError(f"{self._path}: {problem}; {ROWS_RULE}", rows=problem.rows)
 
 
+def write_parquet(frame: pl.DataFrame, path: Path, **options: Any) -> None:
+    """Write a frame, through memory: of a full disk Polars says that the file's format is wrong."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, **options)
+    path.write_bytes(buffer.getbuffer())
+
+
 def _text(path: Path) -> Any:
     return _decompressed(path, "rt", encoding="utf-16" if _is_utf16(path) else "utf-8-sig", errors="replace")
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from strategy_optimizer.config import cache_folder
 from strategy_optimizer.errors import DataError
 from strategy_optimizer.market.bars import COLUMNS
+from strategy_optimizer.market.files import write_parquet
 from strategy_optimizer.market.moments import DAY, HOUR, MINUTE, SECOND, parse_moment
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(partial)
+        write_parquet(frame, partial)
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):

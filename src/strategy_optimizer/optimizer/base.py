@@ -75,7 +75,7 @@ class Optimizer(ABC):
         repeats: int = 1,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        self.space = space
+        self.space = checks.as_space(space)
         self.budget = checks.as_count(budget, "budget")
         self.seed = checks.as_count(seed, "seed", least=0)
         self.repeats = checks.as_count(repeats, "repeats")

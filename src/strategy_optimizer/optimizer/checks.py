@@ -9,10 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from strategy_optimizer.errors import OptimizerSettingError, SearchError, nearest_name
+from strategy_optimizer.errors import OptimizerSettingError, SearchError, SpaceError, nearest_name
 from strategy_optimizer.optimizer.history import FloatArray, Outcomes
+from strategy_optimizer.space import ParameterSpace
 
 _DIRECTIONS = {"maximize": 1.0, "minimize": -1.0}
+
+
+def as_space(value: Any) -> ParameterSpace:
+    """Return `value` if it is a parameter space with something to search."""
+    if not isinstance(value, ParameterSpace):
+        raise SpaceError(f"space is a {type(value).__name__}; expected a ParameterSpace")
+    if value.n_dims == 0:
+        raise SpaceError("the space has no parameters; add one with add_parameter")
+    return value
 
 
 def as_count(value: Any, name: str, *, least: int = 1) -> int:

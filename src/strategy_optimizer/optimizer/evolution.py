@@ -232,8 +232,12 @@ def as_population_size(population_size: int | None, by_budget: int) -> int:
     return checks.as_count(population_size, "population_size", least=4)
 
 
-def planned_budget(population_size: int | None, generations: int | None, defaults: tuple[int, int]) -> int:
-    """Return population size x generations, with defaults for what is None."""
+def planned_budget(
+    budget: int | None, population_size: int | None, generations: int | None, defaults: tuple[int, int]
+) -> int:
+    """Return the budget, or else population size x generations, with defaults for what is None."""
     size, rounds = defaults
-    size = checks.as_count(size if population_size is None else population_size, "population_size", least=4)
-    return size * checks.as_count(rounds if generations is None else generations, "generations")
+    rounds = checks.as_count(rounds if generations is None else generations, "generations")
+    return checks.as_count(
+        as_population_size(population_size, size) * rounds if budget is None else budget, "budget"
+    )

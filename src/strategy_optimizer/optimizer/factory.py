@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, SpaceError, nearest_name
+from strategy_optimizer.errors import OptimizerSettingError, OptimizerStateError, nearest_name
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.auto import AutoOptimizer
 from strategy_optimizer.optimizer.base import STATE_FORMAT, Optimizer
@@ -80,8 +80,7 @@ def create_optimizer(
     >>> create_optimizer("auto", space, budget=50).reason
     'auto chose grid: the space has 9 points at most, which fits the budget of 50 trials'
     """
-    if not isinstance(space, ParameterSpace):
-        raise SpaceError(f"space is a {type(space).__name__}; expected a ParameterSpace")
+    checks.as_space(space)
     if budget is None:
         budget = _planned(settings)
     checks.as_count(budget, "budget")

@@ -112,9 +112,7 @@ class GAOptimizer(EvolutionaryOptimizer):
             "local_share": local_share,
             "adapt": adapt,
         }
-        if budget is None:
-            budget = planned_budget(population_size, generations, (50, 100))
-        budget = checks.as_count(budget, "budget")
+        budget = planned_budget(budget, population_size, generations, (50, 100))
         super().__init__(
             param_space,
             as_population_size(population_size, default_population(budget)),

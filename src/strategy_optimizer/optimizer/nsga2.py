@@ -101,9 +101,7 @@ class NSGA2Optimizer(EvolutionaryOptimizer):
             "crossover_rate": checks.as_share(crossover_rate, "crossover_rate"),
             "niching": checks.as_choice(niching, "niching", NICHINGS),
         }
-        if budget is None:
-            budget = planned_budget(population_size, generations, (100, 100))
-        budget = checks.as_count(budget, "budget")
+        budget = planned_budget(budget, population_size, generations, (100, 100))
         n_objectives = len(checks.as_directions(directions, several=True, name=self.name))
         super().__init__(
             param_space,

@@ -44,6 +44,10 @@ def get_strategy(name: str) -> StrategyClass:
     >>> get_strategy("momentum").parameters["lookback_period"].high
     100
     """
+    if not isinstance(name, str):
+        raise StrategyError(
+            f"a {type(name).__name__} is no strategy's name; expected text such as 'momentum' or 'my_strategy.py'"
+        )
     known = ALIASES.get(name, name)
     if known in BUILT_IN:
         module, class_name = BUILT_IN[known].split(":")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strategy_optimizer.errors import TaskError, nearest_name
+from strategy_optimizer.market.files import write_parquet
 from strategy_optimizer.records import TRIAL_STATES
 from strategy_optimizer.space import Categorical, Discrete, Parameter, ParameterSpace
 from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
@@ -19,10 +20,11 @@ from strategy_optimizer.tasks.history import TrialColumns, TrialHistory
 if TYPE_CHECKING:
     import polars as pl
 
-_WRITERS: Mapping[str, Callable[[Any, Path], None]] = {
+_WRITERS: Mapping[str, Callable[[Any, Path], object]] = {
     ".csv": lambda frame, path: frame.write_csv(path),
-    ".parquet": lambda frame, path: frame.write_parquet(path),
-    ".json": lambda frame, path: finite(frame).write_json(path),
+    ".parquet": write_parquet,
+    # Through memory: Polars says nothing when the end of a JSON file does not fit on the disk.
+    ".json": lambda frame, path: path.write_text(finite(frame).write_json(), encoding="utf-8"),
 }
 
 
@@ -66,7 +68,7 @@ def write_table(frame: pl.DataFrame, path: str | Path, what: str) -> Path:
     return path
 
 
-def writer_of(path: str | Path) -> Callable[[Any, Path], None]:
+def writer_of(path: str | Path) -> Callable[[Any, Path], object]:
     """Return what writes files with the ending of `path`, or raise a `TaskError` with the known ones."""
     ending = Path(path).suffix.lower()
     if ending not in _WRITERS:

@@ -14,6 +14,7 @@ from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
 from strategy_optimizer.errors import SpaceError
 from strategy_optimizer.market import load_bars
 from strategy_optimizer.objective import ObjectiveLike, OutcomeConstraint, parse_objective
+from strategy_optimizer.optimizer.checks import as_count
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.strategies import get_strategy
@@ -213,6 +214,6 @@ def planned_evaluations(
     if given is not None:
         return given
     size, generations = settings.get("population_size"), settings.get("generations")
-    if isinstance(size, int) and isinstance(generations, int):
-        return size * generations
+    if size is not None and generations is not None:
+        return as_count(size, "population_size") * as_count(generations, "generations")
     return None if seconds is not None else default

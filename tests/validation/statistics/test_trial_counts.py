@@ -124,3 +124,10 @@ def test_every_count_is_between_one_and_the_trials(trials):
     assert 1 <= found.distinct <= n
     assert 1.0 - 1e-9 <= found.average_correlation <= n + 1e-9
     assert 1.0 - 1e-9 <= found.effective_rank <= min(n, trials.shape[1] - 1) + 1e-9
+
+
+def test_trials_of_equal_returns_are_one():
+    """Their mean correlation is 1 but for rounding, which may go either way."""
+    for seed in range(50):
+        row = np.random.default_rng(seed).standard_normal(100 + seed)
+        assert average_correlation_count(np.tile(row, (40 + seed, 1))) == pytest.approx(1.0)

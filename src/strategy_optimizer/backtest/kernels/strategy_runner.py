@@ -49,7 +49,7 @@ def write_candidate(bars, point, out, i):
     out.target[i] = values[2]
     out.trail[i] = values[3]
     parameters = make_parameters(point)
-    out.warmups[i] = int(strategy_warmup(parameters))
+    out.warmups[i] = max(0, int(strategy_warmup(parameters)))
     for flags in (out.entries, out.exits, out.short_entries, out.short_exits):
         for s in range(flags.shape[0]):
             flags[s, :] = False

@@ -109,7 +109,7 @@ def _average_correlation_count(rows: FloatArray) -> float:
     if n == 1:
         return 1.0
     total = rows.sum(axis=0)  # the sum of all correlations is the square of the sum
-    mean = (float(total @ total) - n) / (n * (n - 1.0))
+    mean = min((float(total @ total) - n) / (n * (n - 1.0)), 1.0)  # equal rows pass 1 by a rounding
     return min(max(independent_trials(mean, n), 1.0), float(n))
 
 
