@@ -109,8 +109,8 @@ def _average_correlation_count(rows: FloatArray) -> float:
     if n == 1:
         return 1.0
     total = rows.sum(axis=0)  # the sum of all correlations is the square of the sum
-    mean = (float(total @ total) - n) / (n * (n - 1.0))
-    return min(max(independent_trials(mean, n), 1.0), float(n))
+    mean = (float(total @ total) - n) / (n * (n - 1.0))  # of identical trials 1, but for rounding
+    return min(max(independent_trials(min(mean, 1.0), n), 1.0), float(n))
 
 
 def independent_trials(mean_correlation: float, n_trials: float) -> float:
