@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from strategy_optimizer import optimize
+from strategy_optimizer import Bars, Continuous, Signals, Strategy, load_bars, optimize
 from strategy_optimizer.backtest import Costs
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
@@ -155,6 +155,27 @@ def test_one_trial_is_said_to_be_too_few() -> None:
     assert isinstance(overfitting.trials_variance, NotEnough)
     assert isinstance(overfitting.pbo, NotEnough)
     assert "not enough" in " ".join(result.verdict.reasons)
+
+
+def test_identical_trials_and_short_data_have_defined_statistics() -> None:
+    class Same(Strategy):
+        name = "same"
+        parameters = {"a": Continuous(0.0, 1.0, default=0.5)}
+
+        def signals(self, bars: Bars) -> Signals:
+            week = np.arange(bars.n_bars) % 10
+            return Signals(entries=week == 0, exits=week == 5)
+
+    for bars in (load_bars("nasdaq").slice(0, n) for n in (100, 640, 1000, 2000)):
+        found = optimize(Same, bars, "random", evaluations=30).validation
+        assert found is not None
+        assert found.overfitting.counts.clusters == 1  # type: ignore[union-attr]
+        assert found.overfitting.pbo == NotEnough("distinct trials", 1, 2)
+        assert found.verdict.decision == "reject"
+        if bars.n_bars < 700:
+            lacking = found.overfitting.superior["cash"]
+            assert str(lacking).startswith("not enough returns of 5 bars each: found ")
+            assert str(lacking).endswith("needed 100")
 
 
 def test_several_symbols_several_objectives_and_no_held_out_bars() -> None:
