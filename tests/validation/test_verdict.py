@@ -75,6 +75,21 @@ def test_the_limits_are_those_of_the_rule(found: Validation) -> None:
             assert decide(found, p, p)[0] == expected
 
 
+def test_signals_of_the_future_are_rejected_whatever_they_earned() -> None:
+    class Tomorrow(Strategy):
+        name = "tomorrow"
+        parameters = {"rise": Continuous(0.0, 0.01, default=0.0)}
+
+        def signals(self, bars: Bars) -> Signals:
+            rise = np.append(np.diff(bars.close) / bars.close[:-1], 0.0)
+            return Signals(entries=rise > self.rise, exits=rise < 0.0)
+
+    verdict = optimize(Tomorrow, "nasdaq", "random", evaluations=20, fill="close").verdict
+    assert verdict.decision == "reject"
+    assert verdict.luck < DEPLOY_BELOW  # it would have been deployed
+    assert verdict.reasons[0].startswith("the signals are no result of the past alone: entries at bar ")
+
+
 def test_without_held_out_bars_paper_is_the_most(found: Validation) -> None:
     sure = judge(replace(found.overfitting, deflated_sharpe_2012=0.9999), None)
     doubtful = judge(replace(found.overfitting, deflated_sharpe_2012=0.5), None)
