@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import norm
 
 from strategy_optimizer import Bars, Continuous, Signals, Strategy, load_bars, optimize
-from strategy_optimizer.backtest import Costs
+from strategy_optimizer.backtest import Costs, PopulationEvaluator
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
-from strategy_optimizer.tasks import FinishedSearch, make_task
+from strategy_optimizer.tasks import FinishedSearch, TrialHistory, make_task
 from strategy_optimizer.validation import Validation, judge, validate_search
 from strategy_optimizer.validation.statistics import NotEnough, overfitting_probability, psr_2012
 from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
@@ -191,6 +191,26 @@ def test_identical_trials_and_short_data_have_defined_statistics() -> None:
             lacking = found.overfitting.superior["cash"]
             assert str(lacking).startswith("not enough returns of 5 bars each: found ")
             assert str(lacking).endswith("needed 100")
+
+
+def test_slow_trials_are_run_again_within_a_stated_time(
+    search: FinishedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[int] = []
+    evaluate = PopulationEvaluator.evaluate
+    monkeypatch.setattr(
+        PopulationEvaluator,
+        "evaluate",
+        lambda self, points: (run.append(len(points)), evaluate(self, points))[1],
+    )
+    monkeypatch.setattr(TrialHistory, "seconds", np.full(len(search.history), 0.5))
+    found = validate_search(search)
+    neighbours = sum(each.neighbours for each in (*found.recommendation.regions, found.recommendation.best))
+    assert 0 < neighbours <= 60
+    assert found.overfitting.resampled == 60
+    assert found.overfitting.control_trials == 30
+    assert sum(run) <= 3 * 60 + 10  # half a minute each, and the contenders themselves
+    assert not isinstance(found.overfitting.control_pbo, NotEnough)
 
 
 def test_several_symbols_several_objectives_and_no_held_out_bars() -> None:

@@ -70,7 +70,7 @@ def examine_control_sample(
     threads : int, optional
         All cores by default; the result does not depend on it.
     """
-    n = affordable_trials(search, TRIALS)
+    n = affordable_trials(search, 2 * TRIALS) // 2  # each is run twice, for blocks and for periods
     if n < 2:
         return ControlSample(n, NotEnough("trials that can be run in time", n, 2), {}, {})
     points = search.space.sample(n, np.random.default_rng(0), "sobol")
