@@ -115,7 +115,7 @@ def test_the_statistics_are_those_of_the_validation(result: Result, data: dict[s
     assert rows["Sharpe ratio to expect by luck"]["value"] == pytest.approx(expected)
     counts = found.overfitting.counts
     assert (
-        rows[f"deflated Sharpe ratio, {counts.clusters} trials by clusters"]["value"]
+        rows[f"deflated Sharpe ratio, trials counted by clusters ({counts.clusters})"]["value"]
         == (found.overfitting.deflated_by_count["clusters"])
     )
     alone, held_out = ([row["value"] for row in data["statistics"][k]["rows"]] for k in (3, 4))

@@ -105,7 +105,7 @@ def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         if name in found["deflated_by_count"]:
             rows.append(
                 _row(
-                    f"deflated Sharpe ratio, {found['counts'][name]:,.4g} trials {label}",
+                    f"deflated Sharpe ratio, trials counted {label} ({found['counts'][name]:,.4g})",
                     found["deflated_by_count"][name],
                     "chance",
                     "The same for another way to count trials that resemble each other; it passes too many winners.",
