@@ -59,13 +59,35 @@ def test_the_hypervolume_grows_to_that_of_the_front(pareto: Result) -> None:
     assert np.all(np.diff(curve) >= 0.0)
     front = pareto.history.front
     assert front is not None
-    worst = front.gains.min(axis=0) - 0.1 * np.ptp(front.gains, axis=0)
+    every = front.objective.gains(pareto.history.metrics)[pareto.history.feasible]
+    worst = np.minimum(front.gains.min(axis=0) - 0.1 * np.ptp(front.gains, axis=0), np.median(every, axis=0))
     assert curve[-1] == pytest.approx(hypervolume(front.gains, worst))
     assert list(course.reference) == ["sharpe_ratio", "max_drawdown"]
     assert course.reference["max_drawdown"] == pytest.approx(-worst[1])
     middle = course.trials[50]
     gains = front.objective.gains(pareto.history.metrics)[:middle][pareto.history.feasible[:middle]]
     assert curve[50] == pytest.approx(hypervolume(gains, worst))
+
+
+def test_a_front_of_hardly_more_than_one_point_has_a_hypervolume() -> None:
+    # A smaller position lowers the drawdown and keeps the Sharpe ratio: one end of the space is the whole front.
+    found = optimize(
+        "momentum",
+        "nasdaq",
+        "nsga2",
+        objective=["sharpe_ratio", "max_drawdown"],
+        evaluations=400,
+        validate=False,
+    )
+    assert found.history.front is not None
+    assert len(found.history.front.rows) <= 3
+    course = analyse_course(found.history, found.convergence)
+    sharpe, drawdown = course.reference.values()
+    best = found.history[found.history.front.rows[0]].metrics
+    assert best["sharpe_ratio"] > sharpe + 0.1
+    assert best["max_drawdown"] < drawdown - 0.01
+    assert course.best_so_far[-1] > 0.9 * (best["sharpe_ratio"] - sharpe) * (drawdown - best["max_drawdown"])
+    assert 0.0 < course.best_so_far[50] < course.best_so_far[-1]
 
 
 def test_regret_is_small_where_the_best_was_found_and_large_where_it_was_not() -> None:

@@ -113,6 +113,14 @@ def test_the_statistics_are_those_of_the_validation(result: Result, data: dict[s
     assert rows["annual Sharpe ratio"]["value"] == found.held_out.annual_sharpe
     expected = found.overfitting.expected_best_sharpe * found.overfitting.periods_per_year**0.5
     assert rows["Sharpe ratio to expect by luck"]["value"] == pytest.approx(expected)
+    counts = found.overfitting.counts
+    assert (
+        rows[f"deflated Sharpe ratio, trials counted by clusters ({counts.clusters})"]["value"]
+        == (found.overfitting.deflated_by_count["clusters"])
+    )
+    alone, held_out = ([row["value"] for row in data["statistics"][k]["rows"]] for k in (3, 4))
+    assert alone[:2] == [found.overfitting.psr_2012, found.overfitting.psr_h0]
+    assert held_out[1:3] == [found.held_out.psr, found.held_out.psr_h0]
     assert all(row["says"].endswith(".") and row["good"] for row in rows.values())
 
 

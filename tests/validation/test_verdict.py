@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from strategy_optimizer import optimize
-from strategy_optimizer.backtest import Costs
+from strategy_optimizer import Bars, Continuous, Signals, Strategy, load_bars, optimize
+from strategy_optimizer.backtest import Costs, PopulationEvaluator
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
-from strategy_optimizer.tasks import FinishedSearch, make_task
+from strategy_optimizer.tasks import FinishedSearch, TrialHistory, make_task
 from strategy_optimizer.validation import Validation, judge, validate_search
 from strategy_optimizer.validation.statistics import NotEnough, overfitting_probability, psr_2012
 from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
@@ -73,6 +73,21 @@ def test_the_limits_are_those_of_the_rule(found: Validation) -> None:
         for shift, expected in ((0.01, below), (-0.01, above)):
             p = float(norm.cdf((score + shift) / np.sqrt(2.0)))
             assert decide(found, p, p)[0] == expected
+
+
+def test_signals_of_the_future_are_rejected_whatever_they_earned() -> None:
+    class Tomorrow(Strategy):
+        name = "tomorrow"
+        parameters = {"rise": Continuous(0.0, 0.01, default=0.0)}
+
+        def signals(self, bars: Bars) -> Signals:
+            rise = np.append(np.diff(bars.close) / bars.close[:-1], 0.0)
+            return Signals(entries=rise > self.rise, exits=rise < 0.0)
+
+    verdict = optimize(Tomorrow, "nasdaq", "random", evaluations=20, fill="close").verdict
+    assert verdict.decision == "reject"
+    assert verdict.luck < DEPLOY_BELOW  # it would have been deployed
+    assert verdict.reasons[0].startswith("the signals are no result of the past alone: entries at bar ")
 
 
 def test_without_held_out_bars_paper_is_the_most(found: Validation) -> None:
@@ -155,6 +170,47 @@ def test_one_trial_is_said_to_be_too_few() -> None:
     assert isinstance(overfitting.trials_variance, NotEnough)
     assert isinstance(overfitting.pbo, NotEnough)
     assert "not enough" in " ".join(result.verdict.reasons)
+
+
+def test_identical_trials_and_short_data_have_defined_statistics() -> None:
+    class Same(Strategy):
+        name = "same"
+        parameters = {"a": Continuous(0.0, 1.0, default=0.5)}
+
+        def signals(self, bars: Bars) -> Signals:
+            week = np.arange(bars.n_bars) % 10
+            return Signals(entries=week == 0, exits=week == 5)
+
+    for bars in (load_bars("nasdaq").slice(0, n) for n in (100, 640, 1000, 2000)):
+        found = optimize(Same, bars, "random", evaluations=30).validation
+        assert found is not None
+        assert found.overfitting.counts.clusters == 1  # type: ignore[union-attr]
+        assert found.overfitting.pbo == NotEnough("distinct trials", 1, 2)
+        assert found.verdict.decision == "reject"
+        if bars.n_bars < 700:
+            lacking = found.overfitting.superior["cash"]
+            assert str(lacking).startswith("not enough returns of 5 bars each: found ")
+            assert str(lacking).endswith("needed 100")
+
+
+def test_slow_trials_are_run_again_within_a_stated_time(
+    search: FinishedSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[int] = []
+    evaluate = PopulationEvaluator.evaluate
+    monkeypatch.setattr(
+        PopulationEvaluator,
+        "evaluate",
+        lambda self, points: (run.append(len(points)), evaluate(self, points))[1],
+    )
+    monkeypatch.setattr(TrialHistory, "seconds", np.full(len(search.history), 0.5))
+    found = validate_search(search)
+    neighbours = sum(each.neighbours for each in (*found.recommendation.regions, found.recommendation.best))
+    assert 0 < neighbours <= 60
+    assert found.overfitting.resampled == 60
+    assert found.overfitting.control_trials == 30
+    assert sum(run) <= 3 * 60 + 10  # half a minute each, and the contenders themselves
+    assert not isinstance(found.overfitting.control_pbo, NotEnough)
 
 
 def test_several_symbols_several_objectives_and_no_held_out_bars() -> None:

@@ -21,7 +21,7 @@ PROBED = 4096  # points that are looked at for what may still be found
 NEAR_SHARE = 0.5  # of them lie around the best trials
 ELITE = 20  # best trials around which is looked
 NEAR_STEP = 0.08  # standard deviation of the distance from these, a share of a parameter's range
-REFERENCE_MARGIN = 0.1  # the hypervolume's reference lies below the final front by this share of its range
+REFERENCE_MARGIN = 0.1  # share of the final front's range by which the hypervolume's reference lies below it
 NOBODY = "first design"
 
 
@@ -81,7 +81,8 @@ class Course:
         The best score up to each of them; with several objectives the hypervolume of the front up to it. NaN before
         a trial could win, and with more than three objectives.
     reference : dict
-        The objectives from which the hypervolume is measured; empty with one objective.
+        The objectives from which the hypervolume is measured: the median of the trials, or a little below the worst of
+        the final front where that is lower. Empty with one objective.
     authors : dict
         Who proposed how many trials, by name.
     regret : Regret or NotEnough
@@ -145,7 +146,8 @@ def _front_curve(history: TrialHistory) -> tuple[IntArray, FloatArray, dict[str,
     if not 2 <= len(objective.metrics) <= 3:
         return marks, np.full(len(marks), np.nan), {}
     gains, feasible, final = objective.gains(history.metrics), history.feasible, history.front.gains
-    worst = final.min(axis=0) - REFERENCE_MARGIN * np.ptp(final, axis=0)
+    below = final.min(axis=0) - REFERENCE_MARGIN * np.ptp(final, axis=0)
+    worst = np.minimum(below, np.median(gains[feasible], axis=0))  # a front of one point has no range
     volumes, front, done = np.empty(len(marks)), final[:0], 0
     for i, mark in enumerate(marks.tolist()):
         fresh = gains[done : mark + 1][feasible[done : mark + 1]]

@@ -63,14 +63,16 @@ def course_texts(course: Course) -> Iterator[str]:
         yield f"the best is {score_text(measures.final_improvement)} above the default parameters"
     yield f"exploration ratio {measures.exploration_ratio:.0%}: cells of a grid with 10 bins a parameter / trials"
     if course.reference:
-        yield f"the front's hypervolume is {course.best_so_far[-1]:.4g}"
+        corner = ", ".join(f"{name} {score_text(value)}" for name, value in course.reference.items())
+        yield f"the front's hypervolume, from {corner}, is {course.best_so_far[-1]:.4g}"
     if isinstance(left, NotEnough):
         yield f"what may still be found is not known: {left}"
     else:
+        best = "best" if not course.reference else f"best {next(iter(course.reference))}"
         yield (
             f"by a model of {left.trials:,} trials one more, where it hopes for most, adds {score_text(left.expected)} "
-            f"to the best, and no point is likely to be better by more than {score_text(left.bound)}; it takes what is "
-            "rough for noise, so more may be found"
+            f"to the {best}, and no point is likely to be better by more than {score_text(left.bound)}; it takes what "
+            "is rough for noise, so more may be found"
         )
 
 

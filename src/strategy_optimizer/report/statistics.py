@@ -105,7 +105,7 @@ def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         if name in found["deflated_by_count"]:
             rows.append(
                 _row(
-                    f"deflated Sharpe ratio, trials counted {label}",
+                    f"deflated Sharpe ratio, trials counted {label} ({found['counts'][name]:,.4g})",
                     found["deflated_by_count"][name],
                     "chance",
                     "The same for another way to count trials that resemble each other; it passes too many winners.",
@@ -168,10 +168,17 @@ def _alone(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     lo, bars = found["lo"], _text(_moment(found, "n_obs"), "count")
     return [
         _row(
-            "probability that its Sharpe ratio is above 0",
+            "probability that its Sharpe ratio is above 0 (2012)",
             found["psr_2012"],
             "chance",
             "Were it the only trial ever made; it does not know that it was chosen as the best of many.",
+            "above 95%; not enough by itself",
+        ),
+        _row(
+            "the same in the convention of 2025 (h0)",
+            found["psr_h0"],
+            "chance",
+            "With the scatter of a Sharpe ratio that is 0, and autocorrelation counted.",
             "above 95%; not enough by itself",
         ),
         _row(
@@ -208,10 +215,17 @@ def _held_out(held: Mapping[str, Any]) -> list[dict[str, Any]]:
             "near that in sample",
         ),
         _row(
-            "probability that its Sharpe ratio is above 0",
+            "probability that its Sharpe ratio is above 0 (2012)",
             held["psr"],
             "chance",
             "From the held-out returns alone; the verdict rests on it.",
+            "above 95%",
+        ),
+        _row(
+            "the same in the convention of 2025 (h0)",
+            held["psr_h0"],
+            "chance",
+            "With the scatter of a Sharpe ratio that is 0, and autocorrelation counted.",
             "above 95%",
         ),
         _row(
@@ -232,9 +246,9 @@ def _held_out(held: Mapping[str, Any]) -> list[dict[str, Any]]:
     looks = held.get("looks", 1)
     if looks > 1 and isinstance(held["psr"], float):
         rows.insert(
-            2,
+            3,
             _row(
-                f"the same after {looks:,} looks",
+                f"the first after {looks:,} looks",
                 held["psr"] ** looks,
                 "chance",
                 f"{looks:,} different parameters were judged by these bars: the best of them looks good by luck too.",

@@ -25,7 +25,7 @@ from strategy_optimizer.validation.statistics import (
     superior_predictive_ability,
     where_known,
 )
-from strategy_optimizer.validation.trial_returns import affordable_trials, evaluate_periods
+from strategy_optimizer.validation.trial_returns import affordable_trials, evaluate_periods, of_periods
 
 FloatArray = NDArray[np.float64]
 Superior: TypeAlias = Mapping[str, SuperiorAbility | NotEnough]
@@ -70,7 +70,7 @@ def examine_control_sample(
     threads : int, optional
         All cores by default; the result does not depend on it.
     """
-    n = affordable_trials(search, TRIALS)
+    n = affordable_trials(search, 2 * TRIALS) // 2  # each is run twice, for blocks and for periods
     if n < 2:
         return ControlSample(n, NotEnough("trials that can be run in time", n, 2), {}, {})
     points = search.space.sample(n, np.random.default_rng(0), "sobol")
@@ -85,7 +85,7 @@ def examine_control_sample(
     returns = evaluate_periods(search, points[completed], rules, threads).T
     rivals = rival_returns(search, len(returns))
     superior = {
-        name: superior_predictive_ability(returns, theirs, replications=replications)
+        name: of_periods(superior_predictive_ability(returns, theirs, replications=replications))
         for name, theirs in rivals.items()
     }
     better = {name: _n_better(test, returns, rivals[name], replications) for name, test in superior.items()}

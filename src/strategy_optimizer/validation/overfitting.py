@@ -46,8 +46,10 @@ from strategy_optimizer.validation.statistics import (
 )
 from strategy_optimizer.validation.track_record import bar_returns, periods_per_year
 from strategy_optimizer.validation.trial_returns import (
+    PERIOD_BARS,
     TrialReturns,
     affordable_trials,
+    of_periods,
     trial_returns,
     trial_sharpes,
 )
@@ -55,7 +57,6 @@ from strategy_optimizer.validation.trial_returns import (
 FloatArray = NDArray[np.float64]
 Number: TypeAlias = "float | NotEnough"
 
-PERIOD_BARS = 5  # a week of daily bars
 MOST_PERIODS = 500
 MOST_TRIALS = 2000  # that are run again for their returns
 CLUSTERED_TRIALS = 200
@@ -347,4 +348,5 @@ def _maximum_p_value(again: TrialReturns) -> Number:
         deviation = float(winner.std(ddof=1))
         return float((found.maxima > winner.mean() / deviation).mean()) if deviation > 0.0 else 1.0
 
-    return where_known(share, maximum_distribution(again.returns, replications=REPLICATIONS))
+    found = maximum_distribution(again.returns, replications=REPLICATIONS)
+    return where_known(share, of_periods(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from strategy_optimizer.backtest import PopulationEvaluator, Rules
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.tasks import FinishedSearch, bind_evaluator
+from strategy_optimizer.validation.statistics import NotEnough
 from strategy_optimizer.validation.track_record import periods_per_year
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+T = TypeVar("T")
+PERIOD_BARS = 5  # a week of daily bars
 LONGEST = 30.0  # seconds that trials are run again for: slow engines get fewer
 CHUNK = 256  # trials evaluated at a time: of each the kernel writes three sums a period
 
@@ -25,6 +28,17 @@ class TrialReturns(NamedTuple):
     rows: IntArray  # (k,) of the history, ascending, the winner's among them
     returns: FloatArray  # (periods, k) the sum of each period's returns per bar
     winner: int  # its column
+
+
+def of_periods(found: T | NotEnough) -> T | NotEnough:
+    """Return a statistic of periods; where these are too few, say how long each is.
+
+    >>> print(of_periods(NotEnough("returns", 8, 20)))
+    not enough returns of 5 bars each: found 8, needed 20
+    """
+    if isinstance(found, NotEnough) and found.what == "returns":
+        return replace(found, what=f"returns of {PERIOD_BARS} bars each")
+    return found
 
 
 def affordable_trials(search: FinishedSearch, at_most: int) -> int:

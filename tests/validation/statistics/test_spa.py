@@ -59,7 +59,7 @@ def slow_deviation(x, p):
 @pytest.mark.parametrize("scale", comparison.SCALES)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_slow_twin(scale, seed):
-    models, benchmark = _market(seed, n=80 + seed, k=8)
+    models, benchmark = _market(seed, n=100 + seed, k=8)
     options = {"block_length": 6.0, "replications": 200, "seed": seed, "scale": scale}
     found = superior_predictive_ability(models, benchmark, **options)
     assert [found.p_lower, found.p_consistent, found.p_upper] == slow_spa(
@@ -169,7 +169,7 @@ def test_models_that_fail_or_equal_the_benchmark_are_left_out():
 @pytest.mark.parametrize("function", [superior_predictive_ability, reality_check, superior_models])
 def test_what_is_not_enough(function):
     models, benchmark = _market(7)
-    assert function(models[:9], benchmark[:9]) == NotEnough("returns", 9, 10)
+    assert function(models[:99], benchmark[:99]) == NotEnough("returns", 99, 100)
     assert function(np.column_stack([benchmark]), benchmark) == NotEnough(
         "models that differ from the benchmark", 0, 1
     )
@@ -180,6 +180,10 @@ def test_what_is_not_enough(function):
         function(models[1:], benchmark)
     with pytest.raises(StatisticsError, match=r"block_length is 0\.5"):
         function(models, benchmark, block_length=0.5)
+    with pytest.raises(StatisticsError, match="block_length is 151; expected at most 150"):
+        function(models, benchmark, block_length=151)  # every replication would be significant
+    with pytest.raises(StatisticsError, match="replications is 0"):
+        function(models, benchmark, replications=0)
 
 
 def test_a_wrong_setting_is_named():

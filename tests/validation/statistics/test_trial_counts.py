@@ -78,6 +78,9 @@ def test_equal_trials_are_one():
     found = trial_counts(trials)
     assert found == TrialCounts(1, pytest.approx(1.0), pytest.approx(1.0), 1)
     assert trial_counts(trials[:1]) == TrialCounts(1, 1.0, pytest.approx(1.0), 1)
+    for seed in range(40):  # whose correlation is rounded to a little more than 1 for some
+        five = np.tile(np.random.default_rng(seed).standard_normal(160), (5, 1))
+        assert trial_counts(five) == TrialCounts(1, pytest.approx(1.0), pytest.approx(1.0), 1)
 
 
 def test_two_and_three_trials():

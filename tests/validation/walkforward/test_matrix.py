@@ -136,6 +136,9 @@ def test_the_json_form_is_plain(matrix) -> None:
         ({"train": "1y"}, "train is '1y'; expected a list of lengths, such as ['1y', '3y']"),
         ({"test": []}, "test is []; expected a list of lengths"),
         ({"train": ["30y"]}, "but one window needs"),
+        ({"train": ["1y", "30y"]}, "have 5,031 bars, but one window needs 7,722 (train 7,595"),
+        ({"test": ["6m", "30y"]}, "test 7,595); use shorter windows or more data"),
+        ({"purge": "30y"}, "purge 7,595"),
     ],
 )
 def test_mistakes(nasdaq, changes, message) -> None:

@@ -29,7 +29,9 @@ CENTRINGS: tuple[Centring, ...] = ("lower", "consistent", "upper")
 Scale: TypeAlias = Literal["deviation", "long_run", "none"]
 SCALES: tuple[Scale, ...] = ("deviation", "long_run", "none")
 
-LEAST_OBSERVATIONS = 10
+LEAST_OBSERVATIONS = (
+    100  # below it blocks vary too little: a test at 5 % rejects 10 % without skill, of 10 returns 40 %
+)
 _COLUMNS = 512  # models that are worked on at once
 
 

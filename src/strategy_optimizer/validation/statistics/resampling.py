@@ -76,7 +76,12 @@ def _check(n: int, block_length: float, replications: int) -> None:
 
 
 def index_chunks(n: int, block_length: float, replications: int, rng: Generator) -> Iterator[IntArray]:
-    """Yield stationary indices (some replications, n) in pieces that fit into memory, together all replications."""
+    """Yield stationary indices (some replications, n) in pieces that fit into memory, together all replications.
+
+    Blocks longer than the data are refused: nothing would vary between the replications, and all be significant.
+    """
+    _check(n, block_length, replications)
+    require(block_length <= n, "block_length", block_length, f"at most {n}, the rows that are resampled")
     most = max(1, _AT_ONCE // max(n, 1))
     for start in range(0, replications, most):
         yield stationary_indices(n, block_length, min(most, replications - start), rng)

@@ -10,7 +10,7 @@ blocks, which is Hansen's studentising; "none", White's. The long-run one comes 
 makes the best of many models look better than any resampling: tests at 5 % rejected 9 to 15 % of markets without
 skill. With the standard deviation they rejected 5 to 6 % (T = 500 and 1,250), and 7 to 9 % for T = 150, because
 blocks of sqrt(T) make resampled means vary too little, by a factor of about 1 - 2 / sqrt(T) in variance. See
-benchmarks/results/statistics.md.
+benchmarks/results/statistics.md. Of fewer than 100 returns there is no answer.
 
 A p-value is the share of resampled statistics above the observed one; 0 means less than one in `replications`.
 
@@ -98,7 +98,7 @@ def superior_predictive_ability(
     Parameters
     ----------
     models : array-like, shape (T, k)
-        Returns of k models per observation, at least 10; larger is better. Give all models that were tried.
+        Returns of k models per observation, at least 100; larger is better. Give all models that were tried.
     benchmark : array-like, shape (T,)
         Its returns; zeros for cash.
     scale : {"deviation", "long_run", "none"}

@@ -224,6 +224,8 @@ def _pairs(
             f"the lengths {', '.join(map(_label, [*train, *test]))} name the same number of bars twice; "
             "leave one of them out"
         )
+    for pair in pairs.values():
+        plan_windows(bars.n_bars, pair)  # raises where one window of a cell is longer than the data
     return pairs
 
 
