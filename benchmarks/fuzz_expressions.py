@@ -5,8 +5,9 @@
 Each string becomes a constraint that is evaluated on 16 points. An audit hook of the interpreter sees imports, files,
 processes, sockets and compiled code; an accepted string is looked at again by other code. Time is processor time of the
 thread, and interrupts are served at the cost of whoever runs: a string that took more than half of the limit is tried
-again, and both its first time and the least of the repeats are reported. A string fails when even the least is beyond
-the limit. What the fuzzer itself keeps is frozen, so that the collector does not look through it in a string's time.
+again when all others are done, and both its first time and the least of the repeats are reported. A string fails when
+even the least is beyond the limit. What the fuzzer itself keeps is frozen, so that the collector does not look through
+it in a string's time.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ def main() -> None:
     before = _resident()
     began = time.perf_counter()
     seconds = np.empty(options.count)
-    slow: list[Slow] = []
+    late: list[tuple[float, str]] = []
     problems: list[tuple[str, str]] = []
     kinds: Counter[str] = Counter()
     for number, text in enumerate(given):
         outcome = tried(text, watch)
         seconds[number] = outcome.seconds
         if outcome.seconds > LIMIT / 2:
-            slow.append(Slow(_least(text, watch), outcome.seconds, text))
+            late.append((outcome.seconds, text))
         kinds["accepted" if outcome.accepted else "refused"] += 1
         if outcome.problem:
             problems.append((outcome.problem, text))
@@ -70,6 +71,7 @@ def main() -> None:
             print(f"{number:,} after {time.perf_counter() - began:.0f} s", file=sys.stderr)
     elapsed = time.perf_counter() - began
     grown = _resident() - before
+    slow = [Slow(_least(text, watch), first, text) for first, text in late]
     _report(options, seconds, kinds, problems, slow, elapsed, grown, _memory(options.seed, watch))
     sys.exit(1 if problems or any(each.least > LIMIT for each in slow) else 0)
 
