@@ -90,6 +90,18 @@ def test_what_is_wrong_with_a_task_is_said(
     assert words in answer.json()["detail"]
 
 
+def test_lists_are_sorted(client: TestClient) -> None:
+    for number in (3, 1, 2):
+        client.post(START, json=TASK | {"task_id": f"opt_{number}", "priority": number})
+    query = {"sort": "priority", "order": "ascending", "limit": 2}
+    first = client.get("/api/v1/optimize/tasks", params=query).json()
+    rest = client.get("/api/v1/optimize/tasks", params=query | {"cursor": first["next_cursor"]}).json()
+    assert [task["priority"] for task in first["tasks"] + rest["tasks"]] == [1, 2, 3]
+    elsewhere = client.get("/api/v1/optimize/tasks", params={"cursor": first["next_cursor"]})
+    assert (elsewhere.status_code, elsewhere.json()["type"]) == (422, "/problems/invalid-request")
+    assert client.get("/api/v1/optimize/tasks", params={"sort": "colour"}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status", "said"),
     [
