@@ -1,6 +1,7 @@
 """Runs the OpenAPI document against a real service with Schemathesis: every operation, every phase, links followed.
 
     python benchmarks/service/fuzz_api.py --examples 300 --output benchmarks/results/service_fuzz.md
+    python benchmarks/service/fuzz_api.py --examples 300 --roles admin --postgres
 
 One user of each role asks; the administrator's run is the one that reaches every operation. A task with a result, a
 waiting and a paused one, a dataset, a schedule, webhooks and keys are there, and Schemathesis knows their ids beside
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.service.server import Running, serving  # noqa: E402
+from tests.storage_worlds import Postgres  # noqa: E402
 
 HERE = Path(__file__).parent
 PASSWORD = "correct horse battery staple"
@@ -56,11 +58,12 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=300, help="of each operation, in each phase")
     parser.add_argument("--roles", nargs="+", choices=ROLES, default=list(ROLES))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="on a server of its own, instead of SQLite")
     parser.add_argument("--operations", help="regular expression of operation ids; all by default")
     parser.add_argument("--output", type=Path, help="a Markdown file of what came out")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = fuzz(Path(folder), given)
+    with tempfile.TemporaryDirectory() as folder, database(given.postgres) as variables:
+        found = fuzz(Path(folder), variables, given)
     text = table(found, given)
     print(text)
     if given.output:
@@ -72,13 +75,26 @@ def main() -> None:
 # -- the service ----------------------------------------------------------------------------------------------
 
 
-def fuzz(folder: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
+@contextmanager
+def database(postgres: bool) -> Iterator[dict[str, str]]:
+    """Yield the variables that name a new PostgreSQL database; none for SQLite."""
+    if not postgres:
+        yield {}
+        return
+    server = Postgres()
+    try:
+        yield {"STRATEGY_OPTIMIZER_DATABASE_URL": server.create()}
+    finally:
+        server.close()
+
+
+def fuzz(folder: Path, variables: Mapping[str, str], given: argparse.Namespace) -> list[dict[str, Any]]:
     """Run the fuzzing as each role; return reports and statuses of answers."""
     data = folder / "data"
-    with serving(data, "--workers", "1", variables=FREE) as running:
+    with serving(data, "--workers", "1", variables={**FREE, **variables}) as running:
         world = prepare(running)
     found = []
-    with serving(data, "--workers", "0", variables=FREE) as running:
+    with serving(data, "--workers", "0", variables={**FREE, **variables}) as running:
         for role in given.roles:
             already = len(running.lines)
             report = run(folder, running, world, role, given)
@@ -223,8 +239,10 @@ def table(found: list[dict[str, Any]], given: argparse.Namespace) -> str:
         "# The API under Schemathesis",
         "",
         f"`python benchmarks/service/fuzz_api.py --examples {given.examples} --seed {given.seed} "
-        f"--roles {' '.join(given.roles)}`; Schemathesis {found[0]['report']['schemathesis_version']}, a real service "
-        "on SQLite, all four phases (examples, coverage, fuzzing, stateful with links).",
+        f"--roles {' '.join(given.roles)}{' --postgres' * given.postgres}`; "
+        f"Schemathesis {found[0]['report']['schemathesis_version']}, a real service "
+        f"on {'PostgreSQL' if given.postgres else 'SQLite'}, "
+        "all four phases (examples, coverage, fuzzing, stateful with links).",
         "",
         f"Checks: {', '.join(CHECKS)}.",
         "",

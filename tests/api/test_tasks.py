@@ -21,6 +21,7 @@ TASK = {
     "objective_function": {"type": "multi_objective", "weights": {"sharpe_ratio": 1.0}},
     "optimization_config": {"population_size": 10, "generations": 5},
 }
+JSON = {"Content-Type": "application/json"}
 START = "/api/v1/optimize/start"
 
 
@@ -87,6 +88,54 @@ def test_what_is_wrong_with_a_task_is_said(
     assert answer.status_code in (404, 422)
     assert answer.json()["type"] == f"/problems/{kind}"
     assert words in answer.json()["detail"]
+
+
+def test_lists_are_sorted(client: TestClient) -> None:
+    for number in (3, 1, 2):
+        client.post(START, json=TASK | {"task_id": f"opt_{number}", "priority": number})
+    query = {"sort": "priority", "order": "ascending", "limit": 2}
+    first = client.get("/api/v1/optimize/tasks", params=query).json()
+    rest = client.get("/api/v1/optimize/tasks", params=query | {"cursor": first["next_cursor"]}).json()
+    assert [task["priority"] for task in first["tasks"] + rest["tasks"]] == [1, 2, 3]
+    elsewhere = client.get("/api/v1/optimize/tasks", params={"cursor": first["next_cursor"]})
+    assert (elsewhere.status_code, elsewhere.json()["type"]) == (422, "/problems/invalid-request")
+    assert client.get("/api/v1/optimize/tasks", params={"sort": "colour"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "said"),
+    [
+        (
+            b'{"strategy_name": "momentum"}',
+            {"Content-Type": "application/x-www-form-urlencoded"},  # what curl says of -d
+            415,
+            "the body is application/x-www-form-urlencoded, and JSON is expected: send the header "
+            "'Content-Type: application/json'",
+        ),
+        (b"{}", {}, 415, "the body is of a type that was not said, and JSON is expected: send the header"),
+        (b"", {}, 422, "body: a JSON document is expected, and there is none"),
+        (
+            b"{nope",
+            JSON,
+            422,
+            "body: it is no JSON: Expecting property name enclosed in double quotes (character 1)",
+        ),
+        (b"[]", JSON, 422, "body: a JSON object is expected: {...}"),
+    ],
+)
+def test_a_body_that_cannot_be_read_says_why(
+    client: TestClient, content: bytes, headers: dict[str, str], status: int, said: str
+) -> None:
+    answer = client.post(START, content=content, headers=headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["detail"][: len(said)]) == (status, said)
+    kind = {415: "unsupported-media-type", 422: "invalid-request"}[status]
+    assert problem["type"] == f"/problems/{kind}"
+
+
+def test_a_method_that_is_not_there_names_the_ones_that_are(client: TestClient) -> None:
+    answer = client.put("/api/v1/optimize/tasks")
+    assert (answer.status_code, answer.json()["detail"]) == (405, "PUT is not possible here; GET is")
 
 
 def test_lists_are_paged(client: TestClient) -> None:

@@ -60,6 +60,13 @@ def test_the_variables_are_settings() -> None:
     assert variables() <= known
 
 
+def test_compiled_code_is_kept_where_the_image_can_be_written() -> None:
+    """Without such a place Numba refuses to compile what is to be kept, and no worker starts."""
+    (place,) = re.findall(r"NUMBA_CACHE_DIR=(\S+)", DOCKERFILE)
+    assert Path(place).is_relative_to("/data")
+    assert re.search(r"^VOLUME /data$", DOCKERFILE, re.MULTILINE)
+
+
 def test_nothing_runs_as_root_or_can_become_it() -> None:
     user = re.findall(r"^USER (\S+)$", DOCKERFILE, re.MULTILINE)
     assert user == ["10001:10001"]

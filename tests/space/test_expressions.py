@@ -7,6 +7,8 @@ import pytest
 
 from strategy_optimizer.errors import SpaceError
 from strategy_optimizer.space import Categorical, Continuous, Discrete, ParameterSpace
+from strategy_optimizer.space.evaluation import Rule
+from strategy_optimizer.space.expressions import parse_expression
 
 
 @pytest.fixture
@@ -216,6 +218,33 @@ def test_the_largest_allowed_expression_is_quick_to_check(space):
     """Limits: nodes and depth are what the evaluation cost depends on."""
     deepest = "(" * 15 + "a" + " + b)" * 15 + " < 1000"
     assert space.with_constraints(deepest).is_feasible(space.sample(10, 0)).all()
+
+
+def test_a_chain_is_its_links_joined_with_and(space):
+    """Also where a link divides by zero, and in how far a point is from holding."""
+    columns = np.nan_to_num(space.sample(300, 0)).T
+    columns[:3, ::3] = np.round(columns[:3, ::3] / 5)  # ties, and zeros to divide by
+    chain, links = (
+        Rule(parse_expression(text), space.parameters)
+        for text in (
+            "a < n / b <= n % a != b == b",
+            "a < n / b and n / b <= n % a and n % a != b and b == b",
+        )
+    )
+    assert 5 < chain.holds(columns).sum() < 295
+    np.testing.assert_array_equal(chain.holds(columns), links.holds(columns))
+    np.testing.assert_array_equal(chain.violation(columns), links.violation(columns))
+
+
+def test_terms_and_depth_are_counted(space):
+    """Limits: 100 terms, nested 20 deep; a function's name is a term."""
+    assert space.with_constraints("a" + " <= a" * 98).is_feasible(space.sample(3, 0)).all()
+    assert (
+        space.with_constraints("abs(" * 18 + "a" + ")" * 18 + " >= 0").is_feasible(space.sample(3, 0)).all()
+    )
+    for text in ("a" + " <= a" * 96 + " <= abs(a)", "abs(" * 19 + "a" + ")" * 19 + " >= 0"):
+        with pytest.raises(SpaceError, match="too large; at most 100 terms nested 20 deep"):
+            space.with_constraints(text)
 
 
 def test_literals_only_parts_apply_to_every_row(space):

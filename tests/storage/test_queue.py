@@ -78,6 +78,7 @@ def test_a_look_says_whether_there_is_anything_to_lease(store: Store, clock: Clo
     assert lease.token == 1
 
 
+HOUR = 3600.0
 GIGABYTE = 2**30
 
 
@@ -107,6 +108,34 @@ def test_a_task_larger_than_the_quota_waits_until_the_quota_grows(store: Store) 
     assert store.queue.lease("worker-1", 12) is None
     store.accounts.set_quota("ada", Quota(memory=2 * GIGABYTE))
     assert lease_all(store) == [task_id]
+
+
+def test_smaller_tasks_go_before_a_large_one_for_ten_minutes(store: Store, clock: Clock) -> None:
+    store.accounts.set_quota("ada", Quota(memory=6 * GIGABYTE))
+    running = leased(store, memory=4 * GIGABYTE)
+    sizes = {"large": 5, "second": 2, "third": 2}
+    large, first, second = (add_task(store, id=name, memory=n * GIGABYTE) for name, n in sizes.items())
+    add_task(store, id="never", memory=7 * GIGABYTE, priority=9)  # the quota was larger when it was made
+    overtaking = store.queue.lease("w", HOUR)
+    assert overtaking is not None
+    assert overtaking.task.id == first
+    store.queue.finish(overtaking, "completed")
+    store.queue.heartbeat(running, HOUR)
+    clock.move(minutes=10)
+    assert store.queue.lease("w", HOUR) is None
+    urgent = add_task(store, memory=GIGABYTE, priority=1)
+    others = add_task(store, owner="ben", memory=GIGABYTE)
+    taken = [store.queue.lease("w", HOUR) for _ in range(2)]
+    assert [lease and lease.task.id for lease in taken] == [urgent, others]
+    for lease in (running, taken[0]):
+        assert lease is not None
+        store.queue.finish(lease, "completed")
+    for expected in (large, second):
+        lease = store.queue.lease("w", HOUR)
+        assert lease is not None
+        assert lease.task.id == expected
+        store.queue.finish(lease, "completed")
+    assert store.queue.lease("w", HOUR) is None
 
 
 def test_a_lost_task_leaves_its_memory(store: Store, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from strategy_optimizer.errors import (
     TaskNotFoundError,
     TaskStateError,
 )
-from strategy_optimizer.storage import NewTask, Store
+from strategy_optimizer.storage import NewTask, Place, Store
 
 
 def test_a_task_comes_back_as_it_was_given(store: Store, clock: Clock) -> None:
@@ -90,11 +90,23 @@ def test_pages_have_every_task_once_the_newest_first(store: Store, clock: Clock)
     seen, last = [], None
     while page := store.tasks.page(before=last, limit=2):
         seen += [task.id for task in page]
-        last = page[-1]
+        last = Place(page[-1].created, page[-1].id)
     assert sorted(seen) == made
     assert [task.created for task in store.tasks.page()] == sorted(
         (task.created for task in store.tasks.page()), reverse=True
     )
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+def test_pages_can_be_sorted_by_what_many_have_in_common(store: Store, ascending: bool) -> None:
+    for number in range(7):
+        add_task(store, id=f"opt_{number}", priority=number % 3)
+    seen, last = [], None
+    while page := store.tasks.page(sort="priority", ascending=ascending, before=last, limit=2):
+        seen += [(task.priority, task.id) for task in page]
+        last = Place(page[-1].priority, page[-1].id)
+    assert len(seen) == 7
+    assert seen == sorted(seen, reverse=not ascending)
 
 
 def test_pages_can_be_filtered(store: Store) -> None:

@@ -697,7 +697,7 @@ export interface paths {
         };
         /**
          * List Tasks
-         * @description List one's tasks, the newest first; an administrator sees everybody's.
+         * @description List one's tasks, by default the newest first; an administrator sees everybody's.
          */
         readonly get: operations["list_tasks"];
         readonly put?: never;
@@ -4246,7 +4246,7 @@ export interface components {
         };
         /**
          * TaskPageOut
-         * @description Tasks, the newest first, and where the next page begins.
+         * @description Tasks, and where the next page begins.
          */
         readonly TaskPageOut: {
             /** Next Cursor */
@@ -6197,6 +6197,9 @@ export interface operations {
                 /** @description `next_cursor` of the page before */
                 readonly cursor?: string | null;
                 readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the tasks are listed by */
+                readonly sort?: "created" | "priority" | "trials";
                 /** @description only tasks in these states */
                 readonly status?: readonly ("queued" | "running" | "paused" | "completed" | "failed" | "cancelled")[];
                 readonly strategy?: string | null;

@@ -168,13 +168,36 @@ def _attributes(error: errors.StrategyOptimizerError) -> dict[str, Any]:
 
 def _of_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, (RequestValidationError, WebSocketRequestValidationError))
-    found = [
-        {"where": [str(part) for part in problem["loc"]], "problem": problem["msg"], "kind": problem["type"]}
-        for problem in error.errors()
-    ]
+    is_unread = any(p["loc"] == ("body",) and p["type"] != "missing" for p in error.errors())
+    if is_unread and (media := _other_media(request)):
+        detail = (
+            f"the body is {media}, and JSON is expected: send the header 'Content-Type: application/json'"
+        )
+        return problem_response(request, 415, _OF_STATUS[415], detail)
+    found = [_found(problem) for problem in error.errors()]
     text = "; ".join(f"{'.'.join(problem['where'])}: {problem['problem']}" for problem in found[:5])
     more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
     return problem_response(request, 422, "invalid-request", text + more, details={"errors": found})
+
+
+def _other_media(request: Request) -> str | None:
+    """Return what a request says that its body is, when that is not JSON; such a body is not read as JSON."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = media == "application/json" or (media.startswith("application/") and media.endswith("+json"))
+    return None if is_json else media[:80] or "of a type that was not said"
+
+
+def _found(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a problem of a request as it is told: where, what, and its kind."""
+    where, text = [str(part) for part in problem["loc"]], problem["msg"]
+    if problem["type"] == "json_invalid":
+        place = where.pop()
+        text = f"it is no JSON: {problem['ctx']['error']} (character {place})"
+    elif where == ["body"] and problem["type"] == "missing":
+        text = "a JSON document is expected, and there is none"
+    elif problem["type"] == "model_attributes_type":
+        text = "a JSON object is expected: {...}"
+    return {"where": where, "problem": text, "kind": problem["type"]}
 
 
 _OF_STATUS = {
@@ -197,6 +220,9 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
         method = request.scope.get("method", "WS")
         detail = f"there is no {method} {request.url.path}; GET /openapi.json lists what there is"
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{request.scope.get('method')} is not possible here; {allowed} is"
     return problem_response(request, error.status_code, kind, str(detail), headers=error.headers)
 
 

@@ -22,7 +22,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.market.repairs import parse_repairs
 from strategy_optimizer.market.samples import SAMPLES
-from strategy_optimizer.storage import DatasetRecord, Store, TaskRecord
+from strategy_optimizer.storage import DatasetRecord, Place, Store, TaskRecord
 from strategy_optimizer.storage.datasets import CHUNK_BYTES, NewContent
 
 LIMITS = Confinement(seconds=120.0, memory=4 * 2**30, processes=16, file_size=2**30, answer=2**23)
@@ -245,7 +245,7 @@ def _unfinished(store: Store, owner: str) -> Iterator[TaskRecord]:
         page = store.tasks.page(
             owner=owner,
             states=("queued", "running", "paused"),
-            before=page[-1] if page else None,
+            before=Place(page[-1].created, page[-1].id) if page else None,
             limit=200,
         )
         yield from page

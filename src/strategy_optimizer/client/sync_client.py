@@ -141,12 +141,27 @@ class Client:
         *,
         status: str | Sequence[str] = (),
         strategy: str | None = None,
+        sort: str | None = None,
+        order: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> TaskPageOut:
-        """Return one page of tasks, the newest first; `cursor` is the ``next_cursor`` of the page before."""
+        """Return one page of tasks, the newest first.
+
+        Parameters
+        ----------
+        status, strategy : str, optional
+            Only tasks in these states, of this strategy.
+        sort : {"created", "priority", "trials"}, optional
+        order : {"descending", "ascending"}, optional
+        limit : int
+        cursor : str, optional
+            The ``next_cursor`` of the page before.
+        """
         states = [status] if isinstance(status, str) else list(status)
-        query = given(status=states or None, strategy=strategy, limit=limit, cursor=cursor)
+        query = given(
+            status=states or None, strategy=strategy, sort=sort, order=order, limit=limit, cursor=cursor
+        )
         return TaskPageOut.model_validate(self._get(path_of("optimize", "tasks"), query))
 
     def all_tasks(

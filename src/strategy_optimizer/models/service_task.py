@@ -171,7 +171,7 @@ class TaskDocumentOut(TaskOut):
 
 
 class TaskPageOut(Model):
-    """Tasks, the newest first, and where the next page begins."""
+    """Tasks, and where the next page begins."""
 
     tasks: list[TaskOut]
     total: int

@@ -81,6 +81,7 @@ class _Binder:
         self.expression = expression
         self.parameters = parameters
         self.columns = {name: column for column, name in enumerate(parameters)}
+        self.known: dict[str, Term] = {}
 
     def error(self, problem: str, parameter: str | None = None) -> SpaceError:
         return self.expression.error(problem, parameter or self.expression.names[0])
@@ -106,7 +107,9 @@ class _Binder:
             case ast.Constant(value=value):
                 return literal(value)  # type: ignore[arg-type]  # the grammar refuses other constants
             case ast.Name(id=name):
-                return self.named(name)
+                if name not in self.known:
+                    self.known[name] = self.named(name)
+                return self.known[name]
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return negated(self.truth(operand))
             case ast.UnaryOp(op=op, operand=operand):
@@ -147,16 +150,16 @@ class _Binder:
 
     def comparison(self, nodes: list[ast.expr], ops: list[ast.cmpop]) -> Truth:
         terms = [self.term(node) for node in nodes]
-        if len(ops) > 1 and not all(isinstance(term, Number) for term in terms):
+        numbers = [term for term in terms if isinstance(term, Number)]
+        if len(numbers) == len(terms):
+            return compared(ops, numbers)
+        if len(ops) > 1:
             # Other terms may hold chains themselves; each nesting would double the work.
             raise self.error("only numbers can be compared in a chain; join single comparisons with 'and'")
-        links = [self.link(op, terms[n], terms[n + 1]) for n, op in enumerate(ops)]
-        return reduce(conjunction, links)
+        return self.sameness(ops[0], *terms)
 
-    def link(self, op: ast.cmpop, left: Term, right: Term) -> Truth:
-        """Return one comparison of a chain."""
-        if isinstance(left, Number) and isinstance(right, Number):
-            return compared(op, left, right)
+    def sameness(self, op: ast.cmpop, left: Term, right: Term) -> Truth:
+        """Return one comparison of terms that are not both numbers."""
         if not isinstance(op, ast.Eq | ast.NotEq):
             raise self.error(
                 "only numbers can be ordered; compare text, choices and true/false with == or !="

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -26,11 +28,22 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _PREFIXED = re.compile(r"\w''")
 _GLUED = re.compile(r"(?<!\w)(?:\d[\d_]*+\.?+[\d_]*+|\.\d[\d_]*+)(?:[eE][+-]?\d+)?+[A-Za-z_]")
 
-_ALLOWED = (
-    *(ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd),
-    *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod),
-    *(ast.Compare, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq),
-    *(ast.Call, ast.Name, ast.Load, ast.Constant),
+_PARTS: dict[type[ast.AST], Callable[[Any], Iterable[ast.expr]]] = {
+    ast.BoolOp: lambda node: node.values,
+    ast.UnaryOp: lambda node: (node.operand,),
+    ast.BinOp: lambda node: (node.left, node.right),
+    ast.Compare: lambda node: (node.left, *node.comparators),
+    ast.Call: lambda node: (node.func, *node.args),
+    ast.Name: lambda node: (),
+    ast.Constant: lambda node: (),
+}
+"""Every kind of term that the grammar has, with the terms in it."""
+_OPERATORS = frozenset(
+    (
+        *(ast.And, ast.Or, ast.Not, ast.USub, ast.UAdd),
+        *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod),
+        *(ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq),
+    )
 )
 _INSTEAD: dict[type[ast.AST], str] = {
     ast.Pow: "powers are not part of the grammar; multiply instead",
@@ -75,13 +88,13 @@ def parse_expression(text: Any, role: str = "constraint") -> Expression:
         raise SpaceError(f"a {role} must be text, found {shorten(text)}")
     if len(text) > MAX_LENGTH:
         raise _refusal(role, text, f"it has {len(text)} characters, at most {MAX_LENGTH} are allowed")
+    return _parsed(text, role)
+
+
+@lru_cache(maxsize=64)  # a space parses a text when it is added and again when it is bound
+def _parsed(text: str, role: str) -> Expression:
     tree = _syntax_tree(text, role)
-    _check_size(tree, text, role)
-    for node in ast.walk(tree):
-        problem = _problem(node)
-        if problem:
-            raise _refusal(role, text, problem)
-    names = _parameter_names(tree)
+    names = _parameter_names(_terms(tree, text, role))
     if not names:
         raise _refusal(role, text, "it names no parameter")
     return Expression(text, tree, names, role)
@@ -117,31 +130,38 @@ def _syntax_tree(text: str, role: str) -> ast.expr:
         raise _refusal(role, text, "it cannot be read") from None
 
 
-def _check_size(tree: ast.expr, text: str, role: str) -> None:
-    """Count nodes and depth level by level, without recursion."""
-    level: list[ast.expr] = [tree]
-    nodes = depth = 0
+def _terms(tree: ast.expr, text: str, role: str) -> list[ast.expr]:
+    """Return all terms, level by level; each is checked before the terms in it are looked at."""
+    found: list[ast.expr] = []
+    level, depth = [tree], 0
     while level:
-        nodes += len(level)
+        found += level
         depth += 1
-        if nodes > MAX_NODES or depth > MAX_DEPTH:
+        if len(found) > MAX_NODES or depth > MAX_DEPTH:
             raise _refusal(
                 role, text, f"it is too large; at most {MAX_NODES} terms nested {MAX_DEPTH} deep are allowed"
             )
-        level = [
-            child for node in level for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)
-        ]
+        for node in level:
+            if problem := _problem(node):
+                raise _refusal(role, text, problem)
+        level = [part for node in level for part in _PARTS[type(node)](node)]
+    return found
 
 
-def _problem(node: ast.AST) -> str | None:
+def _problem(node: ast.expr) -> str | None:
     """Say why `node` is outside the grammar; None when it is inside."""
-    if type(node) in _INSTEAD:
-        return _INSTEAD[type(node)]
-    if not isinstance(node, _ALLOWED):
-        return f"{type(node).__name__} is not part of the grammar; {_GRAMMAR}"
+    for kind in (type(node), *_operators(node)):
+        if kind not in _PARTS and kind not in _OPERATORS:
+            return _INSTEAD.get(kind) or f"{kind.__name__} is not part of the grammar; {_GRAMMAR}"
     if isinstance(node, ast.Call):
         return _call_problem(node)
     return _constant_problem(node.value) if isinstance(node, ast.Constant) else None
+
+
+def _operators(node: ast.expr) -> Iterable[type[ast.AST]]:
+    if isinstance(node, ast.Compare):
+        return map(type, node.ops)
+    return (type(node.op),) if isinstance(node, ast.BoolOp | ast.UnaryOp | ast.BinOp) else ()
 
 
 def _call_problem(node: ast.Call) -> str | None:
@@ -165,8 +185,8 @@ def _constant_problem(value: Any) -> str | None:
     return f"{type(value).__name__} constants are not part of the grammar; {_GRAMMAR}"
 
 
-def _parameter_names(tree: ast.expr) -> tuple[str, ...]:
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions]
+def _parameter_names(terms: list[ast.expr]) -> tuple[str, ...]:
+    functions = {id(node.func) for node in terms if isinstance(node, ast.Call)}
+    names = [node for node in terms if isinstance(node, ast.Name) and id(node) not in functions]
     names.sort(key=lambda node: (node.lineno, node.col_offset))
     return tuple(dict.fromkeys(node.id for node in names))

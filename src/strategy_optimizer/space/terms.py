@@ -135,22 +135,30 @@ def called(function: str, terms: list[Number]) -> Number:
     return Number(lambda columns: reduce(compute, [run(columns) for run in runs]), fallible)
 
 
-def compared(op: ast.cmpop, left: Number, right: Number) -> Truth:
-    """Return one comparison of two numbers."""
-    compare, difference = _COMPARISONS[type(op)], _SLACKS[type(op)]
-    run_left, run_right = left.run, right.run
+def compared(ops: Sequence[ast.cmpop], terms: Sequence[Number]) -> Truth:
+    """Return a chain of comparisons, such as ``a < b <= c``; each number is computed once."""
+    runs = [term.run for term in terms]
+    links = [
+        _link(op, left.fallible or right.fallible)
+        for op, left, right in zip(ops, terms, terms[1:], strict=False)
+    ]
+    differences = [_SLACKS[type(op)] for op in ops]
 
-    def slack(columns: FloatArray) -> Any:
-        return difference(run_left(columns), run_right(columns))
+    def pairwise(functions: Sequence[Callable[[Any, Any], Any]], columns: FloatArray) -> list[Any]:
+        numbers = [run(columns) for run in runs]
+        return [f(a, b) for f, a, b in zip(functions, numbers, numbers[1:], strict=False)]
 
-    if not (left.fallible or right.fallible):
-        return Truth(lambda columns: (compare(run_left(columns), run_right(columns)), None), slack=slack)
+    return Truth(
+        lambda columns: reduce(_both, pairwise(links, columns)),
+        slack=lambda columns: reduce(np.minimum, pairwise(differences, columns)),
+    )
 
-    def run(columns: FloatArray) -> Masks:
-        a, b = run_left(columns), run_right(columns)
-        return compare(a, b), np.isnan(a) | np.isnan(b)
 
-    return Truth(run, slack=slack)
+def _link(op: ast.cmpop, fallible: bool) -> Callable[[Any, Any], Masks]:
+    compare = _COMPARISONS[type(op)]
+    if not fallible:
+        return lambda a, b: (compare(a, b), None)
+    return lambda a, b: (compare(a, b), np.isnan(a) | np.isnan(b))
 
 
 def negated(term: Truth) -> Truth:
@@ -187,12 +195,10 @@ def same_choice(left: Choice, right: Choice) -> Truth:
 
 def conjunction(left: Truth, right: Truth) -> Truth:
     """Return `left and right`."""
-
-    def run(columns: FloatArray) -> Masks:
-        (a, a_failed), (b, b_failed) = left.run(columns), right.run(columns)
-        return a & b, _either(a_failed, None if b_failed is None else a & b_failed)
-
-    return Truth(run, slack=lambda columns: np.minimum(left.margin(columns), right.margin(columns)))
+    return Truth(
+        lambda columns: _both(left.run(columns), right.run(columns)),
+        slack=lambda columns: np.minimum(left.margin(columns), right.margin(columns)),
+    )
 
 
 def disjunction(left: Truth, right: Truth) -> Truth:
@@ -203,6 +209,11 @@ def disjunction(left: Truth, right: Truth) -> Truth:
         return a | b, _either(a_failed, None if b_failed is None else ~a & b_failed)
 
     return Truth(run, slack=lambda columns: np.maximum(left.margin(columns), right.margin(columns)))
+
+
+def _both(left: Masks, right: Masks) -> Masks:
+    (a, a_failed), (b, b_failed) = left, right
+    return a & b, _either(a_failed, None if b_failed is None else a & b_failed)
 
 
 def _either(a: BoolArray | None, b: BoolArray | None) -> BoolArray | None:

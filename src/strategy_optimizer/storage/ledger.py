@@ -78,8 +78,8 @@ class LedgerStore(TableAccess):
         """Return what is known of an owner's entries, the newest first; `before` is the place of the last one seen."""
         wanted: list[ColumnElement[bool]] = [ledger.c.owner == owner]
         if before is not None:
-            same = (ledger.c.recorded == before.created) & (ledger.c.task < before.id)
-            wanted.append((ledger.c.recorded < before.created) | same)
+            same = (ledger.c.recorded == before.value) & (ledger.c.task < before.id)
+            wanted.append((ledger.c.recorded < before.value) | same)
         order = [ledger.c.recorded.desc(), ledger.c.task.desc()]
         return self.list_rows(ledger, LedgerRecord, *wanted, order=order, limit=limit)
 

@@ -2,7 +2,8 @@
 
 The rule: tasks of a higher priority first; among these the owner who has fewest tasks running; among these the one
 that waits longest. An owner at the quota of running tasks waits, and so does a task whose memory has no room in the
-quota beside that of its owner's running ones: smaller ones may go before it. A task whose worker was silent until its
+quota beside that of its owner's running ones: smaller ones may go before it until it has waited for `OVERTAKEN`, then
+its owner's later ones wait, too. A task whose worker was silent until its
 lease ended counts as waiting; after `MOST_LOSSES` such leases without a new trial it has failed.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, text, tuple_, update
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.storage.database import Database, Transaction
@@ -36,6 +37,7 @@ from strategy_optimizer.storage.trial_store import append_trials, new_part
 
 MOST_LOSSES = 10
 """Leases that may run out, or be lost, one after the other, without a new trial between them."""
+OVERTAKEN = timedelta(minutes=10)
 MEMORY = func.coalesce(tasks.c.memory, TASK_MEMORY)
 _LEASING = 7_141_001  # any number that is no other advisory lock of ours
 
@@ -318,11 +320,36 @@ def _next(now: datetime) -> Select[Any]:
         .where(
             or_(tasks.c.state == "queued", lost),
             or_(quotas.c.running_tasks.is_(None), at_work < quotas.c.running_tasks, ends_now),
-            or_(quotas.c.memory.is_(None), taken + MEMORY <= quotas.c.memory, ends_now),
+            or_(
+                quotas.c.memory.is_(None),
+                and_(taken + MEMORY <= quotas.c.memory, ~_has_larger_before(now, taken)),
+                ends_now,
+            ),
         )
         .order_by(tasks.c.priority.desc(), at_work, tasks.c.queued, tasks.c.id)
         .limit(1)
         .with_for_update(of=tasks, skip_locked=True)
+    )
+
+
+def _has_larger_before(now: datetime, taken: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the condition that another task of the owner has waited long enough for room that smaller ones took."""
+    other = tasks.alias("larger")
+    memory = func.coalesce(other.c.memory, TASK_MEMORY)
+    is_before = or_(
+        other.c.priority > tasks.c.priority,
+        and_(
+            other.c.priority == tasks.c.priority,
+            tuple_(other.c.queued, other.c.id) < tuple_(tasks.c.queued, tasks.c.id),
+        ),
+    )
+    return exists().where(
+        other.c.owner == tasks.c.owner,
+        other.c.state == "queued",
+        other.c.queued <= now - OVERTAKEN,
+        memory <= quotas.c.memory,  # else it never has room, and waits for another quota
+        taken + memory > quotas.c.memory,
+        is_before,
     )
 
 

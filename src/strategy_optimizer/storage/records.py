@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from strategy_optimizer.storage.states import TaskState
 
+TaskSort: TypeAlias = Literal["created", "priority", "trials"]
+"""What tasks can be listed by."""
 TASK_MEMORY = 4 * 2**30
 """Bytes that a task may take which says nothing else."""
 
@@ -78,9 +80,9 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task, or its entry in the ledger, stands in a list by age."""
+    """Where a task, or its entry in the ledger, stands in a list: by what it is sorted, and its id."""
 
-    created: datetime
+    value: datetime | int | str
     id: str
 
 

@@ -23,7 +23,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.storage.column_types import to_text
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import Creation, NewTask, Place, ResultRecord, TaskRecord
+from strategy_optimizer.storage.records import Creation, NewTask, Place, ResultRecord, TaskRecord, TaskSort
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
 from strategy_optimizer.storage.tables import idempotency_keys, results, tasks, users
 from strategy_optimizer.storage.task_rows import (
@@ -112,14 +112,17 @@ class TaskStore:
         owner: str | None = None,
         states: Sequence[TaskState] = (),
         strategy: str | None = None,
-        before: TaskRecord | Place | None = None,
+        sort: TaskSort = "created",
+        ascending: bool = False,
+        before: Place | None = None,
         limit: int = 50,
     ) -> list[TaskRecord]:
-        """Return tasks, the newest first; `before` is the last one of the page before, or its place."""
-        statement = _page(owner is not None, tuple(states), strategy is not None, before is not None)
+        """Return tasks, the newest first or as `sort` says; `before` is the last place of the page before."""
+        filters = owner is not None, tuple(states), strategy is not None
+        statement = _page(*filters, sort, ascending, before is not None)
         values: dict[str, Any] = {"owner": owner, "strategy": strategy, "most": limit}
         if before is not None:
-            values |= {"created": before.created, "id": before.id}
+            values |= {"value": before.value, "id": before.id}
         return self._database.read(
             lambda transaction: [to_task(row) for row in transaction.connection.execute(statement, values)]
         )
@@ -254,14 +257,22 @@ def _filters(by_owner: bool, states: tuple[TaskState, ...], by_strategy: bool) -
 
 
 @lru_cache(64)
-def _page(by_owner: bool, states: tuple[TaskState, ...], by_strategy: bool, is_later: bool) -> Select[Any]:
+def _page(
+    by_owner: bool,
+    states: tuple[TaskState, ...],
+    by_strategy: bool,
+    sort: TaskSort,
+    ascending: bool,
+    is_later: bool,
+) -> Select[Any]:
     wanted = _filters(by_owner, states, by_strategy)
+    key = tasks.c[sort]
     if is_later:
-        created = bindparam("created", type_=tasks.c.created.type)
-        same = (tasks.c.created == created) & (tasks.c.id < bindparam("id"))
-        wanted.append((tasks.c.created < created) | same)
-    newest_first = select(*COLUMNS).order_by(tasks.c.created.desc(), tasks.c.id.desc())
-    return newest_first.where(*wanted).limit(bindparam("most"))
+        value, task_id = bindparam("value", type_=key.type), bindparam("id", type_=tasks.c.id.type)
+        beyond = (key > value, tasks.c.id > task_id) if ascending else (key < value, tasks.c.id < task_id)
+        wanted.append(beyond[0] | ((key == value) & beyond[1]))
+    order = (key.asc(), tasks.c.id.asc()) if ascending else (key.desc(), tasks.c.id.desc())
+    return select(*COLUMNS).order_by(*order).where(*wanted).limit(bindparam("most"))
 
 
 @lru_cache(64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -30,7 +30,7 @@ from strategy_optimizer.models.service_task import (
     TaskPageOut,
 )
 from strategy_optimizer.service_settings import MEGABYTE
-from strategy_optimizer.storage import ENDED, Creation, ResultRecord, Store, TaskRecord
+from strategy_optimizer.storage import ENDED, Creation, Place, ResultRecord, Store, TaskRecord, TaskSort
 from strategy_optimizer.workers.submission import copy_of, submit
 
 router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
@@ -64,26 +64,35 @@ async def list_tasks(
     reads: TheShortReads,
     status: Annotated[list[State], Query(description="only tasks in these states")] = [],  # noqa: B006
     strategy: Annotated[str | None, Query(max_length=200)] = None,
+    sort: Annotated[TaskSort, Query(description="what the tasks are listed by")] = "created",
+    order: Literal["ascending", "descending"] = "descending",
     cursor: Annotated[
         str | None, Query(max_length=200, description="`next_cursor` of the page before")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
-    """List one's tasks, the newest first; an administrator sees everybody's."""
-    place = None if cursor is None else place_of(cursor)
+    """List one's tasks, by default the newest first; an administrator sees everybody's."""
+    place = None if cursor is None else place_of(cursor, sort)
 
     def read(store: Store) -> str:
         found = store.tasks.page(
-            owner=caller.owner, states=status, strategy=strategy, before=place, limit=limit + 1
+            owner=caller.owner,
+            states=status,
+            strategy=strategy,
+            sort=sort,
+            ascending=order == "ascending",
+            before=place,
+            limit=limit + 1,
         )
         page = found[:limit]
+        last = Place(getattr(page[-1], sort), page[-1].id) if len(found) > limit else None
         return TaskPageOut(
             tasks=[shown(task) for task in page],
             total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
-            next_cursor=cursor_of(page[-1]) if len(found) > limit else None,
+            next_cursor=None if last is None else cursor_of(last, sort),
         ).model_dump_json()
 
-    text = await reads(("tasks", caller.owner, tuple(status), strategy, cursor, limit), read)
+    text = await reads(("tasks", caller.owner, tuple(status), strategy, sort, order, cursor, limit), read)
     return Response(text, media_type="application/json")
 
 
