@@ -23,6 +23,7 @@ from strategy_optimizer.errors import StorageError
 from strategy_optimizer.service_logs import configure_logs
 from strategy_optimizer.storage import Store
 
+JSON = {"Content-Type": "application/json"}
 ORIGIN = {"Origin": "http://testserver"}
 TASK = {"strategy_name": "momentum"}
 
@@ -477,13 +478,14 @@ def test_no_secret_is_in_a_log_or_a_problem(
         client.post("/api/v1/sessions", json={"name": "ada", "password": canary + "!"}),
         client.post("/api/v1/sessions", json={"name": canary * 20, "password": canary * 100}),
         client.post("/api/v1/sessions", content=b'{"password": "' + canary.encode() + b'"'),
+        client.post("/api/v1/sessions", content=b'{"password": "' + canary.encode() + b'"', headers=JSON),
         client.get("/api/v1/me", headers={"Authorization": f"Bearer {wrong_key}"}),
         client.get("/api/v1/me", headers={"Authorization": f"Basic {canary}"}),
         client.get("/api/v1/me", headers={"Authorization": f"Bearer {world.keys['ada'][:-1]}"}),
         client.get("/api/v1/me", headers={"Cookie": f"{COOKIE}={canary}"}),
         client.get(f"/api/v1/users/{world.keys['ada']}", headers=root),
     ]
-    assert {answer.status_code for answer in problems} == {401, 404, 422}
+    assert {answer.status_code for answer in problems} == {401, 404, 415, 422}
     assert client.post("/api/v1/sessions", json={"name": "ada", "password": canary}).status_code == 201
     cookie = client.cookies[COOKIE]
     ticket = client.post("/api/v1/ws-tickets", headers=ORIGIN).json()["ticket"]
