@@ -103,6 +103,29 @@ def prices(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("close", "--columns 'close' cannot be read; expected ROLE=COLUMN"),
+        ("close=Schluss,open", "--columns 'close=Schluss,open' cannot be read"),
+        ("=Schluss", "cannot be read"),
+        ("clsoe=Schluss", "there is no role 'clsoe'; did you mean 'close'?; the roles are timestamp, open"),
+        ("Schluss=close", "the role comes first: close=Schluss"),
+        ("close=Schluss,Close=High", "--columns gives 'close' twice"),
+        ("close=Schlus", "prices.csv has no column 'Schlus'; did you mean 'Schluss'?; found 'Date'"),
+        ("format=%d/%m/%Y", "timestamp=Date,format=%d/%m/%Y"),
+        ("close=Schluss,timestamp=Date,format=%d/%m/%Y", "none of which fits the format '%d/%m/%Y'"),
+    ],
+)
+def test_columns_that_cannot_be_understood(call, prices, typed: str, message: str) -> None:
+    path = prices(header="Date,Open,High,Low,Schluss,Volume")
+    assert message in refused(call, "check", "-", "--data", path, "--columns", typed)
+
+
+def test_a_sample_has_no_columns_to_name(call) -> None:
+    assert "the columns of nasdaq are known" in refused(call, "check", "-", "--columns", "close=Close")
+
+
 def set_cell(row: int, column: int, value: str) -> Callable[[list[list[str]]], object]:
     def spoil(rows: list[list[str]]) -> None:
         rows[row][column] = value

@@ -90,7 +90,8 @@ def test_missing_and_ambiguous_columns_are_all_listed_with_the_fix() -> None:
     assert "no column for close" in text
     assert "timestamp could be 'Date' or 'Timestamp'" in text
     assert "found: 'Date', 'Timestamp', 'Open', 'High', 'Px'" in text
-    assert 'columns={"low": "...", "close": "...", "timestamp": "Date"}' in text
+    assert "--columns low=...,close=...,timestamp=Date " in text
+    assert '(Python: columns={"low": "...", "close": "...", "timestamp": "Date"})' in text
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
     arguments = search_arguments(options)
     seconds = parse_duration(options.time) if options.time is not None else None
     task = make_task(
-        data=load_named_bars(options.data, options.start, options.end, options.repair),
+        data=load_named_bars(options),
         seconds=seconds,
         holdout=options.holdout,
         validate=options.validate,
@@ -228,5 +228,6 @@ def _say_what_is_next(task: OptimizationTask, options: OptimizeOptions) -> None:
     """Name the look-ahead check to someone who searched a strategy of their own."""
     if options.json or options.quiet or task.strategy.__module__.startswith("strategy_optimizer."):
         return
-    data = [part for name in options.data for part in ("--data", name)]
+    reading = {"--data": options.data, "--columns": options.columns, "--repair": options.repair}
+    data = [part for option, values in reading.items() for value in values for part in (option, value)]
     note(f"Does it look ahead? strategy-optimizer {shlex.join(['check', options.strategy, *data])}")

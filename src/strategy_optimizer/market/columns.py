@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from strategy_optimizer.errors import DataError, nearest_name
+from strategy_optimizer.market.advice import ColumnChoice, columns_advice
 from strategy_optimizer.market.bars import COLUMNS, PRICES
 
 ROLES = ("timestamp", *COLUMNS, "symbol")
 REQUIRED = ("timestamp", *PRICES)
-
-# How a caller names a column: its name, (name, format or unit) for timestamps, or None for "leave it out".
-ColumnChoice = str | tuple[str, str] | None
 
 # Names without case, spaces and signs; a name of an earlier group wins over one of a later group.
 _ALIASES: dict[str, tuple[str, ...]] = {
@@ -104,7 +102,7 @@ def _chosen(names: Sequence[str], choices: Mapping[str, ColumnChoice], label: st
         if role not in ROLES:
             known = ", ".join(ROLES)
             raise DataError(
-                f"columns= names the role {role!r}{nearest_name(role, ROLES)}; the roles are {known}"
+                f"there is no role {role!r} of a column{nearest_name(role, ROLES)}; the roles are {known}"
             )
         if choice is None:
             continue
@@ -169,8 +167,7 @@ def _check_complete(found: Mapping[str, list[str]], names: Sequence[str], label:
     lines += [f"  - {role} could be {' or '.join(map(repr, columns))}" for role, columns in several.items()]
     lines += [f"  found: {_listed(names)}", f"  needed: {', '.join(REQUIRED)}; optional: volume, symbol"]
     example = {role: several.get(role, ["..."])[0] for role in (*missing, *several)}
-    pairs = ", ".join(f'"{role}": "{name}"' for role, name in example.items())
-    lines.append(f"  fix: say which, columns={{{pairs}}}")
+    lines.append(f"  fix: say which, {columns_advice(example)}")
     raise DataError("\n".join(lines))
 
 

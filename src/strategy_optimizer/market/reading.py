@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from strategy_optimizer.errors import DataError, nearest_name
+from strategy_optimizer.market.advice import ColumnChoice
 from strategy_optimizer.market.bars import COLUMNS, Bars, IntArray
-from strategy_optimizer.market.columns import ColumnChoice, ColumnMap, map_columns, normalised
+from strategy_optimizer.market.columns import ColumnMap, map_columns, normalised
 from strategy_optimizer.market.files import SUFFIXES, has_known_suffix, open_file
 from strategy_optimizer.market.moments import DAY, MISSING, moment_text
 from strategy_optimizer.market.remote import download, is_remote
