@@ -81,8 +81,10 @@ def _read_place(source: str | Path, columns: Columns | None, name: str | None) -
 
 
 def _read_file(path: Path, columns: Columns | None, name: str | None) -> tuple[str, list[Table]]:
-    label = name or source_name(path)
-    return label, read_source(open_file(path), columns, label)
+    label, source = name or source_name(path), open_file(path)
+    return label, _read_several(source.parts, columns) if source.parts else read_source(
+        source, columns, label
+    )
 
 
 def source_name(source: str | Path) -> str:
