@@ -253,6 +253,26 @@ def test_a_space_file_that_is_no_json(call, tmp_path: Path) -> None:
     assert "cannot be read" in refused(call, "optimize", "momentum", "--space", tmp_path)
 
 
+@pytest.mark.parametrize("option", ["--space", "--objective"])
+def test_a_key_that_stands_twice(call, tmp_path: Path, option: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(
+        '{"stop_loss": {"type": "continuous", "bounds": [0.01, 0.1]},\n'
+        ' "stop_loss": {"type": "continuous", "bounds": [0.01, 0.2]}}'
+        if option == "--space"
+        else '{"sharpe_ratio": 0.4, "win_rate": 0.1, "sharpe_ratio": 0.6}'
+    )
+    error = refused(call, "optimize", "momentum", option, path)
+    name = "stop_loss" if option == "--space" else "sharpe_ratio"
+    assert f"{path} is not clear: the key '{name}' stands twice in one object; keep one of them" in error
+
+
+def test_a_key_that_stands_twice_in_a_setting(call) -> None:
+    error = refused(call, "optimize", "momentum", "--setting", 'members={"ga": 1, "ga": 2}')
+    assert "--setting 'members=" in error
+    assert "the key 'ga' stands twice" in error
+
+
 # --- strategies ---------------------------------------------------------------------------------------------
 
 
