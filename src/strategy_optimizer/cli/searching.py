@@ -65,12 +65,17 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         return INTERRUPTED
     _export(result, options, call)
     interrupted = result.stop_reason == "interrupted"
-    if options.checkpoint is None and not interrupted:
-        runs.forget(_folder(task))
-    _show(result, options, call)
+    try:
+        _show(result, options, call)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not interrupted:
+            _forget(task, options)
+        raise  # any other error keeps the search: the same call shows it once there is room
     if interrupted:
         _say_how_to_resume(task, call)
         return INTERRUPTED
+    _forget(task, options)
     _say_what_is_next(task, options)
     if options.report is not None:
         from strategy_optimizer.cli.report import make_report
@@ -92,8 +97,8 @@ def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) 
         if task.stop_reason == "interrupted":
             _say_how_to_resume(task, call)
             return None
-        if task.stop_reason is not None and options.checkpoint is None:
-            runs.forget(_folder(task))  # it ended without a winner, and would do so again
+        if task.stop_reason is not None:
+            _forget(task, options)  # it ended without a winner, and would do so again
         raise
 
 
@@ -210,6 +215,12 @@ def _show(result: Result, options: OptimizeOptions, call: Sequence[str]) -> None
         sys.stdout.write(result.to_json(indent=2) + "\n")
     else:
         print_result(result, call)
+
+
+def _forget(task: OptimizationTask, options: OptimizeOptions) -> None:
+    """Remove what was kept of a search that has ended, unless it was to be kept."""
+    if options.checkpoint is None:
+        runs.forget(_folder(task))
 
 
 def _folder(task: OptimizationTask) -> Path:
