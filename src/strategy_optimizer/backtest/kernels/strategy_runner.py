@@ -42,6 +42,28 @@ choose_outputs = None
 MULTI_SYMBOL = False
 
 
+@njit(_nrt=False)
+def any_below(values, zero_too):
+    """Return whether a value (symbols, 1 or bars) is below zero, or zero where that is wrong too; NaN is not."""
+    found = False
+    for s in range(values.shape[0]):
+        for t in range(values.shape[1]):
+            found |= (values[s, t] < 0.0) | (zero_too & (values[s, t] == 0.0))
+    return found
+
+
+@njit(_nrt=False)
+def wrong_order_value(out, i):
+    """Return the first order value of candidate i that is none: a negative size, a level of zero or less; else -1."""
+    if any_below(out.size[i], False):
+        return 0
+    if any_below(out.stop[i], True):
+        return 1
+    if any_below(out.target[i], True):
+        return 2
+    return 3 if any_below(out.trail[i], True) else -1
+
+
 @njit(error_model="numpy")
 def write_candidate(bars, point, out, i):
     """Write the signals of one candidate as flags, and its order values and warm-up in place i."""
@@ -74,28 +96,7 @@ def write_candidate(bars, point, out, i):
                     out.size[i, s], out.stop[i, s], out.target[i, s], out.trail[i, s],
                 ),
             )  # fmt: skip
-
-
-@njit(_nrt=False)
-def any_below(values, zero_too):
-    """Return whether a value (symbols, 1 or bars) is below zero, or zero where that is wrong too; NaN is not."""
-    found = False
-    for s in range(values.shape[0]):
-        for t in range(values.shape[1]):
-            found |= (values[s, t] < 0.0) | (zero_too & (values[s, t] == 0.0))
-    return found
-
-
-@njit(_nrt=False)
-def wrong_order_value(out, i):
-    """Return the first order value of candidate i that is none: a negative size, a level of zero or less; else -1."""
-    if any_below(out.size[i], False):
-        return 0
-    if any_below(out.stop[i], True):
-        return 1
-    if any_below(out.target[i], True):
-        return 2
-    return 3 if any_below(out.trail[i], True) else -1
+    out.wrong[i] = wrong_order_value(out, i)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -106,7 +107,6 @@ def compiled_signals(bars, points, out):
     """
     for i in range(points.shape[0]):
         write_candidate(bars, points[i], out, i)
-        out.wrong[i] = wrong_order_value(out, i)
         for s in range(bars.close.shape[0]):
             pack_flags(out.entries[s], out.sets[i, s, ENTRY])
             pack_flags(out.exits[s], out.sets[i, s, EXIT])
