@@ -339,6 +339,10 @@ class NotStoredError(StorageError, KeyError):
         return str(self.args[0])  # a KeyError would print it in quotes
 
 
+class RepeatedKeyError(StrategyOptimizerError, ValueError):
+    """A key stands twice in one object of a JSON text."""
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string.
 

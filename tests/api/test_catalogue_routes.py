@@ -396,7 +396,7 @@ def test_everything_wrong_with_an_upload_is_told(ada: Asks) -> None:
     lines = make_csv().decode().splitlines()
     lines[10], lines[20] = lines[20], lines[10]
     found = problem(upload(ada, "\n".join(lines).encode()), 422, "invalid-data")
-    assert 'repair=("sort",) sorts them' in found["detail"]
+    assert '--repair sort (Python: repair="sort") sorts them' in found["detail"]
     assert [one["kind"] for one in found["details"]["problems"]] == ["unsorted"]
     assert found["details"]["problems"][0]["rows"] == found["details"]["rows"] == [11, 20]
     assert "upload" not in found["detail"]

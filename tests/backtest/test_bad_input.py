@@ -9,6 +9,7 @@ import pytest
 from markets import random_bars
 from strategy_optimizer import (
     CompiledStrategy,
+    Continuous,
     Costs,
     Discrete,
     Rules,
@@ -173,6 +174,81 @@ def test_a_compiled_strategy_that_raises_fails_its_trial_only():
     assert table.errors[3] == "ValueError: a bad mood"
     assert np.isnan(table["sharpe_ratio"][3])
     assert table[4]["trades"] == 1
+
+
+class WrongOrders(CompiledStrategy):
+    """Writes one order value that no order can have, at a bar that decides something or at another."""
+
+    parameters = {"wrong": Discrete(0, 5, default=0)}
+    per_bar = ("size", "stop_loss", "take_profit", "trailing_stop")
+
+    @staticmethod
+    def signals(bars, p, out):
+        out.entries[3] = True
+        out.size[:] = 1.0
+        out.stop_loss[3] = 0.5  # NaN elsewhere: none
+        if p.wrong == 1:
+            out.size[50] = -0.1
+        elif p.wrong == 2:
+            out.stop_loss[50] = 0.0
+        elif p.wrong == 3:
+            out.take_profit[3] = -0.2
+        elif p.wrong == 4:
+            out.trailing_stop[3] = -0.0
+        elif p.wrong == 5:
+            out.size[50] = np.nan  # no order at all, which is no mistake
+
+
+class WrongVectors(Strategy):
+    """The same, vectorised."""
+
+    parameters = WrongOrders.parameters
+
+    def signals(self, bars):
+        size, stop, target, trail = np.ones(60), *np.full((3, 60), np.nan)
+        stop[3] = 0.5
+        for number, values, bar, value in (
+            (1, size, 50, -0.1),
+            (2, stop, 50, 0.0),
+            (3, target, 3, -0.2),
+            (4, trail, 3, -0.0),
+            (5, size, 50, np.nan),
+        ):
+            if self.wrong == number:
+                values[bar] = value
+        entries = np.arange(60) == 3
+        return Signals(entries, NEVER, None, None, size, stop, target, trail)
+
+
+def test_order_values_are_checked_alike_in_both_styles():
+    candidates = [{"wrong": number} for number in range(6)]
+    compiled = evaluate_population(WrongOrders, candidates, BARS)
+    vectorised = evaluate_population(WrongVectors, candidates, BARS)
+    assert sorted(compiled.errors) == sorted(vectorised.errors) == [1, 2, 3, 4]
+    for number, name in enumerate(WrongOrders.per_bar, start=1):
+        said = compiled.errors[number]
+        assert said.startswith(f"WrongOrders: {name} is ")
+        assert said.partition(": ")[2] == vectorised.errors[number].partition(": ")[2]
+        with pytest.raises(StrategyError, match=f"WrongOrders: {name} is "):
+            run_backtest(WrongOrders, {"wrong": number}, BARS)
+    assert np.isnan(compiled.values[1:5]).all()
+    np.testing.assert_array_equal(compiled.values, vectorised.values)
+    assert compiled[0]["trades"] == compiled[5]["trades"] == 1
+
+
+def test_a_level_from_a_parameter_is_checked_too():
+    class Stops(CompiledStrategy):
+        parameters = {"stop": Continuous(-0.1, 0.1, default=0.05)}
+        orders = {"stop_loss": "stop"}
+
+        @staticmethod
+        def signals(bars, p, out):
+            out.entries[3] = True
+
+    table = evaluate_population(Stops, [{"stop": stop} for stop in (-0.1, 0.0, 0.1)], BARS)
+    assert sorted(table.errors) == [0, 1]
+    assert "stop_loss is not above 0" in table.errors[1]
+    assert table[2]["trades"] == 1
 
 
 def _writes_shorts(bars, p, out):

@@ -103,6 +103,29 @@ def prices(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("close", "--columns 'close' cannot be read; expected ROLE=COLUMN"),
+        ("close=Schluss,open", "--columns 'close=Schluss,open' cannot be read"),
+        ("=Schluss", "cannot be read"),
+        ("clsoe=Schluss", "there is no role 'clsoe'; did you mean 'close'?; the roles are timestamp, open"),
+        ("Schluss=close", "the role comes first: close=Schluss"),
+        ("close=Schluss,Close=High", "--columns gives 'close' twice"),
+        ("close=Schlus", "prices.csv has no column 'Schlus'; did you mean 'Schluss'?; found 'Date'"),
+        ("format=%d/%m/%Y", "timestamp=Date,format=%d/%m/%Y"),
+        ("close=Schluss,timestamp=Date,format=%d/%m/%Y", "none of which fits the format '%d/%m/%Y'"),
+    ],
+)
+def test_columns_that_cannot_be_understood(call, prices, typed: str, message: str) -> None:
+    path = prices(header="Date,Open,High,Low,Schluss,Volume")
+    assert message in refused(call, "check", "-", "--data", path, "--columns", typed)
+
+
+def test_a_sample_has_no_columns_to_name(call) -> None:
+    assert "the columns of nasdaq are known" in refused(call, "check", "-", "--columns", "close=Close")
+
+
 def set_cell(row: int, column: int, value: str) -> Callable[[list[list[str]]], object]:
     def spoil(rows: list[list[str]]) -> None:
         rows[row][column] = value
@@ -228,6 +251,26 @@ def test_a_space_file_that_is_no_json(call, tmp_path: Path) -> None:
     assert "is not valid JSON" in refused(call, "optimize", "momentum", "--space", path)
     assert "cannot be read" in refused(call, "optimize", "momentum", "--space", tmp_path / "none.json")
     assert "cannot be read" in refused(call, "optimize", "momentum", "--space", tmp_path)
+
+
+@pytest.mark.parametrize("option", ["--space", "--objective"])
+def test_a_key_that_stands_twice(call, tmp_path: Path, option: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(
+        '{"stop_loss": {"type": "continuous", "bounds": [0.01, 0.1]},\n'
+        ' "stop_loss": {"type": "continuous", "bounds": [0.01, 0.2]}}'
+        if option == "--space"
+        else '{"sharpe_ratio": 0.4, "win_rate": 0.1, "sharpe_ratio": 0.6}'
+    )
+    error = refused(call, "optimize", "momentum", option, path)
+    name = "stop_loss" if option == "--space" else "sharpe_ratio"
+    assert f"{path} is not clear: the key '{name}' stands twice in one object; keep one of them" in error
+
+
+def test_a_key_that_stands_twice_in_a_setting(call) -> None:
+    error = refused(call, "optimize", "momentum", "--setting", 'members={"ga": 1, "ga": 2}')
+    assert "--setting 'members=" in error
+    assert "the key 'ga' stands twice" in error
 
 
 # --- strategies ---------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ def test_missing_and_ambiguous_columns_are_all_listed_with_the_fix() -> None:
     assert "no column for close" in text
     assert "timestamp could be 'Date' or 'Timestamp'" in text
     assert "found: 'Date', 'Timestamp', 'Open', 'High', 'Px'" in text
-    assert 'columns={"low": "...", "close": "...", "timestamp": "Date"}' in text
+    assert "--columns low=...,close=...,timestamp=Date " in text
+    assert '(Python: columns={"low": "...", "close": "...", "timestamp": "Date"})' in text
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,36 @@ def test_two_volumes_are_ambiguous_until_one_is_chosen() -> None:
     with pytest.raises(DataError, match="volume could be 'Volume BTC' or 'Volume USDT'"):
         map_columns(names, None, label="file")
     assert map_columns(names, {"volume": "Volume BTC"}, label="file").names["volume"] == "Volume BTC"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Datum;Eröffnung;Hoch;Tief;Schluss",
+        "Datum;Erster;Hoch;Tief;Schlusskurs",
+        "date;ouv;haut;bas;clot",
+        "Fecha;Apertura;Máximo;Mínimo;Cierre",
+    ],
+)
+def test_names_of_other_languages(names: str) -> None:
+    listed = names.split(";")
+    found = map_columns(listed, None, label="file").names
+    assert [found[role] for role in USUAL] == listed
+
+
+@pytest.mark.parametrize(
+    ("names", "clock"),
+    [("Date Time", "Time"), ("Datum Uhrzeit", "Uhrzeit"), ("Date Heure", "Heure"), ("Datetime Time", None)],
+)
+def test_a_clock_belongs_to_a_column_of_dates(names: str, clock: str | None) -> None:
+    columns = [*names.split(), "Open", "High", "Low", "Close"]
+    chosen: dict[str, Any] = {"timestamp": columns[0]}
+    assert map_columns(columns, chosen, label="file").clock == clock
+    if clock is not None:
+        assert map_columns(columns, None, label="file").clock == clock
+
+
+def test_a_format_says_whether_the_clock_is_part_of_it() -> None:
+    columns = ["Date", "Time", "Open", "High", "Low", "Close"]
+    for fmt, clock in (("%d/%m/%Y %H:%M", "Time"), ("%d/%m/%Y", None)):
+        assert map_columns(columns, {"timestamp": ("Date", fmt)}, label="file").clock == clock

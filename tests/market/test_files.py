@@ -159,10 +159,10 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_texts_among_the_numbers_are_quoted_with_their_rows(tmp_path: Path) -> None:
     lines = [
         f"2020-01-{day:02d},1,2,1,{close}"
-        for day, close in enumerate(["1.5", "N/A", '"1,234.5"', "", "2"], 6)
+        for day, close in enumerate(["1.5", "N/A", '"12,34.5"', "", "2"], 6)
     ]
     with pytest.raises(
-        DataError, match=r"close is missing or no number \(found 'N/A', '1,234.5'\)"
+        DataError, match=r"close is missing or no number \(found 'N/A', '12,34.5'\)"
     ) as caught:
         load_bars(save(tmp_path, "Date,Open,High,Low,Close\n" + "\n".join(lines)))
     assert caught.value.rows == (2, 3, 4)

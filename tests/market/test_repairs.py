@@ -52,7 +52,7 @@ def test_all_repairs_together(broken: dict[str, Any], columns: dict[str, Any]) -
 def test_nothing_is_repaired_that_was_not_asked(broken: dict[str, Any], left_out: str) -> None:
     with pytest.raises(DataError) as caught:
         load_bars(broken, repair=[name for name in ALL if name != left_out])
-    assert f'repair=("{left_out}",)' in str(caught.value)
+    assert f'--repair {left_out} (Python: repair="{left_out}")' in str(caught.value)
 
 
 def test_repairs_of_good_data_change_nothing(columns: dict[str, Any]) -> None:

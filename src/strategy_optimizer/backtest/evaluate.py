@@ -23,6 +23,7 @@ from strategy_optimizer.backtest.plan import (
     as_bars,
     bar_rows,
     signal_rows,
+    wrong_level,
 )
 from strategy_optimizer.backtest.result import MetricsTable
 from strategy_optimizer.backtest.simulator import Simulator
@@ -199,6 +200,9 @@ class PopulationEvaluator:
             return
         out = table.values[rows], table.blocks[rows]
         self.simulator.run(filled.sets, filled[4:8], filled.warmups, maker.notional, room, out)
+        for i in np.flatnonzero(filled.wrong >= 0).tolist():
+            table.values[rows.start + i], table.blocks[rows.start + i] = np.nan, 0.0
+            table.errors[rows.start + i] = maker.wrong_level(filled, i)
 
     def _run_vectorised(self, maker: VectorisedSignals, points: FloatArray, table: MetricsTable) -> None:
         """Compute signals in this thread while others simulate those of the chunk before.
@@ -281,7 +285,7 @@ class CompiledSignals:
         flags = [np.zeros((n_symbols, length), np.bool_) for length in (n_bars, n_bars, short, short)]
         levels = [np.empty((n, n_symbols, n_bars if mask else 1)) for mask in order_masks(self.strategy)]
         sets = np.empty((n, n_symbols, 4 if self.has_short else 2, -(-n_bars // 64)), np.uint64)
-        return self.kernel.SignalArrays(*flags, *levels, np.empty(n, np.int64), sets)
+        return self.kernel.SignalArrays(*flags, *levels, np.empty(n, np.int64), sets, np.empty(n, np.int8))
 
     def fill(self, points: FloatArray, room: Any) -> Any:
         """Write the signals of the points (n, d) into `room`; return the part of it that is filled."""
@@ -292,6 +296,10 @@ class CompiledSignals:
     def _write(self, points: FloatArray, used: Any) -> None:
         self.kernel.compiled_signals(self.prices, points, used)
 
+    def wrong_level(self, filled: Any, i: int) -> str:
+        """Return what is wrong with an order value of candidate i."""
+        return f"{self.strategy.label()}: {wrong_level(filled.wrong[i])}"
+
     def one(self, params: Mapping[str, Any]) -> SignalRows:
         """Return the signals of one candidate."""
         self.compile()
@@ -300,6 +308,8 @@ class CompiledSignals:
         except Exception as error:
             label = self.strategy.label()
             raise StrategyError(f"{label} raised {type(error).__name__}: {error}") from error
+        if filled.wrong[0] >= 0:
+            raise StrategyError(self.wrong_level(filled, 0))
         size, stop, target, trail = (level[0] for level in filled[4:8])
         warmup = int(filled.warmups[0])
         return SignalRows(

@@ -242,16 +242,21 @@ def _level_rows(values: Sequence[Any], shape: tuple[int, ...], n_symbols: int) -
 
 
 def _check_levels(levels: Sequence[FloatArray] | FloatArray) -> None:
+    """Refuse what `wrong_order_value` refuses in compiled strategies."""
     size, *others = levels
-    if (size < 0).any():
-        raise BacktestError(
-            "size is negative; expected a fraction of equity from 0 up (shorts have entries of their own)"
-        )
-    for name, level in zip(LEVELS[1:], others, strict=True):
-        if (level <= 0).any():
-            raise BacktestError(
-                f"{name} is not above 0; expected a fraction of the fill price such as 0.05, or None"
-            )
+    wrong = [bool((size < 0).any()), *(bool((level <= 0).any()) for level in others)]
+    if any(wrong):
+        raise BacktestError(wrong_level(wrong.index(True)))
+
+
+def wrong_level(field: int) -> str:
+    """Return what is wrong with one of the order values, by its place in `LEVELS`."""
+    if LEVELS[field] == "size":
+        return "size is negative; expected a fraction of equity from 0 up (shorts have entries of their own)"
+    return (
+        f"{LEVELS[field]} is not above 0; expected a fraction of the fill price such as 0.05, or none: None, or NaN "
+        "where it is one a bar"
+    )
 
 
 def level_masks(levels: Sequence[FloatArray]) -> tuple[int, ...]:

@@ -139,6 +139,8 @@ class CompiledStrategy(BaseStrategy):
         Size and levels: the name of a parameter, or a number. Keys: size, stop_loss, take_profit, trailing_stop.
     per_bar
         Those of the same keys that `signals` writes itself, ``out.stop_loss[t]``, read at the bar of the decision.
+        What it does not write is NaN: no order without a size, no level. A negative size, or a level of zero or less,
+        anywhere fails the trial.
     short
         True when `signals` writes ``out.short_entries`` and ``out.short_exits``.
     notional

@@ -16,6 +16,7 @@ from strategy_optimizer.cli.option_types import (
     AsJson,
     Borrow,
     Cash,
+    Columns,
     Commission,
     Data,
     Fill,
@@ -35,6 +36,7 @@ from strategy_optimizer.cli.option_types import (
 )
 from strategy_optimizer.cli.options import (
     SAMPLE,
+    DataChoice,
     EngineOptions,
     OptimizeOptions,
     ReportOptions,
@@ -187,6 +189,7 @@ def validate(
     data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
     start: From = None,
     end: To = None,
+    columns: Columns = [],  # noqa: B006  # Typer copies it
     repair: Repair = [],  # noqa: B006  # Typer copies it
     param: Param = [],  # noqa: B006  # Typer copies it
     result: Annotated[
@@ -220,7 +223,13 @@ def validate(
     bars, trades in other orders, and a full look-ahead check. Nothing is searched and nothing chosen, so this counts
     against no winner. Parameters that are not given take their defaults. Ends with 1 when the signals look ahead.
     """
-    typed = {**locals(), "json": as_json, "repair": repair or [], "param": param or []}
+    typed = {
+        **locals(),
+        "json": as_json,
+        "columns": columns or [],
+        "repair": repair or [],
+        "param": param or [],
+    }
     del typed["as_json"]
     from strategy_optimizer.cli.validate import ValidateOptions, run_validate
 
@@ -263,6 +272,7 @@ def report_result(
             help="The data, where they are no sample; of them the result's period is taken. As for `optimize`.",
         ),
     ] = None,
+    columns: Columns = [],  # noqa: B006  # Typer copies it
     repair: Repair = [],  # noqa: B006  # Typer copies it
     walk_forward: Annotated[
         bool,
@@ -282,7 +292,9 @@ def report_result(
     from strategy_optimizer.cli.report import run_report
 
     return run_report(
-        ReportOptions(result, out, trials, strategy, data or [], repair or [], walk_forward, quiet)
+        ReportOptions(
+            result, out, trials, strategy, data or [], columns or [], repair or [], walk_forward, quiet
+        )
     )
 
 
@@ -300,6 +312,7 @@ def check(
     data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
     start: From = None,
     end: To = None,
+    columns: Columns = [],  # noqa: B006  # Typer copies it
     repair: Repair = [],  # noqa: B006  # Typer copies it
     param: Param = [],  # noqa: B006  # Typer copies it
     candidates: Annotated[
@@ -321,7 +334,8 @@ def check(
     """
     from strategy_optimizer.cli.check import run_check
 
-    return run_check(strategy, data, start, end, repair or [], param or [], candidates, seed, as_json)
+    wanted = DataChoice(data, start, end, columns or [], repair or [])
+    return run_check(strategy, wanted, param or [], candidates, seed, as_json)
 
 
 @app.command(
@@ -363,6 +377,7 @@ def show_ledger(
     ] = None,
     start: From = None,
     end: To = None,
+    columns: Columns = [],  # noqa: B006  # Typer copies it
     repair: Repair = [],  # noqa: B006  # Typer copies it
     holdout: Holdout = 0.25,
     reset: Annotated[
@@ -377,9 +392,10 @@ def show_ledger(
     shown on at least half of its held-out bars; both weigh on its verdict. The ledger lies in the user's data folder,
     holds keys and monthly returns of a few trials, no prices, and is emptied only by --reset.
     """
-    from strategy_optimizer.cli.ledger import Wanted, run_ledger
+    from strategy_optimizer.cli.ledger import run_ledger
 
-    return run_ledger(Wanted(data or [], start, end, repair or [], holdout), reset, yes, as_json)
+    wanted = DataChoice(data or [], start, end, columns or [], repair or [])
+    return run_ledger(wanted, holdout, reset, yes, as_json)
 
 
 @app.command(

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from strategy_optimizer.errors import SpaceError, StrategyOptimizerError, nearest_name
+from strategy_optimizer.errors import RepeatedKeyError, SpaceError, StrategyOptimizerError, nearest_name
+from strategy_optimizer.json_files import parse_json, read_json_file
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
@@ -71,9 +72,11 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if name in settings:
             raise UsageError(f"--setting gives '{name}' twice")
         try:
-            settings[name] = json.loads(text)
+            settings[name] = parse_json(text)
         except json.JSONDecodeError:
             settings[name] = text
+        except RepeatedKeyError as error:
+            raise UsageError(f"--setting '{pair}': {error}") from error
     return settings
 
 
@@ -92,13 +95,7 @@ def _value(text: str, parameter: Any) -> Any:
 
 def read_json_object(path: Path, what: str) -> dict[str, Any]:
     """Return the object in a JSON file, or raise a `UsageError` that says what is wrong with it."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"the {what} {path} cannot be read: {reason}") from error
-    except json.JSONDecodeError as error:
-        raise UsageError(f"the {what} {path} is not valid JSON: {error}") from error
+    data = read_json_file(path, what, UsageError)
     if not isinstance(data, dict):
         raise UsageError(f"the {what} {path} holds a {type(data).__name__}; expected an object {{...}}")
     return data

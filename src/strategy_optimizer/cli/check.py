@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from strategy_optimizer.cli.arguments import UsageError, parse_fixed
-from strategy_optimizer.cli.data import check_period, data_source, load_named_bars
+from strategy_optimizer.cli.data import data_source, load_named_bars, reading_options
 from strategy_optimizer.cli.exits import DONE, WORK_FAILED
+from strategy_optimizer.cli.options import DataChoice
 from strategy_optimizer.cli.terminal import console, note
 from strategy_optimizer.errors import DataError, StrategyError
 from strategy_optimizer.market import Bars, DataReport, check_bars
@@ -24,28 +25,19 @@ NO_STRATEGY = "-"
 
 
 def run_check(
-    strategy: str,
-    data: Sequence[str],
-    start: str | None,
-    end: str | None,
-    repair: Sequence[str],
-    fixed: Sequence[str],
-    candidates: int,
-    seed: int,
-    as_json: bool,
+    strategy: str, wanted: DataChoice, fixed: Sequence[str], candidates: int, seed: int, as_json: bool
 ) -> int:
     """Print both reports; return 1 when there is something to mend."""
-    check_period(start, end)
+    how = reading_options(wanted)
     if candidates < 1:
         raise UsageError(f"--candidates is {candidates}; expected at least 1")
-    name = None if len(data) == 1 else "+".join(data_source(data))
     reports: list[LookaheadReport] = []
     with redirect_stdout(sys.stderr):  # what a strategy prints must not get into the reports
         cls = None if strategy == NO_STRATEGY else get_strategy(strategy)
         space = None if cls is None else cls.space().fix(parse_fixed(fixed, cls.parameters))
-        data_report = check_bars(data_source(data), name=name, start=start, end=end, repair=tuple(repair))
+        data_report = check_bars(data_source(wanted.data), **how)
         if space is not None and data_report.ok:
-            bars = load_named_bars(data, start, end, repair)
+            bars = load_named_bars(wanted)
             reports = _lookahead(cls, bars, space, candidates, seed)
     ok = data_report.ok and all(report.ok for report in reports)
     if as_json:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from rich.table import Table
 
 from strategy_optimizer.cli.arguments import UsageError
 from strategy_optimizer.cli.data import load_named_bars
 from strategy_optimizer.cli.exits import DONE
+from strategy_optimizer.cli.options import DataChoice
 from strategy_optimizer.cli.terminal import console, note, plain_table
 from strategy_optimizer.market.report import counted
 from strategy_optimizer.tasks.division import divide
@@ -28,22 +28,12 @@ HEADINGS = (
 )
 
 
-class Wanted(NamedTuple):
-    """Which data were asked for; all without a name."""
-
-    data: Sequence[str]
-    start: str | None
-    end: str | None
-    repair: Sequence[str]
-    holdout: float
-
-
-def run_ledger(wanted: Wanted, reset: bool, yes: bool, as_json: bool) -> int:
-    """Show the ledger, or remove what would have been shown."""
+def run_ledger(wanted: DataChoice, holdout: float, reset: bool, yes: bool, as_json: bool) -> int:
+    """Show the ledger, or remove what would have been shown; all of it where no data are named."""
     _check(wanted, reset, yes, as_json)
     ledger = Ledger()
     reading = ledger.read()
-    entries = _chosen(reading.entries, wanted)
+    entries = _chosen(reading.entries, wanted, holdout)
     if reading.unreadable:
         note(unreadable_note(reading))
     if reset:
@@ -55,9 +45,11 @@ def run_ledger(wanted: Wanted, reset: bool, yes: bool, as_json: bool) -> int:
     return DONE
 
 
-def _check(wanted: Wanted, reset: bool, yes: bool, as_json: bool) -> None:
-    if not wanted.data and (wanted.start or wanted.end or wanted.repair):
-        raise UsageError("--from, --to and --repair say which part of --data is meant; add --data")
+def _check(wanted: DataChoice, reset: bool, yes: bool, as_json: bool) -> None:
+    if not wanted.data and any(wanted):
+        raise UsageError(
+            "--from, --to, --columns and --repair say how --data are read, and which part; add --data"
+        )
     if yes and not reset:
         raise UsageError("--yes answers the question of --reset; add --reset, or leave it out")
     if reset and as_json:
@@ -66,16 +58,18 @@ def _check(wanted: Wanted, reset: bool, yes: bool, as_json: bool) -> None:
         raise UsageError("--reset asks first, and there is no terminal to ask on; add --yes")
 
 
-def _chosen(entries: Sequence[Entry], wanted: Wanted) -> list[Entry]:
+def _chosen(entries: Sequence[Entry], wanted: DataChoice, holdout: float) -> list[Entry]:
     """Return the entries that would count for a search of the wanted data."""
     if not wanted.data:
         return list(entries)
-    bars = load_named_bars(wanted.data, wanted.start, wanted.end, wanted.repair)
-    searched, held_out = (months_of(bars, part) for part in divide(bars, wanted.holdout))
+    bars = load_named_bars(wanted)
+    searched, held_out = (months_of(bars, part) for part in divide(bars, holdout))
     return [entry for entry in entries if searched.mostly_in(entry.searched) or saw(entry, held_out)]
 
 
-def _reset(ledger: Ledger, entries: Sequence[Entry], wanted: Wanted, yes: bool, *, n_unreadable: int) -> None:
+def _reset(
+    ledger: Ledger, entries: Sequence[Entry], wanted: DataChoice, yes: bool, *, n_unreadable: int
+) -> None:
     n = len(entries) + (0 if wanted.data else n_unreadable)
     what = f"{counted(n, 'entry', 'entries')} of the trial ledger {ledger.folder}"
     if not n:
@@ -99,7 +93,7 @@ def _agreed(warning: str) -> bool:
         return False
 
 
-def _print(entries: Sequence[Entry], ledger: Ledger, wanted: Wanted) -> None:
+def _print(entries: Sequence[Entry], ledger: Ledger, wanted: DataChoice) -> None:
     out = console()
     if not entries:
         out.print(

@@ -71,6 +71,15 @@ Repair = Annotated[
         "--repair", metavar="WHAT", help="What may be mended in the data, such as sort or drop_nan."
     ),
 ]
+Columns = Annotated[
+    list[str],
+    typer.Option(
+        "--columns",
+        metavar="ROLE=NAME,...",
+        help="Which column of the file is what, where that cannot be guessed: close=Schluss,open=Eroeffnung. "
+        "Roles: timestamp, open, high, low, close, volume, symbol; format=%d/%m/%Y for the timestamps.",
+    ),
+]
 Param = Annotated[
     list[str], typer.Option("--param", "-p", metavar="NAME=VALUE", help="Hold a parameter fixed.")
 ]

@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import wraps
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, get_type_hints
 
 import typer
 
@@ -20,6 +20,7 @@ from strategy_optimizer.cli.option_types import (
     AsJson,
     Borrow,
     Cash,
+    Columns,
     Commission,
     Constraint,
     Data,
@@ -50,6 +51,40 @@ from strategy_optimizer.cli.option_types import (
 
 SAMPLE = "nasdaq"
 T = TypeVar("T")
+
+
+class DataOptions(Protocol):
+    """The options of a command that say which data are meant."""
+
+    @property
+    def data(self) -> Sequence[str]:
+        """Names, files or folders; several are one symbol each."""
+
+    @property
+    def start(self) -> str | None:
+        """The first date."""
+
+    @property
+    def end(self) -> str | None:
+        """The last date."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Which column of a file is what."""
+
+    @property
+    def repair(self) -> Sequence[str]:
+        """What may be mended."""
+
+
+class DataChoice(NamedTuple):
+    """Which data are meant, where a command takes few other options."""
+
+    data: Sequence[str]
+    start: str | None
+    end: str | None
+    columns: Sequence[str]
+    repair: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +153,7 @@ class StrategyOptions(SearchOptions):
     data: Data = field(default_factory=lambda: [SAMPLE])
     start: From = None
     end: To = None
+    columns: Columns = field(default_factory=list)
     repair: Repair = field(default_factory=list)
     population: Population = None
     generations: Generations = None
@@ -134,10 +170,10 @@ class OptimizeOptions(StrategyOptions, OneSearchOptions):
     """The options of `optimize`."""
 
     first = (
-        "strategy", "data", "start", "end", "repair", "evaluations", "time", "target", "patience", "objective",
-        "reference", "require", "holdout", "validate", "require_edge", "space", "constraint", "param", "optimizer",
-        "population", "generations", "setting", "seed", "commission", "slippage", "fixed_fee", "borrow", "cash", "fill",
-        "workers", "ledger", "warm_start", "checkpoint", "resume", "export", "report",
+        "strategy", "data", "start", "end", "columns", "repair", "evaluations", "time", "target", "patience",
+        "objective", "reference", "require", "holdout", "validate", "require_edge", "space", "constraint", "param",
+        "optimizer", "population", "generations", "setting", "seed", "commission", "slippage", "fixed_fee", "borrow",
+        "cash", "fill", "workers", "ledger", "warm_start", "checkpoint", "resume", "export", "report",
     )  # fmt: skip
 
     evaluations: Annotated[
@@ -214,7 +250,7 @@ class WalkForwardOptions(StrategyOptions):
     """The options of `walk-forward`."""
 
     first = (
-        "strategy", "data", "start", "end", "repair", "train", "test", "step", "purge", "anchored", "choose",
+        "strategy", "data", "start", "end", "columns", "repair", "train", "test", "step", "purge", "anchored", "choose",
         "matrix", "evaluations", "target", "patience", "objective", "reference", "require", "space", "constraint",
         "param", "optimizer", "population", "generations", "setting", "seed", "commission", "slippage", "fixed_fee",
         "borrow", "cash", "fill",
@@ -281,6 +317,7 @@ class ReportOptions:
     trials: Path | None
     strategy: str | None
     data: list[str]
+    columns: list[str]
     repair: list[str]
     walk_forward: bool
     quiet: bool

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -23,6 +26,9 @@ NEW_OBJECTS = 50_000
 def main() -> None:
     """Run the program with the arguments it was started with."""
     gc.set_threshold(NEW_OBJECTS)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # started without it: `>&-`
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # as long as the program runs
     end = _QuickEnd()
     atexit.register(end)
     end.code = run(sys.argv[1:])
@@ -62,14 +68,13 @@ def run(arguments: Sequence[str]) -> int:
     except StrategyOptimizerError as error:
         return _fail(str(error), WORK_FAILED if isinstance(error, ReproductionError) else CALL_WRONG, error)
     except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter must not try to flush the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)  # whoever read the output has gone
         return PIPE_CLOSED
     except SystemExit as error:  # a strategy file without `if __name__ == "__main__":`
         return _fail(f"the strategy's code ended the program: SystemExit({error.code})", CALL_WRONG, error)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", CALL_WRONG, error)
+        place = error.filename or _failed_stream(error)
+        return _fail(f"{place + ': ' if place else ''}{error.strerror or error}", CALL_WRONG, error)
     except Exception as error:
         if hasattr(error, "format_message"):  # Typer's own: an unknown option, a value out of range
             return _fail(_usage_text(error), CALL_WRONG, error)
@@ -79,14 +84,39 @@ def run(arguments: Sequence[str]) -> int:
         )
 
 
+def _failed_stream(error: OSError) -> str:
+    """Return "standard output" when it is what has no room; Python does not say so.
+
+    One more line tells: of what could not be written nothing may be left to try again with.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return ""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
+        return "standard output"
+    return ""
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is left of a stream nowhere: the interpreter must not try to write it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _fail(message: str, code: int, error: BaseException) -> int:
     from strategy_optimizer.cli.terminal import error as print_error
 
-    if os.environ.get(DEBUG):
-        import traceback
+    try:
+        if os.environ.get(DEBUG):
+            import traceback
 
-        traceback.print_exception(error)
-    print_error(message)
+            traceback.print_exception(error)
+        print_error(message)
+        sys.stderr.flush()
+    except OSError:  # nobody can be told: the exit code has to do
+        _silence(sys.stderr)
     return code
 
 

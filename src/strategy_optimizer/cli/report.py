@@ -12,7 +12,7 @@ from rich.text import Text
 
 from strategy_optimizer.cli.data import load_named_bars
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED
-from strategy_optimizer.cli.options import ReportOptions
+from strategy_optimizer.cli.options import DataChoice, ReportOptions
 from strategy_optimizer.cli.progress import LiveProgress
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.models import read_result
@@ -34,7 +34,8 @@ def run_report(options: ReportOptions) -> int:
     check_report_path(options.out)
     result = read_result(options.result, options.trials)
     found = result.data
-    bars = load_named_bars(options.data, found.first, found.last, options.repair) if options.data else None
+    wanted = DataChoice(options.data, found.first, found.last, options.columns, options.repair)
+    bars = load_named_bars(wanted) if options.data else None
     # What a strategy prints must not get into the output.
     try:
         with redirect_stdout(sys.stderr), ReportProgress(quiet=options.quiet) as progress:

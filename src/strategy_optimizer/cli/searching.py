@@ -65,12 +65,17 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
         return INTERRUPTED
     _export(result, options, call)
     interrupted = result.stop_reason == "interrupted"
-    if options.checkpoint is None and not interrupted:
-        runs.forget(_folder(task))
-    _show(result, options, call)
+    try:
+        _show(result, options, call)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not interrupted:
+            _forget(task, options)
+        raise  # any other error keeps the search: the same call shows it once there is room
     if interrupted:
         _say_how_to_resume(task, call)
         return INTERRUPTED
+    _forget(task, options)
     _say_what_is_next(task, options)
     if options.report is not None:
         from strategy_optimizer.cli.report import make_report
@@ -92,8 +97,8 @@ def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) 
         if task.stop_reason == "interrupted":
             _say_how_to_resume(task, call)
             return None
-        if task.stop_reason is not None and options.checkpoint is None:
-            runs.forget(_folder(task))  # it ended without a winner, and would do so again
+        if task.stop_reason is not None:
+            _forget(task, options)  # it ended without a winner, and would do so again
         raise
 
 
@@ -104,7 +109,7 @@ def prepare(options: OptimizeOptions, progress: SearchProgress) -> OptimizationT
     arguments = search_arguments(options)
     seconds = parse_duration(options.time) if options.time is not None else None
     task = make_task(
-        data=load_named_bars(options.data, options.start, options.end, options.repair),
+        data=load_named_bars(options),
         seconds=seconds,
         holdout=options.holdout,
         validate=options.validate,
@@ -212,6 +217,12 @@ def _show(result: Result, options: OptimizeOptions, call: Sequence[str]) -> None
         print_result(result, call)
 
 
+def _forget(task: OptimizationTask, options: OptimizeOptions) -> None:
+    """Remove what was kept of a search that has ended, unless it was to be kept."""
+    if options.checkpoint is None:
+        runs.forget(_folder(task))
+
+
 def _folder(task: OptimizationTask) -> Path:
     return Path(str(task.settings.checkpoint))
 
@@ -228,5 +239,6 @@ def _say_what_is_next(task: OptimizationTask, options: OptimizeOptions) -> None:
     """Name the look-ahead check to someone who searched a strategy of their own."""
     if options.json or options.quiet or task.strategy.__module__.startswith("strategy_optimizer."):
         return
-    data = [part for name in options.data for part in ("--data", name)]
+    reading = {"--data": options.data, "--columns": options.columns, "--repair": options.repair}
+    data = [part for option, values in reading.items() for value in values for part in (option, value)]
     note(f"Does it look ahead? strategy-optimizer {shlex.join(['check', options.strategy, *data])}")

@@ -30,6 +30,7 @@ class ValidateOptions:
     data: list[str]
     start: str | None
     end: str | None
+    columns: list[str]
     repair: list[str]
     param: list[str]
     result: Path | None
@@ -63,7 +64,7 @@ def run_validate(options: ValidateOptions) -> int:
     with redirect_stdout(sys.stderr), RobustnessProgress(quiet=options.quiet) as progress:
         cls = get_strategy(options.strategy)
         params = _parameters(options, cls)
-        bars = load_named_bars(options.data, options.start, options.end, options.repair)
+        bars = load_named_bars(options)
         costs = Costs(options.commission, options.fixed_fee, options.slippage, options.borrow)
         found = examine_robustness(
             cls,

@@ -70,7 +70,7 @@ def _check(options: WalkForwardOptions) -> None:
 def _run(options: WalkForwardOptions, display: WindowsDisplay) -> WalkForward | WalkForwardMatrix:
     arguments: dict[str, Any] = {
         **search_arguments(options),
-        "data": load_named_bars(options.data, options.start, options.end, options.repair),
+        "data": load_named_bars(options),
         "anchored": options.anchored,
         "purge": options.purge,
         "choose": options.choose,

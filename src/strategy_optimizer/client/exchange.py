@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import httpx2
 
 from strategy_optimizer.errors import ServiceError, ServiceUnreachableError
+from strategy_optimizer.json_files import read_json_file
 
 KEY_VARIABLE = "STRATEGY_OPTIMIZER_KEY"
 _PASSING = (429, 502, 503, 504)
@@ -143,10 +143,7 @@ def as_document(task: Mapping[str, Any] | str | Path) -> dict[str, Any]:
     """Return a task as JSON has it: a mapping, or the path of a task file."""
     if isinstance(task, Mapping):
         return dict(task)
-    try:
-        document = json.loads(Path(task).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ServiceError(f"the task file {task} cannot be read: {error}") from error
+    document = read_json_file(Path(task), "task file", ServiceError)
     if not isinstance(document, dict):
         raise ServiceError(f"the task file {task} holds {type(document).__name__}; expected an object")
     return document

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from strategy_optimizer.errors import DataError, nearest_name
+from strategy_optimizer.market.advice import ColumnChoice, columns_advice
 from strategy_optimizer.market.bars import COLUMNS, PRICES
 
 ROLES = ("timestamp", *COLUMNS, "symbol")
 REQUIRED = ("timestamp", *PRICES)
 
-# How a caller names a column: its name, (name, format or unit) for timestamps, or None for "leave it out".
-ColumnChoice = str | tuple[str, str] | None
-
-# Names without case, spaces and signs; a name of an earlier group wins over one of a later group.
+# Names without case, accents, spaces and signs; a name of an earlier group wins over one of a later group. Beside the
+# English ones those of German, French and Spanish banks and of their exchanges.
 _ALIASES: dict[str, tuple[str, ...]] = {
     "timestamp": (
         "timestamp datetime date time",
         "opentime ts t dt datetimeutc timestamputc timeutc dateutc gmttime utctime unix unixtime epoch "
-        "unixtimestamp timestampms timestampns tradedate tradingdate tradingday bartime starttime day datum",
+        "unixtimestamp timestampms timestampns tradedate tradingdate tradingday bartime starttime day "
+        "datum zeitstempel zeitpunkt fecha horodatage",
         "index unnamed0 indexlevel0",
     ),
-    "open": ("open o openprice priceopen pxopen opening openingprice",),
-    "high": ("high h highprice pricehigh pxhigh max highest",),
-    "low": ("low l lowprice pricelow pxlow min lowest",),
+    "open": (
+        "open o openprice priceopen pxopen opening openingprice",
+        "eroffnung eroeffnung eroffnungskurs eroeffnungskurs erster eroffn ouverture ouv apertura",
+    ),
+    "high": (
+        "high h highprice pricehigh pxhigh max highest",
+        "hoch hochst hochstkurs hoechst hoechstkurs tageshoch haut plushaut maximo",
+    ),
+    "low": (
+        "low l lowprice pricelow pxlow min lowest",
+        "tief tiefst tiefstkurs tagestief bas plusbas minimo",
+    ),
     "close": (
         "close c closeprice priceclose pxclose closing closingprice",
-        "last closelast lastprice pxlast price settle",
+        "last closelast lastprice pxlast price settle "
+        "schluss schlusskurs zuletzt cloture clot dernier cierre ultimo",
         "adjclose adjustedclose closeadj adjcloseprice",
     ),
-    "volume": ("volume vol v", "basevolume volumebase tickvolume tickvol quantity qty totalvolume shares"),
+    "volume": (
+        "volume vol v volumen",
+        "basevolume volumebase tickvolume tickvol quantity qty totalvolume shares",
+    ),
     "symbol": ("symbol ticker", "sym tic instrument asset pair stock name"),
 }
 _RANKS = {
@@ -40,6 +54,9 @@ _RANKS = {
     for rank, group in enumerate(groups)
     for alias in group.split()
 }
+_DAYS = frozenset(["date", "datum", "fecha", "tradedate", "tradingdate", "tradingday", "day"])
+_CLOCKS = frozenset(["time", "zeit", "uhrzeit", "heure", "hora"])
+_CLOCK_FORMAT = re.compile(r"%-?[HITRX]")
 _ADJUSTED = 2  # the rank of an adjusted close
 _UNNAMED = "unnamed0"
 _LAST_RANK = 9
@@ -85,7 +102,7 @@ def map_columns(
     free = [name for name in names if name not in known.values()]
     found = {role: [known[role]] if role in known else _guess(role, free) for role in ROLES}
     found |= {role: [] for role, choice in choices.items() if choice is None}
-    clock = _split_off_clock(found)
+    clock = None if preset and "timestamp" in preset else _split_off_clock(found, free, choices)
     _check_complete(found, names, label)
     unused = [name for name in names if _rank("close", name) == _ADJUSTED and [name] != found["close"]]
     choice = choices.get("timestamp")
@@ -104,7 +121,7 @@ def _chosen(names: Sequence[str], choices: Mapping[str, ColumnChoice], label: st
         if role not in ROLES:
             known = ", ".join(ROLES)
             raise DataError(
-                f"columns= names the role {role!r}{nearest_name(role, ROLES)}; the roles are {known}"
+                f"there is no role {role!r} of a column{nearest_name(role, ROLES)}; the roles are {known}"
             )
         if choice is None:
             continue
@@ -140,21 +157,28 @@ def _forms(name: str) -> Iterator[str]:
 
 
 def normalised(name: str) -> str:
-    """Return a column name without case, spaces and signs.
+    """Return a column name without case, accents, spaces and signs.
 
-    >>> normalised("Adj Close"), normalised("<OPEN>"), normalised("")
-    ('adjclose', 'open', 'unnamed0')
+    >>> normalised("Adj Close"), normalised("<OPEN>"), normalised("Er\u00f6ffnung"), normalised("")
+    ('adjclose', 'open', 'eroffnung', 'unnamed0')
     """
-    return re.sub(r"[^a-z0-9]", "", name.lower()) or _UNNAMED
+    letters = unicodedata.normalize("NFKD", name.casefold())  # accents become characters of their own
+    return re.sub(r"[^a-z0-9]", "", letters) or _UNNAMED
 
 
-def _split_off_clock(found: dict[str, list[str]]) -> str | None:
-    """Take a time-of-day column off the timestamps when there is one of dates beside it."""
-    candidates = {normalised(name): name for name in found.get("timestamp", ())}
-    if set(candidates) != {"date", "time"}:
+def _split_off_clock(
+    found: dict[str, list[str]], free: Sequence[str], choices: Mapping[str, ColumnChoice]
+) -> str | None:
+    """Take a time-of-day column off the timestamps, or find one, when there is one of dates."""
+    choice = choices.get("timestamp")
+    if isinstance(choice, tuple) and not _CLOCK_FORMAT.search(choice[1]):
+        return None  # the caller wrote how the whole timestamp is written, and there is no clock in it
+    clocks = [name for name in free if normalised(name) in _CLOCKS]
+    days = [name for name in found.get("timestamp", ()) if normalised(name) in _DAYS]
+    if len(days) != 1 or len(clocks) != 1 or not set(found["timestamp"]) <= {*days, *clocks}:
         return None
-    found["timestamp"] = [candidates["date"]]
-    return candidates["time"]
+    found["timestamp"] = days
+    return clocks[0]
 
 
 def _check_complete(found: Mapping[str, list[str]], names: Sequence[str], label: str) -> None:
@@ -169,8 +193,7 @@ def _check_complete(found: Mapping[str, list[str]], names: Sequence[str], label:
     lines += [f"  - {role} could be {' or '.join(map(repr, columns))}" for role, columns in several.items()]
     lines += [f"  found: {_listed(names)}", f"  needed: {', '.join(REQUIRED)}; optional: volume, symbol"]
     example = {role: several.get(role, ["..."])[0] for role in (*missing, *several)}
-    pairs = ", ".join(f'"{role}": "{name}"' for role, name in example.items())
-    lines.append(f"  fix: say which, columns={{{pairs}}}")
+    lines.append(f"  fix: say which, {columns_advice(example)}")
     raise DataError("\n".join(lines))
 
 

@@ -72,7 +72,7 @@ def load_bars(
     Traceback (most recent call last):
     ...
     strategy_optimizer.errors.DataError: data cannot be used as it is, 1 problem in 2 rows:
-      - high_below_low: high is below low; repair=("swap_high_low",) swaps the two (row 2)
+      - high_below_low: high is below low; --repair swap_high_low (Python: repair="swap_high_low") swaps the two (row 2)
     (rows are counted from 1 at the first row of data; a header line does not count)
     """
     if isinstance(source, Bars) and source.report and not (columns or start or end or repair):

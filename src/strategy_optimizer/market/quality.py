@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from strategy_optimizer.market.advice import repair_advice
 from strategy_optimizer.market.bars import PRICES, IntArray
 from strategy_optimizer.market.calendars import HOLIDAY_DAYS, Calendar, find_holes, infer_calendar
 from strategy_optimizer.market.moments import DAY, MISSING, moment_text, span_text
@@ -66,7 +67,7 @@ def _prices(table: Table) -> list[str]:
 def _check_timestamps(table: Table) -> Iterator[Problem]:
     known = table.timestamp != MISSING
     if not known.all():
-        text = 'timestamps are missing or unreadable; repair=("drop_nan",) drops these rows'
+        text = f"timestamps are missing or unreadable; {repair_advice('drop_nan')} drops these rows"
         yield make_problem("bad_timestamp", "error", text, table.row_numbers(~known))
         table = table.take(known)
     steps = np.diff(table.timestamp)
@@ -83,7 +84,8 @@ def _unsorted(table: Table, steps: IntArray, at: IntArray) -> Problem:
         if (steps <= 0).all()
         else f"{counted(len(at), 'row')} earlier than the row before"
     )
-    return make_problem("unsorted", "error", f'{text}; repair=("sort",) sorts them', table.row_numbers(at))
+    fix = f"{repair_advice('sort')} sorts them"
+    return make_problem("unsorted", "error", f"{text}; {fix}", table.row_numbers(at))
 
 
 def _duplicates(table: Table) -> Iterator[Problem]:
@@ -95,7 +97,7 @@ def _duplicates(table: Table) -> Iterator[Problem]:
     same = np.logical_and.reduce([v[one] == v[other] for v in table.columns.values()])
     differing = int((~same).sum())
     text = f"{counted(len(again), 'row')} with the timestamp of another ({differing:,} with other values)"
-    fix = 'repair=("drop_duplicates",) keeps the last row of each timestamp'
+    fix = f"{repair_advice('drop_duplicates')} keeps the last row of each timestamp"
     yield make_problem("duplicate", "error", f"{text}; {fix}", table.row_numbers(np.sort(other)))
 
 
@@ -109,10 +111,10 @@ def _check_numbers(table: Table) -> Iterator[Problem]:
             yield _not_finite(table, column)
     for column in _prices(table):
         if (bad := table.columns[column] <= 0).any():
-            text = f'{column} is zero or negative; repair=("drop_nonpositive",) drops these rows'
+            text = f"{column} is zero or negative; {repair_advice('drop_nonpositive')} drops these rows"
             yield make_problem("nonpositive", "error", text, table.row_numbers(bad))
     if (bad := table.columns["volume"] < 0).any():
-        text = 'volume is negative; repair=("fill_volume",) makes it zero'
+        text = f"volume is negative; {repair_advice('fill_volume')} makes it zero"
         yield make_problem("negative_volume", "error", text, table.row_numbers(bad))
     if len(_prices(table)) == len(PRICES):
         yield from _check_ranges(table)
@@ -126,9 +128,9 @@ def _not_finite(table: Table, column: str) -> Problem:
     found = f" (found {', '.join(map(repr, list(texts)[:3]))})" if texts else ""
     what = "is missing, infinite or no number" if infinite else "is missing or no number"
     fix = (
-        'repair=("fill_volume",) makes it zero'
+        f"{repair_advice('fill_volume')} makes it zero"
         if column == "volume"
-        else 'repair=("drop_nan",) drops these rows'
+        else f"{repair_advice('drop_nan')} drops these rows"
     )
     return make_problem("nan", "error", f"{column} {what}{found}; {fix}", rows)
 
@@ -136,7 +138,7 @@ def _not_finite(table: Table, column: str) -> Problem:
 def _check_ranges(table: Table) -> Iterator[Problem]:
     o, h, low, c = (table.columns[column] for column in PRICES)
     if (crossed := h < low).any():
-        text = 'high is below low; repair=("swap_high_low",) swaps the two'
+        text = f"high is below low; {repair_advice('swap_high_low')} swaps the two"
         yield make_problem("high_below_low", "error", text, table.row_numbers(crossed))
     outside = (np.maximum(o, c) > h) | (np.minimum(o, c) < low)
     outside &= ~crossed
@@ -144,7 +146,8 @@ def _check_ranges(table: Table) -> Iterator[Problem]:
         return
     far = outside & ((np.maximum(o, c) > h * (1 + ROUNDING)) | (np.minimum(o, c) < low * (1 - ROUNDING)))
     if far.any():
-        text = 'open or close lies outside low to high; repair=("widen_high_low",) widens high and low'
+        fix = f"{repair_advice('widen_high_low')} widens high and low"
+        text = f"open or close lies outside low to high; {fix}"
         yield make_problem("outside_range", "error", text, table.row_numbers(far))
     if (near := outside & ~far).any():
         text = "open or close lies outside low to high by a rounding error"
@@ -154,7 +157,7 @@ def _check_ranges(table: Table) -> Iterator[Problem]:
 def _check_closes_only(table: Table) -> Iterator[Problem]:
     if len(_prices(table)) < len(PRICES):
         text = "only closes were found, no open, high and low, so stops and next-open fills would be guesses"
-        fix = 'repair=("close_only",) makes bars whose four prices are the close'
+        fix = f"{repair_advice('close_only')} makes bars whose four prices are the close"
         yield make_problem("close_only", "error", f"{text}; {fix}")
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from strategy_optimizer.errors import DataError, nearest_name
+from strategy_optimizer.market.advice import ColumnChoice
 from strategy_optimizer.market.bars import COLUMNS, Bars, IntArray
-from strategy_optimizer.market.columns import ColumnChoice, ColumnMap, map_columns, normalised
+from strategy_optimizer.market.columns import ColumnMap, map_columns, normalised
 from strategy_optimizer.market.files import SUFFIXES, has_known_suffix, open_file
 from strategy_optimizer.market.moments import DAY, MISSING, moment_text
 from strategy_optimizer.market.remote import download, is_remote
@@ -80,8 +81,10 @@ def _read_place(source: str | Path, columns: Columns | None, name: str | None) -
 
 
 def _read_file(path: Path, columns: Columns | None, name: str | None) -> tuple[str, list[Table]]:
-    label = name or source_name(path)
-    return label, read_source(open_file(path), columns, label)
+    label, source = name or source_name(path), open_file(path)
+    return label, _read_several(source.parts, columns) if source.parts else read_source(
+        source, columns, label
+    )
 
 
 def source_name(source: str | Path) -> str:

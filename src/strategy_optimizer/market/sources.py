@@ -36,6 +36,8 @@ class Source(ABC):
         Whether the fetched arrays belong to nobody else.
     blank_rows : {'none', 'no time', 'no values'}
         Which rows are none: empty lines have neither time nor prices, holes in a joined frame no values.
+    parts : mapping of symbol to Source
+        Where the columns of symbols stand side by side: one source for each.
     """
 
     label: str
@@ -44,6 +46,7 @@ class Source(ABC):
     notes: tuple[Problem, ...] = ()
     owned = False
     blank_rows: Literal["none", "no time", "no values"] = "none"
+    parts: Mapping[str, Source] = {}
 
     @abstractmethod
     def fetch(self, numbers: Sequence[str], raw: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strategy_optimizer.errors import DataError
+from strategy_optimizer.market.advice import columns_advice
 from strategy_optimizer.market.bars import IntArray
 from strategy_optimizer.market.moments import MISSING, microseconds_to_nanoseconds, moment_text
 
@@ -74,7 +75,7 @@ def _guessed_text(texts: pl.Series, label: str) -> tuple[IntArray, str]:
             return _decide_day_and_month(texts, month_first, day_first, label)
     raise DataError(
         f"{label} has texts like {_example(texts)} in no known format; expected e.g. '2020-01-31' or "
-        f'\'2020-01-31 09:30:00\', or say the format: columns={{"timestamp": ("{label}", "%d/%m/%Y")}}'
+        f"'2020-01-31 09:30:00', or say the format: {columns_advice({'timestamp': (label, '%d/%m/%Y')})}"
     )
 
 
@@ -132,10 +133,12 @@ def _decide_day_and_month(
         best = min(disorder, key=disorder.__getitem__)
         note = f"{label} is read as {best}: the other order of day and month is not in sequence"
         return readings[best], note
-    both = " or ".join(f"{moment_text(int(parsed[0]))} ({fmt})" for fmt, parsed in readings.items())
+    first, second = readings.values()
+    doubtful = int(np.argmax((first != second) & (first != MISSING) & (second != MISSING)))
+    both = " or ".join(f"{moment_text(int(parsed[doubtful]))} ({fmt})" for fmt, parsed in readings.items())
     raise DataError(
-        f"{label} has texts like {_example(texts)}, which mean {both}; "
-        f'say which: columns={{"timestamp": ("{label}", "{day_first}")}}'
+        f"{label} has texts like {texts[doubtful]!r}, which mean {both}; "
+        f"say which: {columns_advice({'timestamp': (label, day_first)})}"
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strategy_optimizer.errors import DataError
+from strategy_optimizer.market.advice import columns_advice
 from strategy_optimizer.market.bars import IntArray
 from strategy_optimizer.market.moments import (
     DAY,
@@ -115,9 +116,8 @@ def _guess_unit(largest: float, label: str) -> str:
     if largest < _FIRST_SECOND:
         raise DataError(
             f"{label} has numbers up to {largest:g}, too small for Unix times; expected dates, or Unix "
-            'seconds, milliseconds, microseconds or nanoseconds (columns={"timestamp": ("'
-            + label
-            + '", "ms")} says which)'
+            "seconds, milliseconds, microseconds or nanoseconds; say which: "
+            + columns_advice({"timestamp": (label, "ms")})
         )
     return next((unit for unit, factor in UNITS.items() if largest <= _YEAR_2200 * (1e9 / factor)), "ns")
 

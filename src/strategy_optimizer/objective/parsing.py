@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import ObjectiveError, nearest_name
+from strategy_optimizer.json_files import read_json_file
 from strategy_optimizer.objective.base import Objective
 from strategy_optimizer.objective.directions import check_metric
 from strategy_optimizer.objective.objective_function import ObjectiveFunction
@@ -133,12 +133,7 @@ class _Reader:
         return ObjectiveFunction(weights, constraints=constraints, names=self.names)
 
     def _from_file(self, path: Path) -> Objective:
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ObjectiveError(f"the objective file {path} cannot be read: {error}") from error
-        except json.JSONDecodeError as error:
-            raise ObjectiveError(f"the objective file {path} is not valid JSON: {error}") from error
+        data = read_json_file(path, "objective file", ObjectiveError)
         if not isinstance(data, (str, list, Mapping)):
             raise ObjectiveError(
                 f"the objective file {path} holds {type(data).__name__}; expected an object, a name or a list of names"

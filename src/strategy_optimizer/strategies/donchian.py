@@ -46,4 +46,7 @@ class Donchian(CompiledStrategy):
             out.exits[t] = close[t] < exit_low[t - 1]
             out.short_entries[t] = both and close[t] < lower[t - 1]
             out.short_exits[t] = close[t] > exit_high[t - 1]
-            out.stop_loss[t] = p.stop_atr * ranges[t] / close[t]
+            if (
+                out.entries[t] or out.short_entries[t]
+            ):  # elsewhere nobody reads it, and in a dead market it is 0
+                out.stop_loss[t] = p.stop_atr * ranges[t] / close[t]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
@@ -12,6 +11,7 @@ import numpy as np
 from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
 from strategy_optimizer.errors import SpaceError
+from strategy_optimizer.json_files import read_json_file
 from strategy_optimizer.market import load_bars
 from strategy_optimizer.objective import ObjectiveLike, OutcomeConstraint, parse_objective
 from strategy_optimizer.optimizer.checks import as_count
@@ -180,12 +180,7 @@ def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
 
 def space_document(path: Path) -> Mapping[str, Any]:
     """Return what a JSON file of parameters holds."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpaceError(f"the parameter file {path} cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
-        raise SpaceError(f"the parameter file {path} is not valid JSON: {error}") from error
+    data = read_json_file(path, "parameter file", SpaceError)
     if not isinstance(data, Mapping):
         raise SpaceError(f"the parameter file {path} holds {type(data).__name__}; expected an object")
     return data

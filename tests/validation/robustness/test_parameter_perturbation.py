@@ -72,7 +72,7 @@ def test_a_loss_at_the_point_has_no_ratio():
     overall = parameter_perturbation(subject).overall
     assert overall.at_point < 0.0
     assert isinstance(overall.robustness_ratio, NotEnough)
-    assert str(overall.robustness_ratio).startswith("not enough of the metric at the point")
+    assert str(overall.robustness_ratio).startswith("the metric at the point is ")
     assert isinstance(overall.lower_quantile, float)
 
 

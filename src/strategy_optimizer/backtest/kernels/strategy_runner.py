@@ -14,7 +14,8 @@ from .orders import ENTRY, EXIT, SHORT_ENTRY, SHORT_EXIT
 
 BarArrays = namedtuple("BarArrays", ("open", "high", "low", "close", "volume"))
 # Flags are (symbols, bars) and hold the last candidate; the sets that are kept are (candidates, symbols, 2 or 4,
-# words), order values (candidates, symbols, bars) or, where they hold for all bars, (candidates, symbols, 1).
+# words), order values (candidates, symbols, bars) or, where they hold for all bars, (candidates, symbols, 1). `wrong`
+# has the first order value of each candidate that no order can have: 0 for size and so on, -1 for none.
 SignalArrays = namedtuple(
     "SignalArrays",
     (
@@ -28,6 +29,7 @@ SignalArrays = namedtuple(
         "trail",
         "warmups",
         "sets",
+        "wrong",
     ),
 )
 
@@ -38,6 +40,28 @@ make_parameters = None
 order_values = None
 choose_outputs = None
 MULTI_SYMBOL = False
+
+
+@njit(_nrt=False)
+def any_below(values, zero_too):
+    """Return whether a value (symbols, 1 or bars) is below zero, or zero where that is wrong too; NaN is not."""
+    found = False
+    for s in range(values.shape[0]):
+        for t in range(values.shape[1]):
+            found |= (values[s, t] < 0.0) | (zero_too & (values[s, t] == 0.0))
+    return found
+
+
+@njit(_nrt=False)
+def wrong_order_value(out, i):
+    """Return the first order value of candidate i that is none: a negative size, a level of zero or less; else -1."""
+    if any_below(out.size[i], False):
+        return 0
+    if any_below(out.stop[i], True):
+        return 1
+    if any_below(out.target[i], True):
+        return 2
+    return 3 if any_below(out.trail[i], True) else -1
 
 
 @njit(error_model="numpy")
@@ -72,6 +96,7 @@ def write_candidate(bars, point, out, i):
                     out.size[i, s], out.stop[i, s], out.target[i, s], out.trail[i, s],
                 ),
             )  # fmt: skip
+    out.wrong[i] = wrong_order_value(out, i)
 
 
 @njit(nogil=True, error_model="numpy")

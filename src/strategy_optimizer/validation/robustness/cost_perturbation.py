@@ -10,7 +10,7 @@ from strategy_optimizer.backtest.simulate import run_plan
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.validation.robustness.metric_values import MetricValues, stated_values
 from strategy_optimizer.validation.robustness.subject import Subject
-from strategy_optimizer.validation.statistics.not_enough import NotEnough, require
+from strategy_optimizer.validation.statistics.not_enough import NotEnough, no_gain, require
 
 MULTIPLE = 2.0
 MOST_MULTIPLE = 1024.0
@@ -127,7 +127,7 @@ def _break_even(subject: Subject, returns: _Returns, most_trials: float) -> floa
     if subject.result.metrics["total_return"] <= 0.0:
         free = returns.at(0.0)
         if free <= 0.0:
-            return NotEnough("total return without costs", free, 0.0)
+            return no_gain("without costs", free)
         return _bisected(returns, 0.0, 1.0)
     largest = _largest_multiple(costs)
     low, high = 1.0, min(2.0, largest)

@@ -231,7 +231,8 @@ def _robustness_ratio(at_point: float, quantile: float | NotEnough) -> float | N
     if at_point != at_point:
         return NotEnough("backtests with the metric", 0, 1)
     if not 0.0 < at_point < np.inf:
-        return NotEnough("of the metric at the point, which must be finite and above 0", at_point, 0.0)
+        text = f"the metric at the point is {at_point:.4g}; a share of it needs it to be finite and above 0"
+        return NotEnough("metric at the point", at_point, 0.0, text)
     return quantile / at_point
 
 

@@ -7,7 +7,7 @@ outside its range is the caller's mistake and raises a `StatisticsError`. No sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -32,23 +32,42 @@ class NotEnough:
         A plural, such as "returns" or "distinct trials".
     found, needed : float
         How many there are, and how many the statistic needs at least.
+    text : str
+        The same as a person would say it, where that is no count.
 
     Examples
     --------
     >>> print(NotEnough("returns", found=1, needed=2))
     not enough returns: found 1, needed 2
+    >>> print(no_gain("a year in sample", -0.031))
+    it lost 3.1% a year in sample; it needs to gain
     """
 
     what: str
     found: float
     needed: float
+    text: str = field(default="", repr=False)
 
     def __str__(self) -> str:
+        if self.text:
+            return self.text
         return f"not enough {self.what}: found {self.found:,.6g}, needed {self.needed:,.6g}"
 
     def to_dict(self) -> dict[str, str]:
         """Return JSON values."""
         return {"not_enough": str(self)}
+
+
+def no_gain(when: str, gain: float) -> NotEnough:
+    """Return that there is no gain to compare with; `when` says over what time, or how.
+
+    >>> print(no_gain("without costs", 0.0))
+    it gained nothing without costs; it needs to gain
+    """
+    found = "it gained nothing" if gain == 0.0 else "it has no return"
+    if gain < 0.0:
+        found = f"it lost {100 * -gain:.3g}%"
+    return NotEnough(f"gain {when}", gain, 0.0, f"{found} {when}; it needs to gain")
 
 
 def where_known(statistic: Callable[..., T | NotEnough], *inputs: Any) -> T | NotEnough:

@@ -21,6 +21,7 @@ from strategy_optimizer.splits import Window
 from strategy_optimizer.tasks import OptimizationTask
 from strategy_optimizer.tasks.result_aggregator import buy_and_hold, rules_json
 from strategy_optimizer.validation.statistics import NotEnough
+from strategy_optimizer.validation.statistics.not_enough import no_gain
 from strategy_optimizer.validation.walkforward.choices import Choice
 from strategy_optimizer.validation.walkforward.lengths import Lengths, stitched_parts
 from strategy_optimizer.validation.walkforward.notes import write_notes
@@ -179,7 +180,7 @@ def _record_of_defaults(
 def _efficiency(out_of_sample: float, in_sample: float | None) -> float | NotEnough:
     """Return the ratio of annual returns; [1]_. Where the search lost money the sign of a ratio misleads."""
     if in_sample is None or not in_sample > 0.0:
-        return NotEnough("annual return in sample", math.nan if in_sample is None else in_sample, 0.0)
+        return no_gain("a year in sample", math.nan if in_sample is None else in_sample)
     if math.isnan(out_of_sample):
         return NotEnough("bars out of sample", 1, 2)
     return out_of_sample / in_sample
