@@ -27,7 +27,10 @@ _SHARES = (0.35, 0.30, 0.35)  # to begin with
 
 # Chosen on the landscapes of benchmarks/ and eight strategies on daily data; most of them matter little.
 TOURNAMENT = 2
-FIRST_SIZE, LONG_FIRST_SIZE = 30, 50  # survivors at first, in a search of up to 3,600 and from 10,000 trials on
+FIRST_SIZE, LONG_FIRST_SIZE = (
+    30,
+    50,
+)  # survivors at first, in a search of up to 3,600 and from 10,000 trials on
 GROWTH, LARGEST_SIZE = 1.5, 400  # of their number: at each restart, and in the end
 FIRST_POPULATIONS = 1.5  # size of the first generation and of those after a restart
 ELITE_SHARE = 0.2
