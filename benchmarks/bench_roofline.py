@@ -30,7 +30,7 @@ SHARES = (1.0, 0.5, 0.25)  # of the bars: the latest
 FEW, MANY = 256, 1280  # elements; three arrays of these fit into the first-level cache
 READING = """A trade is two fills, each a chain of dependent operations (price, costs, size, cash), at a place in the
 prices that the processor could not foresee. A bar in a position is a division and the comparisons with two levels, and
-its equity is read again for the metrics and the sums by block. A bar without one is one of thirty-two looked at together."""
+its equity is read again for the metrics and the sums by block. A bar without one is one of thirty-two seen together."""
 PARTS = ("a backtest", "a bar", "a bar in a position", "a trade")
 
 
