@@ -312,3 +312,75 @@ def test_at_most_so_many_points_are_taken_apart_and_equal_ones_once():
     points = np.random.default_rng(1).random((50, 2))
     assert len(far_apart(points, 0.01, 7)) == 7
     assert far_apart(np.zeros((5, 2)), 0.1, 5).tolist() == [0]
+
+
+def advanced(optimizer, until, size=1):
+    """Run a search on the bowl until so many trials are told; the parameters of all asked since."""
+    asked = []
+    while optimizer.n_told < until:
+        batch = optimizer.ask(min(size, until - optimizer.n_told))
+        optimizer.tell(batch, [bowl(params) for params in batch])
+        asked += batch
+    return asked
+
+
+def described(dense, space):
+    """Dense points as the sets of their keys."""
+    return set(space.keys(space.deactivate(dense)).tolist())
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_a_second_search_begins_anew_and_joins_the_first(size):
+    optimizer = create_optimizer("bo", bowl_space(), budget=200, seed=5)
+    advanced(optimizer, 100, size)
+    fresh = advanced(optimizer, 110, size)
+    advanced(optimizer, 130, size)
+    keys = optimizer.log.keys
+    elite = described(optimizer._belief().elite, optimizer.space)
+    assert elite <= set(keys[100:].tolist())
+    assert float(optimizer._belief().front.max()) < float(optimizer._belief().targets.max())
+    advanced(optimizer, 160, size)
+    elite = described(optimizer._belief().elite, optimizer.space)
+    assert elite & set(keys[:100].tolist())
+    assert optimizer._belief().front.max() == optimizer._belief().targets.max()
+    # Sobol points of the whole space, no children of the best.
+    spread = np.ptp(np.array([params["a"] for params in fresh]))
+    assert spread > 0.6
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"budget": 199},
+        {"budget": 200, "second_search": False},
+        {"budget": 200, "directions": ["maximize"] * 2},
+    ],
+)
+def test_where_no_second_search_begins(settings):
+    optimizer = create_optimizer("bo", bowl_space(), seed=5, **settings)
+    while optimizer.n_told < 110:
+        batch = optimizer.ask(10)
+        scores = [bowl(params) for params in batch]
+        optimizer.tell(batch, [[s, -s] for s in scores] if "directions" in settings else scores)
+    assert optimizer._second_since is None
+
+
+@pytest.mark.parametrize("n", [101, 108, 131, 161])
+def test_a_search_resumed_within_its_second_search_goes_on_alike(n):
+    optimizer = create_optimizer("bo", bowl_space(), budget=200, seed=6)
+    advanced(optimizer, n)
+    out = optimizer.ask(3)  # still out when it is saved, and told in another order after
+    twin = restore_optimizer(optimizer.space, json.loads(json.dumps(optimizer.state())))
+    for each, batch in ((optimizer, out), (twin, out[::-1])):
+        each.tell(batch, [bowl(params) for params in batch])
+    assert advanced(twin, n + 8) == advanced(optimizer, n + 8)
+
+
+def test_a_second_search_waits_for_its_own_results():
+    optimizer = create_optimizer("bo", bowl_space(), budget=200, seed=7)
+    advanced(optimizer, 100)
+    out = optimizer.ask(30)  # none is told: there is nothing to descend from
+    assert len(out) == 30
+    assert optimizer._belief() is None
+    optimizer.tell(out, [bowl(params) for params in out])
+    assert described(optimizer._belief().elite, optimizer.space) <= set(optimizer.log.keys[100:].tolist())

@@ -9,8 +9,7 @@ import pytest
 
 from contracts.optimizer import OptimizerContract, mixed_score, mixed_space
 from strategy_optimizer.errors import OptimizerSettingError, SpaceError
-from strategy_optimizer.optimizer import GAOptimizer, create_optimizer
-from strategy_optimizer.optimizer.ga import default_population
+from strategy_optimizer.optimizer import GAOptimizer, create_optimizer, restore_optimizer
 from strategy_optimizer.optimizer.population import OperatorShares
 from strategy_optimizer.space import ParameterSpace
 
@@ -191,11 +190,40 @@ def test_operators_without_a_share_are_never_used() -> None:
     assert set(optimizer._population.rows[:, -2].tolist()) <= {-1.0, 0.0}  # type: ignore[attr-defined]
 
 
-def test_larger_budgets_get_larger_populations() -> None:
-    sizes = [default_population(budget) for budget in (1, 50, 200, 1000, 10_000, 100_000, 10**7)]
-    assert sizes == sorted(sizes)
-    assert sizes[0] >= 4
-    assert sizes[-1] <= 500
+def test_a_population_of_no_given_size_grows_at_each_restart() -> None:
+    optimizer = create_optimizer("ga", rugged_space(), budget=20_000)
+    sizes = {}
+    while optimizer.n_told < 20_000:
+        points = optimizer.ask_array(optimizer.batch_size)
+        optimizer.tell_array(points, np.zeros(len(points)))  # nothing ever improves
+        sizes[optimizer.n_restarts] = optimizer.batch_size  # type: ignore[attr-defined]
+    grown = [sizes[n] for n in sorted(sizes)]
+    assert grown[:4] == [50, 75, 112, 168]
+    assert grown[-2:] == [400, 400]
+
+
+def test_a_given_population_keeps_its_size() -> None:
+    optimizer = create_optimizer("ga", rugged_space(), budget=2000, population_size=20)
+    while optimizer.n_told < 2000:
+        points = optimizer.ask_array(20)
+        optimizer.tell_array(points, np.zeros(len(points)))
+    assert optimizer.n_restarts > 3  # type: ignore[attr-defined]
+    assert optimizer.batch_size == 20
+
+
+def test_a_grown_population_is_in_the_state() -> None:
+    space, optimizer = rugged_space(), create_optimizer("ga", rugged_space(), budget=3000, seed=4)
+    while optimizer.n_told < 2000:
+        points = optimizer.ask_array(optimizer.batch_size)
+        optimizer.tell_array(points, rugged(points, space))
+    twin = restore_optimizer(space, json.loads(json.dumps(optimizer.state())))
+    assert twin.batch_size == optimizer.batch_size > 30
+    while optimizer.n_told < 3000:
+        points = optimizer.ask_array(optimizer.batch_size)
+        np.testing.assert_array_equal(twin.ask_array(twin.batch_size), points)
+        for each in (optimizer, twin):
+            each.tell_array(points, rugged(points, space))
+    assert twin.n_restarts == optimizer.n_restarts  # type: ignore[attr-defined]
 
 
 def test_a_space_of_one_parameter_works() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
-from strategy_optimizer.optimizer.cost_policy import CostPolicy
+from strategy_optimizer.optimizer.cost_policy import LONG_BUDGET, CostPolicy
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.history import IntArray, Told
 from strategy_optimizer.optimizer.nsga2 import NSGA2Optimizer
@@ -37,10 +38,11 @@ class AutoOptimizer(Portfolio):
     -----
     After the first design, and each time the trials have doubled, it compares the time that trials take with the
     time a model takes to choose them. Where thinking is affordable, a model chooses each trial (`bo`). Where trials are
-    quicker than thoughts, it chooses the first 200 (400 from three milliseconds on), and a population breeds the others
-    by the hundred: `ga`, with several objectives `nsga2`. :attr:`reason` says what was chosen and why. Of noisy trials
-    the winner is by the model's mean, whatever chose them. The number and kinds of parameters do not enter the choice:
-    on the landscapes of `benchmarks/search` no algorithm was better for some of them only.
+    quicker than thoughts, it chooses the first 200 (400 from three milliseconds on; with one objective none where 5,000
+    trials or more are planned), and a population breeds the others by the hundred: `ga`, with several objectives
+    `nsga2`. :attr:`reason` says what was chosen and why. Of noisy trials the winner is by the model's mean, whatever
+    chose them. The number and kinds of parameters do not enter the choice: on the landscapes of `benchmarks/search` no
+    algorithm was better for some of them only.
 
     Examples
     --------
@@ -89,6 +91,7 @@ class AutoOptimizer(Portfolio):
             first_review=self._n_first,
             trial_seconds=trial_seconds,
             parallel=parallel,
+            long_budget=LONG_BUDGET if self.n_objectives == 1 else math.inf,
         )
         self.reason = self.policy.reason
 

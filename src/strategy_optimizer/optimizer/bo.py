@@ -27,7 +27,7 @@ from strategy_optimizer.optimizer.bayes.gaussian_process import (
     LengthPrior,
     fit,
 )
-from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
+from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 from strategy_optimizer.optimizer.pareto.survival import crowding_survivors
 from strategy_optimizer.optimizer.state import decode_array, encode_array
@@ -44,6 +44,8 @@ REGRET_TRIALS = 30  # before which nothing is said of the regret
 ELITE = 24  # best trials from which candidates descend
 SPREAD_FROM = 30  # trials from which candidates at times descend from good trials of different regions
 GAP = 0.15  # that these are apart in at least one parameter, a share of its range
+# Trials asked when a second search begins and when the two become one, and the fresh points it begins with.
+SECOND_FROM, SECOND_UNTIL, SECOND_FIRST = 100, 160, 10
 
 
 class BOOptimizer(Optimizer):
@@ -59,6 +61,9 @@ class BOOptimizer(Optimizer):
         The seed unless `seed` is given.
     n_initial : int, optional
         Trials before the first model: the defaults, then Sobol points. None: chosen by budget and dimension.
+    second_search : bool
+        Whether trials 101 to 160 are a search of their own that begins anew, for one objective and a budget of 200 or
+        more. False where other algorithms share the trials.
     budget, seed, directions, repeats
         See :class:`Optimizer`.
 
@@ -69,6 +74,10 @@ class BOOptimizer(Optimizer):
     a trial's worth is its expected improvement times the probability that all constraints hold; before the first
     feasible trial that probability alone. Points that are out count as if they came out as expected, so that
     several of them do not clump.
+
+    A search settles in a region, and what it would have found from other first points differs by more than its second
+    hundred trials gain. So after a hundred a second one begins from fresh points: it shares the model, but its
+    candidates descend from its own trials alone and have its own best to beat. At the end both are one again.
 
     Examples
     --------
@@ -88,6 +97,7 @@ class BOOptimizer(Optimizer):
         random_state: int = 42,
         *,
         n_initial: int | None = None,
+        second_search: bool = True,
         budget: int | None = None,
         seed: int | None = None,
         directions: str | Sequence[str] | None = None,
@@ -99,7 +109,7 @@ class BOOptimizer(Optimizer):
             seed=random_state if seed is None else seed,
             directions=directions,
             repeats=repeats,
-            settings={"n_initial": n_initial},
+            settings={"n_initial": n_initial, "second_search": bool(second_search)},
         )
         self._n_initial = first_trials(self.budget, param_space.n_dims)
         if n_initial is not None:
@@ -108,7 +118,15 @@ class BOOptimizer(Optimizer):
         self._first: FloatArray | None = None  # dense points of the first design that are not asked yet
         self._hyperparameters: list[Hyperparameters] = []  # of the score's model and those of the constraints
         self._fitted_at = 0
-        self._known: tuple[int, Belief | None] | None = None  # trials told, what is believed after them
+        self._known: tuple[tuple[int, bool], Belief | None] | None = (
+            None  # trials told, apart; what is believed
+        )
+        size = param_space.cardinality
+        self._enumerates = size is not None and size <= ENUMERATED
+        alone = self.n_objectives == 1 and not self._enumerates
+        self._second_due = bool(second_search) and alone and self.budget >= 2 * SECOND_FROM
+        self._second_since: int | None = None  # ticket of its first point
+        self._second_keys: list[int] = []  # of its told trials
         self._likeliest: tuple[int, int] | None = None  # trials told, the winner's row of a noisy search
 
     @property
@@ -122,20 +140,45 @@ class BOOptimizer(Optimizer):
         self._first = np.empty((0, self.space.n_dims))
 
     def _learn(self, told: Told) -> None:
-        """Nothing: the models are made from the log."""
+        """Remember which trials are of the second search; the models are made from the log."""
+        if self._second_since is None:
+            return
+        own = (told.tickets >= self._second_since) & (told.tickets < SECOND_UNTIL)
+        if own.any():
+            points = self.space.deactivate(told.rows[own, : self.space.n_dims])
+            self._second_keys += self.space.keys(points).tolist()
 
     # -- proposing
 
     def _propose(self, n: int, attempt: int) -> FloatArray:
         if self._first is None:
-            fresh = self._densify(self.space.sample(self._n_initial, self._rng, "sobol"), random=True)
+            fresh = self._fresh(self._n_initial)
             self._first = np.concatenate([self.space.default_values[None, :], fresh])[: self._n_initial]
         if attempt > 0:
             return self._sample(4 * n)
+        if self._second_due and len(self._first) == 0 and self.n_asked >= SECOND_FROM:
+            self._second_due = False
+            if self.n_asked < SECOND_UNTIL:
+                self._second_since, self._first = self.n_asked, self._fresh(SECOND_FIRST)
         rows, self._first = self._first[:n], self._first[n:]
         if len(rows) == n:
             return rows
         return np.concatenate([rows, self._choose(n - len(rows))])
+
+    def _fresh(self, n: int) -> FloatArray:
+        """Return n dense points spread evenly."""
+        return self._densify(self.space.sample(n, self._rng, "sobol"), random=True)
+
+    @property
+    def _apart(self) -> bool:
+        """Whether a second search is under way and not yet one with the first."""
+        return self._second_since is not None and self.n_asked < SECOND_UNTIL
+
+    def _competing(self) -> BoolArray:
+        """Return which of the log's trials have descendants now, (n,): all but while a second search is apart."""
+        if not self._apart:
+            return np.ones(self.n_told, bool)
+        return np.isin(self.log.keys, np.array(self._second_keys, self.log.keys.dtype))
 
     @in_one_thread
     def _choose(self, n: int) -> FloatArray:
@@ -243,9 +286,11 @@ class BOOptimizer(Optimizer):
         return belief.regret(float(upper(highest)[0]))
 
     def _belief(self) -> Belief | None:
-        """Return what is believed after the told trials; None before two of them succeeded."""
-        if self._known is None or self._known[0] != self.n_told:
-            self._known = (self.n_told, self._learnt() if (~self.log.failed).sum() >= 2 else None)
+        """Return what is believed after the told trials; None before two that have descendants succeeded."""
+        moment = self.n_told, self._apart
+        if self._known is None or self._known[0] != moment:
+            enough = (self._competing() & ~self.log.failed).sum() >= 2
+            self._known = (moment, self._learnt() if enough else None)
         return self._known[1]
 
     def _learnt(self) -> Belief:
@@ -263,8 +308,10 @@ class BOOptimizer(Optimizer):
         ]
         m = self.n_objectives
         targets = np.column_stack([each.targets for each in data])
-        front = self._front(models[:m], features[may_win], targets[may_win])
-        ranked = dense[self._best_first(targets, violations)]
+        competing = self._competing()[order]
+        to_beat = may_win & competing
+        front = self._front(models[:m], features[to_beat], targets[to_beat])
+        ranked = dense[competing][self._best_first(targets[competing], violations[competing])]
         return Belief(
             score_models=models[:m],
             margin_models=models[m:],
@@ -376,12 +423,14 @@ class BOOptimizer(Optimizer):
             "first": None if self._first is None else encode_array(self._first),
             "hyperparameters": [each.log_values.tolist() for each in self._hyperparameters],
             "fitted_at": self._fitted_at,
+            "second": [self._second_due, self._second_since, sorted(self._second_keys)],
         }
 
     def _load(self, data: dict[str, Any]) -> None:
         self._first = None if data["first"] is None else decode_array(data["first"])
         self._hyperparameters = [Hyperparameters.from_log(np.array(v)) for v in data["hyperparameters"]]
         self._fitted_at = int(data["fitted_at"])
+        self._second_due, self._second_since, self._second_keys = data["second"]
 
 
 def _points_of_a_step(n: int) -> int:

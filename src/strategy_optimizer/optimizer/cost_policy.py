@@ -12,6 +12,9 @@ THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
 THOUGHTS = ((3e-3, 200), (1e-2, 400))
+LONG_BUDGET = (
+    5_000  # planned trials of these from which none is worth a thought: a population finds as much alone
+)
 
 
 class CostPolicy:
@@ -29,6 +32,8 @@ class CostPolicy:
         What a trial takes. None: the median of the told seconds.
     parallel : int
         Trials that run at once: each then costs that much less time.
+    long_budget : float
+        Planned trials from which no quick one is worth a thought.
 
     Attributes
     ----------
@@ -47,6 +52,7 @@ class CostPolicy:
         first_review: int,
         trial_seconds: float | None = None,
         parallel: int = 1,
+        long_budget: float = LONG_BUDGET,
     ) -> None:
         self.thinking = thinking
         self.breeding = breeding
@@ -55,6 +61,7 @@ class CostPolicy:
         self._budget = budget
         self._trial_seconds = trial_seconds
         self._parallel = parallel
+        self._long_budget = long_budget
         self._review_at = first_review
 
     @property
@@ -69,11 +76,11 @@ class CostPolicy:
     def review(self, n_told: int, seconds: FloatArray) -> None:
         """Choose anew, by the told seconds (n,) of the trials; the next time is when the trials have doubled."""
         each = usual_seconds(seconds, self._trial_seconds) / self._parallel
-        most = thoughts(each, self._budget)
+        most = thoughts(each, self._budget, self._long_budget)
         worth_it = most is None or n_told < most
         self.chosen = self.thinking if worth_it else self.breeding
         self.reason = f"auto chose {self.chosen}: {_cause(each, most, worth_it, self._parallel)}"
-        ahead = [most] if most is not None and most > n_told else []
+        ahead = [most] if most and most > n_told else []
         self._review_at = min([2 * n_told, *ahead])
 
     def save(self) -> dict[str, Any]:
@@ -86,17 +93,20 @@ class CostPolicy:
         self._review_at = int(data["review_at"])
 
 
-def thoughts(seconds: float, budget: int) -> int | None:
+def thoughts(seconds: float, budget: int, long_budget: float = LONG_BUDGET) -> int | None:
     """Return how many trials of so many seconds a model is to choose; None: all of them.
 
     A step function, so that the same search on another machine most often makes the same choices. Where less than as
-    many again would be left, a population would get nowhere with them: the model chooses them too.
+    many again would be left, a population would get nowhere with them: the model chooses them too. Where thousands are
+    left, it gets as far without any: decisions/004.
 
-    >>> thoughts(1e-5, 2000), thoughts(1e-5, 400), thoughts(60.0, 2000)
-    (200, None, None)
+    >>> thoughts(1e-5, 2000), thoughts(1e-5, 400), thoughts(1e-5, 10_000), thoughts(60.0, 2000)
+    (200, None, 0, None)
     """
     most = next((n for below, n in THOUGHTS if seconds < below), None)
-    return None if most is None or budget <= 2 * most else most
+    if most is None or budget <= 2 * most:
+        return None
+    return most if budget < long_budget else 0
 
 
 def usual_seconds(told: FloatArray, pinned: float | None) -> float:

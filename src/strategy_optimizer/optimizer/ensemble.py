@@ -24,9 +24,10 @@ from strategy_optimizer.space import ParameterSpace
 MEMBERS: dict[str, type[Optimizer]] = {
     each.name: each for each in (BOOptimizer, GAOptimizer, RandomOptimizer)
 }
-# The algorithms choose by the budget what their constructors otherwise fix.
-UNPLANNED: dict[str, dict[str, None]] = {
-    "ga": {"population_size": None, "generations": None, "mutation_rate": None}
+# Members choose by the budget what their constructors otherwise fix, and begin no second search: they are several.
+MEMBER_SETTINGS: dict[str, dict[str, Any]] = {
+    "ga": {"population_size": None, "generations": None, "mutation_rate": None},
+    "bo": {"second_search": False},
 }
 QUICK_SECONDS = 1e-3  # quicker trials count as this
 # Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
@@ -95,7 +96,7 @@ class EnsembleOptimizer(Portfolio):
                 seed=self._member_seed(k),
                 directions=self.directions,
                 repeats=repeats,
-                **UNPLANNED.get(name, {}),
+                **MEMBER_SETTINGS.get(name, {}),
             )
             for k, name in enumerate(names)
         ]

@@ -53,7 +53,6 @@ class EvolutionaryOptimizer(Optimizer):
         super().__init__(
             space, budget=budget, seed=seed, directions=directions, repeats=repeats, settings=settings
         )
-        self.population_size = population_size
         self._width = space.n_dims + self.n_notes
         self._categorical = space.kinds == 2
         self._stepped = np.isfinite(space.sizes) & ~self._categorical
@@ -61,7 +60,13 @@ class EvolutionaryOptimizer(Optimizer):
         self._first: FloatArray | None = (
             None  # rows of the first generation not asked yet; None before the first ask
         )
-        self._n_first = max(8, min(round(first_populations * population_size), self.budget // 6))
+        self._first_populations = first_populations
+        self._resize(population_size)
+
+    def _resize(self, population_size: int) -> None:
+        """Let so many survive from now on, and the next first generation be as large as that asks for."""
+        self.population_size = population_size
+        self._n_first = max(8, min(round(self._first_populations * population_size), self.budget // 6))
 
     def join(self, leader: Optimizer) -> None:
         """See :meth:`Optimizer.join`."""

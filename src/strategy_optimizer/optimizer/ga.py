@@ -27,6 +27,11 @@ _SHARES = (0.35, 0.30, 0.35)  # to begin with
 
 # Chosen on the landscapes of benchmarks/ and eight strategies on daily data; most of them matter little.
 TOURNAMENT = 2
+FIRST_SIZE, LONG_FIRST_SIZE = (
+    30,
+    50,
+)  # survivors at first, in a search of up to 3,600 and from 10,000 trials on
+GROWTH, LARGEST_SIZE = 1.5, 400  # of their number: at each restart, and in the end
 FIRST_POPULATIONS = 1.5  # size of the first generation and of those after a restart
 ELITE_SHARE = 0.2
 EXCHANGED_SHARE = 0.5  # of the adaptive crossovers exchange whole genes, the others blend them
@@ -45,7 +50,9 @@ class GAOptimizer(EvolutionaryOptimizer):
     param_space : ParameterSpace
         Where to search.
     population_size : int, optional
-        Survivors that breed. None: chosen by the budget, see :func:`default_population`.
+        Survivors that breed. None: 30 to 50 at first, see :func:`first_population`, and half as many again after each
+        restart of a run that stood still, up to 400: an easy landscape needs few, and a hard one gets more in
+        time [3]_.
     generations : int, optional
         The budget is ``population_size x generations`` unless `budget` is given.
     mutation_rate : float, optional
@@ -73,6 +80,8 @@ class GAOptimizer(EvolutionaryOptimizer):
     ----------
     .. [1] Deb (2000). An efficient constraint handling method for genetic algorithms. CMAME 186.
     .. [2] Schwefel (1995). Evolution and optimum seeking. (self-adaptation of step sizes by selection)
+    .. [3] Auger, Hansen (2005). A restart CMA evolution strategy with increasing population size. CEC. (there
+       doubled at each restart)
 
     Examples
     --------
@@ -115,7 +124,7 @@ class GAOptimizer(EvolutionaryOptimizer):
         budget = planned_budget(budget, population_size, generations, (50, 100))
         super().__init__(
             param_space,
-            as_population_size(population_size, default_population(budget)),
+            as_population_size(population_size, first_population(budget)),
             FIRST_POPULATIONS,
             budget=budget,
             seed=seed,
@@ -135,6 +144,7 @@ class GAOptimizer(EvolutionaryOptimizer):
         self._run_start = 0  # ticket of the run's first point
         self._since_improved = 0
         self._n_restarts = 0
+        self._grows = population_size is None
         self._archive = Population(Told.empty(self._width))  # the best of each finished run
 
     @property
@@ -183,6 +193,8 @@ class GAOptimizer(EvolutionaryOptimizer):
             len(self._unit) >= self.population_size and float(self._unit.std(axis=0).max()) < MIN_SPREAD
         )
         if len(self._population) > 1 and (self._since_improved > patience or collapsed):
+            if self._grows:
+                self._resize(min(round(GROWTH * self.population_size), LARGEST_SIZE))
             self._restart()
 
     def _restart(self) -> None:
@@ -291,6 +303,7 @@ class GAOptimizer(EvolutionaryOptimizer):
     def _save(self) -> dict[str, Any]:
         return {
             "population": self._population.members.encode(),
+            "population_size": self.population_size,
             "archive": self._archive.members.encode(),
             "inbox": self._sorted_inbox().encode(),
             "first": None if self._first is None else encode_array(self._first),
@@ -302,6 +315,7 @@ class GAOptimizer(EvolutionaryOptimizer):
         }
 
     def _load(self, data: dict[str, Any]) -> None:
+        self._resize(int(data["population_size"]))
         self._population = Population(Told.decode(data["population"]))
         self._archive = Population(Told.decode(data["archive"]))
         self._inbox = [Told.decode(data["inbox"])]
@@ -315,13 +329,14 @@ class GAOptimizer(EvolutionaryOptimizer):
         self._n_restarts = int(data["restarts"])
 
 
-def default_population(budget: int) -> int:
-    """Return the population for a budget: 33 at 200 trials, 79 at 1,000, 199 at 10,000, 400 at most.
+def first_population(budget: int) -> int:
+    """Return how many survivors a search of so many trials begins with.
 
-    Small budgets need quick selection, large ones diversity; large populations also make a trial cheaper to
-    propose.
+    >>> [first_population(budget) for budget in (20, 100, 200, 2000, 10_000, 100_000)]
+    [12, 21, 30, 30, 50, 50]
     """
-    return int(np.clip(round(min(budget**0.66, 5.0 * budget**0.4)), 12, 400))
+    most = np.clip(0.5 * budget**0.5, FIRST_SIZE, LONG_FIRST_SIZE)
+    return int(np.clip(round(budget**0.66), 12, most))
 
 
 def _first_shares(crossover: str, local_share: float | None) -> OperatorShares:
