@@ -9,7 +9,6 @@ import itertools
 import json
 import mmap
 import os
-import pickle
 import secrets
 import selectors
 import sys
@@ -22,13 +21,13 @@ from typing import Any
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
 from strategy_optimizer.tasks.executors.child import cgroup, frames, page
-from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
+from strategy_optimizer.tasks.executors.child.words import one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
 from strategy_optimizer.tasks.executors.deaths import death_of, died_of_hunger, with_last_words
 from strategy_optimizer.tasks.executors.guarded_process import MARK, Frame
 from strategy_optimizer.tasks.executors.leftovers import end_marked
 from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
-from strategy_optimizer.tasks.executors.sending import SentFunction, sent_argument
+from strategy_optimizer.tasks.executors.sending import SentFunction, received_value, sent_argument
 from strategy_optimizer.tasks.executors.shared_file import nameless_file
 from strategy_optimizer.tasks.executors.worker_process import Blueprint, Run, WorkerProcess
 
@@ -309,14 +308,11 @@ class ProcessExecutor(Executor):
     def _outcome(self, run: Run, worker: WorkerProcess, frame: Frame) -> Outcome:
         number, seconds = run.number, frame.seconds
         if frame.kind == frames.VALUE:
-            try:
-                value = pickle.loads(frame.payload)
-            except Exception as error:
-                message = f"its value cannot be read here: {error_text(error)}"
-                return Outcome(number, None, "unreadable", message, seconds, worker.name)
-            return Outcome(number, value, seconds=seconds, worker=worker.name)
+            value, problem = received_value(frame.payload)
+            kind: FailureKind | None = "unreadable" if problem else None
+            return Outcome(number, value, kind, problem, seconds, worker.name)
         message, details = json.loads(bytes(frame.payload))
-        kind: FailureKind = "raised"
+        kind = "raised"
         if frame.kind == frames.UNREADABLE:
             kind, message = "unreadable", f"its value cannot be sent back: {message}"
         elif frame.kind == frames.OUT_OF_MEMORY and self._limits.memory is not None:
