@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,14 @@ import pytest
 
 from strategy_optimizer import optimize
 from strategy_optimizer.engines import CallableEngine
-from strategy_optimizer.errors import EngineError, ObjectiveError, ReproductionError, SpaceError, TaskError
+from strategy_optimizer.errors import (
+    EngineError,
+    ObjectiveError,
+    ReproductionError,
+    SpaceError,
+    TaskError,
+    UnsendableError,
+)
 from strategy_optimizer.models import ResultModel
 from strategy_optimizer.tasks.engine_preparation import make_engine_task
 from strategy_optimizer.tasks.executors import Limits
@@ -69,6 +77,19 @@ def test_a_task_has_a_ceiling_for_the_memory_of_all_its_trials(settings, ceiling
     assert task.settings.ceiling == ceiling
     with task._executor(task.engine) as executor:
         assert executor._room.ceiling == ceiling
+
+
+def test_a_function_that_cannot_be_sent_is_called_by_its_own_name():
+    lock = threading.Lock()
+
+    def locked(parameters):
+        with lock:
+            return hill(parameters)
+
+    with pytest.raises(
+        UnsendableError, match=r"the function '.*locked' cannot be sent .* 'lock' is a _thread.lock"
+    ):
+        optimize(locked, space=SPACE, evaluations=4, cache=False)
 
 
 def test_a_ceiling_that_is_none():

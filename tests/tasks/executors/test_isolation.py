@@ -341,6 +341,16 @@ def test_a_stopped_run_is_not_stuck(mark: str) -> None:
     assert run_among_others(lambda parameters: os.kill(os.getpid(), signal.SIGSTOP)).failure == "time_limit"
 
 
+def test_a_run_that_stops_its_guard_is_not_stuck(mark: str) -> None:
+    def function(parameters: int) -> None:
+        subprocess.Popen(["sleep", "60"], start_new_session=True)
+        os.kill(os.getppid(), signal.SIGSTOP)
+        time.sleep(60)
+
+    outcome = run_among_others(function)
+    assert outcome.reason == "time_limit: ran longer than 1 s, and its guard did not end it"
+
+
 def test_closing_ends_what_runs(mark: str) -> None:
     executor = ProcessExecutor(lambda parameters: time.sleep(60), workers=2, limits=Limits(seconds=None))
     for number in range(4):

@@ -23,7 +23,12 @@ from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limit
 from strategy_optimizer.tasks.executors.child import cgroup, frames, page
 from strategy_optimizer.tasks.executors.child.words import one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
-from strategy_optimizer.tasks.executors.deaths import death_of, died_of_hunger, with_last_words
+from strategy_optimizer.tasks.executors.deaths import (
+    death_of,
+    death_of_overdue,
+    died_of_hunger,
+    with_last_words,
+)
 from strategy_optimizer.tasks.executors.guarded_process import MARK, Frame
 from strategy_optimizer.tasks.executors.leftovers import end_marked
 from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
@@ -36,6 +41,8 @@ FAST = 0.1
 """Seconds; of shorter runs each worker has the next one at hand, so that it waits for nobody."""
 STUCK = 0.3
 """Seconds after which a run at hand is taken back from behind a slow one, when another worker is free."""
+GUARD_LATE = 5.0
+"""Seconds beyond a run's time limit after which its guard, which should have ended it, is ended as well."""
 FAILED_STARTS = 10
 """Workers in a row that ended before they had loaded the function; then no further one is tried."""
 LIMIT_KINDS: tuple[FailureKind, ...] = ("time_limit", "memory_limit", "process_limit", "output_limit")
@@ -129,6 +136,7 @@ class ProcessExecutor(Executor):
         self._broken = ""
         self._has_loaded = False
         self._is_closed = False
+        self._looked = time.monotonic()
 
     # -- the interface ---------------------------------------------------------------------------------------
 
@@ -203,6 +211,7 @@ class ProcessExecutor(Executor):
 
     def _turn(self, patience: float | None) -> None:
         self._relieve()
+        self._end_what_nobody_guards()
         self._feed()
         if self._broken:
             return
@@ -216,6 +225,8 @@ class ProcessExecutor(Executor):
     def _patience(self, seconds: float | None) -> float | None:
         """Return how long to sleep at most."""
         seconds = self._room.patience(seconds)
+        if self._limits.seconds is not None:
+            seconds = GUARD_LATE if seconds is None else min(GUARD_LATE, seconds)
         is_watching = self._pool.idle() is not None and any(worker.next for worker in self._pool.alive)
         if not is_watching:
             return seconds
@@ -273,6 +284,17 @@ class ProcessExecutor(Executor):
             self._pool.note_ending(youngest)
             self._restarted += 1
             youngest.stop()
+
+    def _end_what_nobody_guards(self) -> None:
+        """Kill guards that let a run go on: somebody stopped them. All that is below a guard ends with it."""
+        now, limit = time.monotonic(), self._limits.seconds
+        if limit is None or now - self._looked < 1.0:
+            return
+        self._looked = now
+        for worker in self._pool.alive:
+            if worker.seconds_over(limit) > GUARD_LATE:
+                worker.is_overdue = True
+                worker.guard.kill()
 
     # -- what workers say ------------------------------------------------------------------------------------
 
@@ -362,6 +384,8 @@ class ProcessExecutor(Executor):
             self._hear_worker(worker)  # what it said before it died
         state, run = worker.state, worker.run
         self._pool.bury(worker, report)
+        if not report and worker.is_overdue and run is not None:
+            report = death_of_overdue(run.key, self._limits.seconds)
         if worker.next is not None:
             self._queue.appendleft(worker.next)
         if run is not None and run.key in self._runs:

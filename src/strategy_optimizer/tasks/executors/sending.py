@@ -133,10 +133,16 @@ def _dumped(value: Any, arrays: list[pickle.PickleBuffer] | None, label: str = "
     except Exception as error:
         with _modules_by_value() as pickler:
             culprit = find_culprit(value, root, lambda part: _dump(pickler, part))
-        name = label or f"the function '{getattr(value, '__qualname__', type(value).__qualname__)}'"
+        name = label or f"the function '{_name_of(value)}'"
         raise UnsendableError(
             f"{name} cannot be sent to a worker process: {culprit or error_text(error)}"
         ) from error
+
+
+def _name_of(function: Any) -> str:
+    """Return what its author calls a function: an object that is called may have a label."""
+    named = getattr(function, "__qualname__", None) or getattr(function, "label", None)
+    return str(named or type(function).__qualname__)
 
 
 def _pickled(value: Any, arrays: list[pickle.PickleBuffer] | None) -> bytes:
