@@ -50,7 +50,7 @@ def loop_of(name="ga", workers=2, lookahead=8, function=trial, **options) -> Fol
     space = ParameterSpace.from_json(SPACE)
     return FoldedLoop(
         create_optimizer(name, space, budget=TRIALS, seed=1, directions=options.pop("directions", None)),
-        VirtualExecutor(function, workers, uneven),
+        VirtualExecutor(function, workers, options.pop("seconds", uneven)),
         options.pop("objective", OBJECTIVE),
         Budget(evaluations=TRIALS),
         pruner=FoldPruner(FOLDS),
@@ -96,6 +96,14 @@ def test_what_is_pruned_says_so_never_wins_and_would_not_have_won() -> None:
     assert max(np.array(whole)[pruned]) < history.best_score
     # What a pruned trial is said to be worth is near what it is.
     assert np.abs(history.scores[pruned] - np.array(whole)[pruned]).max() < 0.3
+
+
+def test_the_time_that_was_saved_is_that_of_the_folds_that_were_spared() -> None:
+    loop = loop_of("random", function=lambda argument: TrialValue(on_fold(*argument)), seconds=lambda _: 0.25)
+    loop.run()
+    assert loop.n_folds_saved > 0
+    assert loop.n_folds_run + loop.n_folds_saved == FOLDS * TRIALS
+    assert loop.seconds_saved == pytest.approx(0.25 * loop.n_folds_saved)
 
 
 def test_a_fold_that_fails_ends_its_trial() -> None:

@@ -270,7 +270,11 @@ class EngineTask(SearchTask[EngineSettings]):
             "cached_trials": cache.count.hits,
             "cache_hit_rate": cache.hit_rate,
             **(
-                {"folds_run": loop.n_folds_run, "folds_saved": loop.n_folds_saved}
+                {
+                    "folds_run": loop.n_folds_run,
+                    "folds_saved": loop.n_folds_saved,
+                    "seconds_saved": loop.seconds_saved,
+                }
                 if isinstance(loop, FoldedLoop)
                 else {}
             ),

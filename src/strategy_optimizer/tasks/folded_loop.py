@@ -37,6 +37,8 @@ class FoldedLoop(ExecutorLoop):
     ----------
     n_folds_run, n_folds_saved : int
         Folds that were run or found in the cache, and those that pruned trials were spared, this session.
+    seconds_saved : float
+        What the latter would have taken of the workers' time, each as long as the folds of its trial before it.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class FoldedLoop(ExecutorLoop):
             )
         self.pruner = pruner
         self.n_folds_run = self.n_folds_saved = 0
+        self.seconds_saved = 0.0
         self._fold_keys: tuple[TrialKeys, ...] = tuple(fold_keys)
         self._runs: dict[int, list[TrialValue]] = {}  # of trials in flight, in the order of running
         self._seconds: dict[int, float] = {}
@@ -126,7 +129,9 @@ class FoldedLoop(ExecutorLoop):
         reason = None if race is None or not all(np.isfinite(scores)) else race.verdict(scores)
         if race is None or reason is None:
             return True
-        self.n_folds_saved += self.pruner.n_folds - len(runs)
+        n_saved = self.pruner.n_folds - len(runs)
+        self.n_folds_saved += n_saved
+        self.seconds_saved += n_saved * self._seconds[number] / len(runs)
         self._end(number, self._so_far(number, reason, race.estimate(scores).score))
         return False
 
