@@ -92,6 +92,14 @@ def test_a_function_that_cannot_be_sent_is_called_by_its_own_name():
         optimize(locked, space=SPACE, evaluations=4, cache=False)
 
 
+@pytest.mark.parametrize("other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"seed": 1}])
+def test_a_search_with_another_trajectory_is_another_one(other):
+    task, another = (make_engine_task(hill, space=SPACE, **settings) for settings in ({}, other))
+    objective = task._make_objective(("sharpe_ratio", "trades"))
+    assert task.identity(objective) != another.identity(objective)
+    assert task.task_id(objective) != another.task_id(objective)
+
+
 def test_a_ceiling_that_is_none():
     with pytest.raises(TaskError, match=r"memory is '4G'; expected a whole number from 1 up"):
         make_engine_task(hill, space=SPACE, memory="4G")

@@ -94,8 +94,17 @@ def test_what_is_pruned_says_so_never_wins_and_would_not_have_won() -> None:
     good = history.states == TRIAL_STATES.index("completed")
     np.testing.assert_allclose(history.scores[good], np.array(whole)[good])
     assert max(np.array(whole)[pruned]) < history.best_score
-    # What a pruned trial is said to be worth is near what it is.
+    # What a pruned trial is said to be worth is near what it is, and not the mean of the folds that were run.
+    assert np.abs(history.scores[pruned] - history.metrics[pruned, 0]).max() > 0.1
     assert np.abs(history.scores[pruned] - np.array(whole)[pruned]).max() < 0.3
+
+
+def test_trials_race_against_the_best_one_that_may_win() -> None:
+    only = ObjectiveFunction("score", constraints=["trades <= 5"], names=NAMES)
+    loop = loop_of("random", objective=only)  # every trial has ten a fold
+    loop.run()
+    assert loop.history.best is None
+    assert loop.n_folds_saved == 0
 
 
 def test_the_time_that_was_saved_is_that_of_the_folds_that_were_spared() -> None:

@@ -193,7 +193,7 @@ class ProcessExecutor(Executor):
         return len(self._runs) + len(self._done)
 
     def usage(self) -> Usage:
-        """Return what the workers use, as their guards measured it last: at most half a second ago."""
+        """Return what the workers use, as their guards measured it last: half a second ago, with many workers more."""
         memory, cpu_seconds = self._pool.use()
         busy = sum(worker.state == "busy" for worker in self._pool.alive)
         return Usage(len(self._pool.alive), busy, memory, cpu_seconds, self._restarted, self._retried)
