@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,14 +41,3 @@ def sp500():
     from strategy_optimizer import load_bars
 
     return load_bars("sp500")
-
-
-@pytest.fixture
-def room_for_100_bytes() -> Iterator[None]:
-    """The kernel refuses to let this process's files grow, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

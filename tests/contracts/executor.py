@@ -53,8 +53,22 @@ class Unreadable:
         return _refuse, ()
 
 
+class Leaving:
+    """Ends whoever reads it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, ("leaving",)
+
+
 def _refuse() -> None:
     raise RuntimeError("this cannot be read")
+
+
+class UntoldError(Exception):
+    """Its text cannot be made."""
+
+    def __str__(self) -> str:
+        sys.exit("not even this")
 
 
 class ExecutorContract(ABC):
@@ -89,16 +103,25 @@ class ExecutorContract(ABC):
                 raise ValueError("too\n  many lines")
             if parameters == 3:
                 sys.exit("enough")
+            if parameters == 5:
+                raise asyncio.CancelledError("no more")  # a BaseException, like the next
+            if parameters == 6:
+                raise GeneratorExit
+            if parameters == 7:
+                raise UntoldError
             return 1 / parameters
 
         with self.create(function) as executor:
-            found = run_all(executor, [0, 1, 2, 3, 4])
-        assert [found[number].reason for number in range(5)] == [
+            found = run_all(executor, list(range(8)))
+        assert [found[number].reason for number in range(8)] == [
             "raised: ZeroDivisionError: division by zero",
             "raised: KeyError: 'fast'",
             "raised: ValueError: too many lines",
             "raised: SystemExit: enough",
             "",
+            "raised: CancelledError: no more",
+            "raised: GeneratorExit",
+            "raised: UntoldError: (its text cannot be made)",
         ]
         assert found[4].value == 0.25
         assert found[1].value is None
@@ -164,12 +187,14 @@ class SendingExecutorContract(ExecutorContract):
 
     def test_a_value_that_cannot_be_sent_back_is_a_failure(self) -> None:
         def function(parameters: int) -> Any:
-            return [threading.Lock(), Unreadable(), 5][parameters]
+            return [threading.Lock(), Unreadable(), 5, Leaving()][parameters]
 
         with self.create(function) as executor:
-            found = run_all(executor, [0, 1, 2])
+            found = run_all(executor, [0, 1, 2, 3])
         assert found[0].failure == "unreadable"
         assert "cannot pickle '_thread.lock' object" in found[0].message
         assert found[1].failure == "unreadable"
         assert "this cannot be read" in found[1].message
+        assert found[3].failure == "unreadable"
+        assert "SystemExit: leaving" in found[3].message
         assert found[2].value == 5

@@ -56,6 +56,33 @@ def drip(handler):
         handler.wfile.flush()
 
 
+def drip_without_length(handler):
+    """Send whole JSON, then spaces now and then: where it is cut off it looks like an answer that ended."""
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.close_connection = True
+    handler.wfile.write(json.dumps(METRICS).encode())
+    while not handler.server.over.wait(0.05):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+
+
+def drip_head(handler):
+    """Send the head, too, byte by byte."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not handler.server.over.wait(0.05):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+
+
+def put_off(handler):
+    """Say again and again that the answer will come."""
+    while not handler.server.over.wait(0.05):
+        handler.wfile.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+        handler.wfile.flush()
+
+
 def flood(handler):
     """Send without an end."""
     handler.send_response(200)

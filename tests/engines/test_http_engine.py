@@ -14,7 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faulty_server import HEALTH, METRICS, break_off, drip, drop, flood, playing, reply, stay_silent
+from faulty_server import (
+    HEALTH,
+    METRICS,
+    break_off,
+    drip,
+    drip_head,
+    drip_without_length,
+    drop,
+    flood,
+    playing,
+    put_off,
+    reply,
+    stay_silent,
+)  # fmt: skip
 
 from strategy_optimizer import (
     Costs,
@@ -206,7 +219,23 @@ def test_pauses_double_and_differ(monkeypatch):
     assert len(set(pauses)) == len(pauses)
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 422, 500])
+@pytest.mark.parametrize("wrong", [reply({"error": "out of luck"}, 500), reply(b"<html>"), reply(b"")])
+def test_a_wrong_answer_is_asked_for_once_more(wrong):
+    with playing(wrong, reply(METRICS)) as server:
+        assert engine_at(server).run({"a": 1}).metrics["trades"] == 40.0
+        assert len({headers["Idempotency-Key"] for _, _, headers, _ in server.seen}) == 1
+    for acts, settings, n_posts in (
+        ([wrong], {}, 2),
+        ([wrong, drop, wrong], {}, 3),
+        ([wrong], {"retries": 0}, 1),
+    ):
+        with playing(*acts) as server:
+            with pytest.raises(EngineError, match=r"answered (500: out of luck|what is not JSON)"):
+                engine_at(server, **settings).run({"a": 1})
+            assert server.n_posts == n_posts
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
 def test_final_answers_are_not_tried_again(status):
     with playing(reply({"error": "the price is missing"}, status)) as server:
         with pytest.raises(EngineError, match="the price is missing"):
@@ -221,6 +250,10 @@ def test_final_answers_are_not_tried_again(status):
         (break_off, {"retries": 0}, r"the connection broke .* \(asked once\)"),
         (stay_silent, {"read_timeout": 0.3, "retries": 1}, r"no answer within 0.3 s \(asked 2 times\)"),
         (drip, {"read_timeout": 0.3, "retries": 0}, r"no answer within 0.3 s \(asked once\)"),
+        (drip_head, {"read_timeout": 0.3, "retries": 0}, r"no answer within 0.3 s \(asked once\)"),
+        (drip_without_length, {"read_timeout": 0.3, "retries": 0}, r"no answer within 0.3 s \(asked once\)"),
+        (put_off, {"read_timeout": 0.3, "retries": 1}, r"no answer within 0.3 s \(asked 2 times\)"),
+        (put_off, {"deadline": 0.5, "backoff": 1.0}, r"the trial's 0.5 s are over; no answer within"),
         (stay_silent, {"deadline": 0.5, "backoff": 1.0}, r"the trial's 0.5 s are over; no answer within"),
     ],
 )
@@ -293,9 +326,6 @@ def test_redirects_are_not_followed():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<html>hello</html>", "answered what is not JSON: '<html>hello</html>'"),
-        (b"", "answered what is not JSON: nothing"),
-        (b"[" * 100_000, "answered what is not JSON"),
         (b'{"version": 1, "metrics": {"a": NaN}}', "answered NaN, which JSON does not have; null"),
         (b'{"version": 1, "metrics": {"a": -Infinity}}', "answered -Infinity, which JSON"),
         ([1, 2], r"answered '\[1, 2\]'; expected a JSON object"),
@@ -316,6 +346,19 @@ def test_wrong_content(content, message):
         with pytest.raises(EngineError, match=message):
             engine_at(server).run({"a": 1})
         assert server.n_posts == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>hello</html>", "answered what is not JSON: '<html>hello</html>'"),
+        (b"", "answered what is not JSON: nothing"),
+        (b"[" * 100_000, "answered what is not JSON"),
+    ],
+)
+def test_no_json(content, message):
+    with playing(reply(content)) as server, pytest.raises(EngineError, match=message):
+        engine_at(server).run({"a": 1})
 
 
 def test_null_is_nan():

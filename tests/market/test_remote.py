@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from full_disk import room_for_100_bytes
 from strategy_optimizer.errors import DataError
 from strategy_optimizer.market import load_bars
 from strategy_optimizer.market.remote import download, parse_remote
@@ -176,10 +177,8 @@ def test_a_failing_network_is_one_clear_error(
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
-def test_a_full_disk_leaves_nothing_half_written(
-    yahoo: FakeYahoo, cache: Path, room_for_100_bytes: None
-) -> None:
-    with pytest.raises(DataError, match=r"cannot be kept in .*: File too large"):
+def test_a_full_disk_leaves_nothing_half_written(yahoo: FakeYahoo, cache: Path) -> None:
+    with room_for_100_bytes(), pytest.raises(DataError, match=r"cannot be kept in .*: File too large"):
         load_bars("yfinance:AAPL")
     assert list(cache.iterdir()) == []
 

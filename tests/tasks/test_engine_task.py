@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,14 +17,23 @@ import pytest
 
 from strategy_optimizer import optimize
 from strategy_optimizer.engines import CallableEngine
-from strategy_optimizer.errors import EngineError, ObjectiveError, ReproductionError, SpaceError, TaskError
+from strategy_optimizer.errors import (
+    EngineError,
+    ObjectiveError,
+    ReproductionError,
+    SpaceError,
+    TaskError,
+    UnsendableError,
+)
 from strategy_optimizer.models import ResultModel
+from strategy_optimizer.tasks.engine_preparation import make_engine_task
 from strategy_optimizer.tasks.executors import Limits
 
 SPACE = {
     "x": {"type": "continuous", "bounds": [0.0, 1.0]},
     "n": {"type": "discrete", "bounds": [1, 40], "default": 5},
 }
+GIGABYTE = 2**30
 IN_PROCESS = {"space": SPACE, "executor": "serial", "cache": False}
 
 
@@ -49,6 +59,50 @@ def test_worker_processes_and_this_process_find_the_same(tmp_path):
     assert header[-3:] == ["sharpe_ratio", "trades", "SQN"]
     model = ResultModel.from_json(there.to_json())
     assert model.best_parameters == there.best_parameters
+
+
+@pytest.mark.parametrize(
+    ("settings", "ceiling"),
+    [
+        ({}, 4 * GIGABYTE),
+        ({"memory": GIGABYTE}, GIGABYTE),
+        ({"limits": Limits(memory=GIGABYTE)}, 4 * GIGABYTE),
+        ({"limits": Limits(memory=6 * GIGABYTE)}, 6 * GIGABYTE),
+        ({"limits": Limits(memory=6 * GIGABYTE), "memory": GIGABYTE}, GIGABYTE),
+        ({"limits": Limits(memory=None)}, None),
+    ],
+)
+def test_a_task_has_a_ceiling_for_the_memory_of_all_its_trials(settings, ceiling):
+    task = make_engine_task(hill, space=SPACE, workers=50, **settings)
+    assert task.settings.ceiling == ceiling
+    with task._executor(task.engine) as executor:
+        assert executor._room.ceiling == ceiling
+
+
+def test_a_function_that_cannot_be_sent_is_called_by_its_own_name():
+    lock = threading.Lock()
+
+    def locked(parameters):
+        with lock:
+            return hill(parameters)
+
+    with pytest.raises(
+        UnsendableError, match=r"the function '.*locked' cannot be sent .* 'lock' is a _thread.lock"
+    ):
+        optimize(locked, space=SPACE, evaluations=4, cache=False)
+
+
+@pytest.mark.parametrize("other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"seed": 1}])
+def test_a_search_with_another_trajectory_is_another_one(other):
+    task, another = (make_engine_task(hill, space=SPACE, **settings) for settings in ({}, other))
+    objective = task._make_objective(("sharpe_ratio", "trades"))
+    assert task.identity(objective) != another.identity(objective)
+    assert task.task_id(objective) != another.task_id(objective)
+
+
+def test_a_ceiling_that_is_none():
+    with pytest.raises(TaskError, match=r"memory is '4G'; expected a whole number from 1 up"):
+        make_engine_task(hill, space=SPACE, memory="4G")
 
 
 def test_any_metric_of_the_engine_can_be_searched_and_required():

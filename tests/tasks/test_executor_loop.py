@@ -12,7 +12,8 @@ from strategy_optimizer.errors import TaskError
 from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.tasks import Budget, Checkpoint, ExecutorLoop, replay
 from strategy_optimizer.tasks.engine_trial import TrialValue
-from strategy_optimizer.tasks.executors import SerialExecutor
+from strategy_optimizer.tasks.executor_loop import Asked
+from strategy_optimizer.tasks.executors import Outcome, SerialExecutor
 from strategy_optimizer.tasks.trial_cache import TaskCache, TrialKeys
 from virtual_executor import VirtualExecutor
 
@@ -199,8 +200,21 @@ def test_nothing_is_run_twice_within_a_task_nor_in_the_next() -> None:
     again = loop_of(function=counted, cache=cache, keys=keys)
     again.run()
     assert made == TRIALS
-    assert len(runs) == made + first.history.n_failed  # what raised is tried again
+    assert first.history.n_failed
+    assert len(runs) == made  # what raised would raise again
     assert_same_history(first, again)
+
+
+def test_a_run_that_died_is_run_again_within_a_task() -> None:
+    cache, keys = TaskCache(), TrialKeys(code="c", data="d", space=make_space())
+    loop = loop_of(cache=cache, keys=keys)
+    loop._asked[3] = Asked(loop.optimizer.ask_array(1)[0], 0)
+    for failure in ("time_limit", "memory_limit", "crashed", "unreadable"):
+        loop._note(Outcome(3, None, failure, "it did"))
+        assert len(cache.memory) == 0
+        assert loop._ended[3].reason == f"{failure}: it did"
+    loop._note(Outcome(3, None, "raised", "it did"))
+    assert len(cache.memory) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 5])

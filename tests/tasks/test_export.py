@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from full_disk import room_for_100_bytes
 from strategy_optimizer import ObjectiveFunction, ParameterSpace
 from strategy_optimizer.backtest import METRICS, MetricsTable
 from strategy_optimizer.errors import TaskError
@@ -125,11 +126,14 @@ def test_a_missing_folder_is_an_error(history: TrialHistory, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "json"])
 def test_nothing_is_left_of_a_file_that_did_not_fit(
-    history: TrialHistory, tmp_path: Path, room_for_100_bytes: None, ending: str
+    history: TrialHistory, tmp_path: Path, ending: str
 ) -> None:
     path = tmp_path / f"a.{ending}"
     path.write_text("old")
-    with pytest.raises(TaskError, match=r"the trials cannot be written to .*: File too large"):
+    with (
+        room_for_100_bytes(),
+        pytest.raises(TaskError, match=r"the trials cannot be written to .*: File too large"),
+    ):
         export_trials(history, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -50,7 +50,7 @@ def loop_of(name="ga", workers=2, lookahead=8, function=trial, **options) -> Fol
     space = ParameterSpace.from_json(SPACE)
     return FoldedLoop(
         create_optimizer(name, space, budget=TRIALS, seed=1, directions=options.pop("directions", None)),
-        VirtualExecutor(function, workers, uneven),
+        VirtualExecutor(function, workers, options.pop("seconds", uneven)),
         options.pop("objective", OBJECTIVE),
         Budget(evaluations=TRIALS),
         pruner=FoldPruner(FOLDS),
@@ -94,8 +94,25 @@ def test_what_is_pruned_says_so_never_wins_and_would_not_have_won() -> None:
     good = history.states == TRIAL_STATES.index("completed")
     np.testing.assert_allclose(history.scores[good], np.array(whole)[good])
     assert max(np.array(whole)[pruned]) < history.best_score
-    # What a pruned trial is said to be worth is near what it is.
+    # What a pruned trial is said to be worth is near what it is, and not the mean of the folds that were run.
+    assert np.abs(history.scores[pruned] - history.metrics[pruned, 0]).max() > 0.1
     assert np.abs(history.scores[pruned] - np.array(whole)[pruned]).max() < 0.3
+
+
+def test_trials_race_against_the_best_one_that_may_win() -> None:
+    only = ObjectiveFunction("score", constraints=["trades <= 5"], names=NAMES)
+    loop = loop_of("random", objective=only)  # every trial has ten a fold
+    loop.run()
+    assert loop.history.best is None
+    assert loop.n_folds_saved == 0
+
+
+def test_the_time_that_was_saved_is_that_of_the_folds_that_were_spared() -> None:
+    loop = loop_of("random", function=lambda argument: TrialValue(on_fold(*argument)), seconds=lambda _: 0.25)
+    loop.run()
+    assert loop.n_folds_saved > 0
+    assert loop.n_folds_run + loop.n_folds_saved == FOLDS * TRIALS
+    assert loop.seconds_saved == pytest.approx(0.25 * loop.n_folds_saved)
 
 
 def test_a_fold_that_fails_ends_its_trial() -> None:
@@ -144,14 +161,15 @@ def test_no_fold_is_run_twice() -> None:
 
     def counted(argument):
         runs.append(argument)
-        return TrialValue(on_fold(*argument))
+        return trial(argument)
 
     first = loop_of(function=counted, cache=cache)
     first.run()
     made = len(runs)
     again = loop_of(function=counted, cache=cache)
     again.run()
-    assert made == first.n_folds_run
+    assert first.history.n_failed
+    assert made == first.n_folds_run + first.history.n_failed
     assert len(runs) == made
     assert_same_history(first, again)
 

@@ -60,6 +60,7 @@ def engine_heading(result: EngineResult) -> list[tuple[str, str]]:
             (execution["cached_trials"], f"{execution['cached_trials']:,} taken from the cache"),
             (execution["restarted_workers"], f"{execution['restarted_workers']:,} workers replaced"),
             (execution["retried_runs"], f"{execution['retried_runs']:,} runs begun again"),
+            (counts.pruned, _pruned_text(result)),
         )
         if count
     ]
@@ -69,6 +70,12 @@ def engine_heading(result: EngineResult) -> list[tuple[str, str]]:
         ("run by", ", ".join([where, execution["order"], *notes])),
         ("ended", STOP_REASONS[result.stop_reason]),
     ]
+
+
+def _pruned_text(result: EngineResult) -> str:
+    """Say how many trials were stopped early, and how much of the workers' time that saved."""
+    saved = result.execution.get("seconds_saved", 0.0)
+    return f"{result.counts.pruned:,} stopped early, which saved {duration_text(saved)} of a worker"
 
 
 def engine_numbers(result: EngineResult) -> Table:

@@ -228,7 +228,7 @@ class EngineOptions(OneSearchOptions):
     memory: Annotated[
         str | None,
         typer.Option(
-            "--memory", metavar="SIZE", help="Memory of all trials together: 8G. Near it fewer run."
+            "--memory", metavar="SIZE", help="Memory of all trials together. Near it fewer run. [default: 4G]"
         ),
     ] = None
     lookahead: Annotated[

@@ -46,7 +46,7 @@ class HttpEngine(Engine):
         Seconds that one trial may take, repeats and waiting included.
     retries : int
         How often a request is sent again when the service cannot be reached, breaks off, or answers 429, 502, 503 or
-        504. Other answers are final.
+        504. Another 5xx, and a success without JSON, are asked for once more. Other answers are final.
     backoff : float
         Seconds before the first repeat; they double each time up to 30, and a quarter of them is random.
     allow_plain_http : bool

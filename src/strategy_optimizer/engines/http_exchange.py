@@ -6,9 +6,14 @@ import json
 import math
 import os
 import random
+import socket
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -142,12 +147,22 @@ class Answer:
         EngineError
             When a successful answer is no JSON, or holds NaN or Infinity, which JSON does not have.
         """
-        try:
-            return json.loads(self.body, parse_constant=self._refuse_constant)
-        except (ValueError, RecursionError) as error:
-            if self.status >= 400:
-                return None
+        content, error = self._content
+        if error is not None and self.status < 400:
             raise EngineError(f"{self.where} answered what is not JSON: {self.shown()}") from error
+        return content
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is no answer at all: an error inside the service, or a success without JSON."""
+        return self.status >= 500 or (self.status == 200 and self._content[1] is not None)
+
+    @cached_property
+    def _content(self) -> tuple[Any, Exception | None]:
+        try:
+            return json.loads(self.body, parse_constant=self._refuse_constant), None
+        except (ValueError, RecursionError) as error:
+            return None, error
 
     def _refuse_constant(self, text: str) -> Any:
         raise EngineError(
@@ -172,10 +187,13 @@ class Exchange:
         self._patience = patience
         # A redirect is never followed: it could take the key to another host.
         self._client = httpx.Client(follow_redirects=False)
+        self._connection: socket.socket | None = None
 
     def close(self) -> None:
         """End the connection."""
         self._client.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_client") and self.process == os.getpid():  # a fork has the parent's sockets
@@ -219,6 +237,7 @@ class Exchange:
         self, method: str, url: str, end: float, *, last_known: str = "", **content: Any
     ) -> Answer:
         """Send a request, again where that may help, and return its answer; an error begins with what is known."""
+        was_wrong = False
         for attempt in range(self._patience.retries + 1):
             pause = self._patience.pause(attempt)
             limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
@@ -229,7 +248,10 @@ class Exchange:
                 reason, cause = self._explained(error, limit), error
             else:
                 if answer.status not in _BUSY:
-                    return answer
+                    # Once it may be chance, and with the same key nothing is computed twice.
+                    if not answer.is_wrong or was_wrong or attempt == self._patience.retries:
+                        return answer
+                    was_wrong = True
                 said = "" if not answer.body else f": {answer.shown()}"
                 reason, cause = f"it answered {answer.status}{said}", None
                 pause = max(pause, answer.retry_after or 0.0)
@@ -241,15 +263,29 @@ class Exchange:
     def _once(self, method: str, url: str, limit: float, **content: Any) -> Answer:
         """Send a request and read its answer within so many seconds."""
         headers = self._endpoint.headers() | content.pop("headers", {})
-        timeout = self._httpx.Timeout(limit, connect=min(limit, self._patience.connect_timeout))
+        httpx = self._httpx
+        timeout = httpx.Timeout(limit, connect=min(limit, self._patience.connect_timeout))
         stop = time.monotonic() + limit
-        with self._client.stream(method, url, headers=headers, timeout=timeout, **content) as response:
+        try:
+            with self._cut_off_after(limit):
+                answer = self._answer(method, url, headers=headers, timeout=timeout, **content)
+        except httpx.TransportError as error:
+            if time.monotonic() < stop or isinstance(error, httpx.TimeoutException):
+                raise
+            raise httpx.ReadTimeout("the answer did not end") from error
+        if time.monotonic() > stop:  # an answer whose end is that of the connection may be half of it
+            raise httpx.ReadTimeout("the answer did not end")
+        return answer
+
+    def _answer(self, method: str, url: str, *, headers: Mapping[str, str], **options: Any) -> Answer:
+        trace = {"trace": self._note_connection}
+        with self._client.stream(method, url, headers=headers, extensions=trace, **options) as response:
             if 300 <= response.status_code < 400:
                 raise EngineError(
                     f"{method} {url} is sent on to {response.headers.get('location', 'nowhere')}; "
                     "give the final address: a redirect is not followed"
                 )
-            body = self._read(response, f"{method} {url}", stop)
+            body = self._read(response, f"{method} {url}")
             return Answer(
                 response.status_code,
                 body,
@@ -259,8 +295,34 @@ class Exchange:
                 "Authorization" in headers,
             )
 
-    def _read(self, response: Any, where: str, stop: float) -> bytes:
-        """Read a body that is neither endless nor endlessly slow."""
+    # The time limits of httpx are for each piece alone; a service that sends one now and then would never meet them.
+
+    @contextmanager
+    def _cut_off_after(self, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(seconds, self._cut_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut_off(self) -> None:
+        if self._connection is not None:
+            with suppress(OSError):  # it has ended by itself
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _note_connection(self, event: str, details: Mapping[str, Any]) -> None:
+        if event != "connection.connect_tcp.complete":
+            return
+        if self._connection is not None:
+            self._connection.close()
+        # Another handle of the same connection: it stays valid when TLS takes the first one over.
+        opened = details["return_value"].get_extra_info("socket")
+        self._connection = socket.fromfd(opened.fileno(), opened.family, opened.type)
+
+    def _read(self, response: Any, where: str) -> bytes:
+        """Read a body that is not endless."""
         body = bytearray()
         try:
             for chunk in response.iter_bytes():  # as they come: a size would wait for the slow ones
@@ -269,8 +331,6 @@ class Exchange:
                     raise EngineError(
                         f"{where} answered more than {LARGEST_BODY >> 20} MB; expected metrics and returns"
                     )
-                if time.monotonic() > stop:  # the time limit of httpx is for each piece alone
-                    raise self._httpx.ReadTimeout("the answer did not end")
         except self._httpx.DecodingError as error:
             raise EngineError(f"{where} answered what cannot be decompressed: {error}") from error
         return bytes(body)

@@ -73,7 +73,7 @@ class VectorbtEngine(Engine):
         vbt = VECTORBT.load()
         if self._given is None:
             self._given = _as_given(self._data)
-        portfolio = self._make(self._given, dict(parameters))
+        portfolio = self._make(_own_copy(self._given), dict(parameters))
         if not isinstance(portfolio, vbt.Portfolio):
             raise EngineError(
                 f"{self.label} returned {type(portfolio).__module__}.{type(portfolio).__qualname__}; "
@@ -143,6 +143,13 @@ def _as_given(data: Any) -> Any:
     if isinstance(data, dict):
         return {name: _as_given(value) for name, value in data.items()}
     return data.to_pandas() if isinstance(data, FrameArrays) else data
+
+
+def _own_copy(given: Any) -> Any:
+    """Return frames that a run may write to without the next one seeing it; until then the memory is the same."""
+    if isinstance(given, dict):
+        return {name: _own_copy(value) for name, value in given.items()}
+    return given.copy(deep=False) if is_pandas(given) else given
 
 
 def _rows(data: Any, start: int, stop: int) -> Any:

@@ -111,7 +111,8 @@ def make_engine_task(
     limits : Limits, optional
         What one trial may use; by default 4 GB of memory and any time.
     memory : int, optional
-        Bytes for all workers together: near it fewer trials run at once.
+        Bytes for all worker processes together: near it fewer trials run at once. By default 4 GB, or what one trial
+        may use where that is more.
     lookahead : int or None
         How many trials may be in flight without knowing of each other (default 8). None runs free: whatever has
         ended is known at once, which keeps more than eight workers busy, and the order of ending enters the search.

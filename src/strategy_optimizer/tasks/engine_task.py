@@ -31,6 +31,8 @@ ExecutorName: TypeAlias = Literal["processes", "serial", "ray"]
 DEFAULT_ENGINE_EVALUATIONS = 200
 """Trials of an engine when nothing is said: a tenth of our own engine's, which is ten thousand times as fast."""
 PLANNED_WITHOUT_LIMIT = 1_000
+TASK_MEMORY = 4 * 2**30
+"""Bytes for all workers of a task together, when nothing is said."""
 N_BLOCKS = 16
 
 
@@ -47,7 +49,7 @@ class EngineSettings(SearchSettings):
     limits : Limits
         Of one trial.
     memory : int, optional
-        Bytes for all workers together.
+        Bytes for all workers together; see `ceiling` for what None means.
     lookahead : int or None
         Trials in flight that do not know each other, see `ExecutorLoop`; None runs free.
     ray_share : int
@@ -73,8 +75,19 @@ class EngineSettings(SearchSettings):
     cache: bool | Path = True
     prune: bool = True
 
+    @property
+    def ceiling(self) -> int | None:
+        """Bytes for all worker processes together: 4 GB when nothing is said, or what one trial may use if more.
+
+        None where a trial may use any memory and nothing was said.
+        """
+        if self.memory is not None or self.limits.memory is None:
+            return self.memory
+        return max(TASK_MEMORY, self.limits.memory)
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_count("memory", self.memory)
         check_count("lookahead", self.lookahead)
         check_count("ray_share", self.ray_share)
         if self.executor not in get_args(ExecutorName):
@@ -194,7 +207,7 @@ class EngineTask(SearchTask[EngineSettings]):
         if settings.executor == "serial":
             return SerialExecutor(trial)
         if settings.executor == "processes":
-            return ProcessExecutor(trial, settings.workers, limits=settings.limits, memory=settings.memory)
+            return ProcessExecutor(trial, settings.workers, limits=settings.limits, memory=settings.ceiling)
         from strategy_optimizer.tasks.executors.ray_executor import RayExecutor  # Ray takes a second
 
         return RayExecutor(
@@ -257,7 +270,11 @@ class EngineTask(SearchTask[EngineSettings]):
             "cached_trials": cache.count.hits,
             "cache_hit_rate": cache.hit_rate,
             **(
-                {"folds_run": loop.n_folds_run, "folds_saved": loop.n_folds_saved}
+                {
+                    "folds_run": loop.n_folds_run,
+                    "folds_saved": loop.n_folds_saved,
+                    "seconds_saved": loop.seconds_saved,
+                }
                 if isinstance(loop, FoldedLoop)
                 else {}
             ),

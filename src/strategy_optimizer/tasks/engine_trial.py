@@ -66,6 +66,7 @@ class EngineTrial:
 
     def __init__(self, engine: Engine, n_blocks: int, *, keep_returns: bool = False) -> None:
         self.engine = engine
+        self.label = engine.label
         self.n_blocks = n_blocks
         self.keep_returns = keep_returns
 
@@ -96,6 +97,7 @@ class FoldTrial:
 
     def __init__(self, folds: Sequence[Engine]) -> None:
         self.folds = tuple(folds)
+        self.label = self.folds[0].label
 
     def __call__(self, argument: tuple[Mapping[str, Any], int]) -> TrialValue:
         """Return the metrics of ``(parameters, fold)``."""

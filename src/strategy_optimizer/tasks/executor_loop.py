@@ -31,7 +31,7 @@ from strategy_optimizer.tasks.engine_trial import TrialValue, no_sums
 from strategy_optimizer.tasks.executors import Executor, Outcome
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.loop import PROGRESS_INTERVAL, Loop
-from strategy_optimizer.tasks.trial_cache import TaskCache, TrialKeys
+from strategy_optimizer.tasks.trial_cache import CachedTrial, TaskCache, TrialKeys
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -212,7 +212,7 @@ class ExecutorLoop(Loop):
         if self.cache is not None and self._keys is not None:
             trial = self.cache.get(self._keys.key(parameters))
             if trial is not None:
-                self._ended[number] = self._of_value(TrialValue.of_cached(trial), trial.seconds)
+                self._ended[number] = self._of_cached(trial)
                 return
         self.executor.submit(number, parameters)
 
@@ -230,13 +230,27 @@ class ExecutorLoop(Loop):
             self._note(outcome)
 
     def _note(self, outcome: Outcome) -> None:
+        if self.cache is not None and self._keys is not None:
+            self._keep(self._keys.key(self._parameters(outcome.number)), outcome)
         if outcome.failure is not None:
             self._ended[outcome.number] = self._failed(outcome.seconds, outcome.reason)
+        else:
+            self._ended[outcome.number] = self._of_value(outcome.value, outcome.seconds)
+
+    def _keep(self, key: bytes, outcome: Outcome) -> None:
+        """Give a run to the cache, which knows what is worth keeping; what raised would raise again."""
+        if self.cache is None:
             return
-        self._ended[outcome.number] = self._of_value(outcome.value, outcome.seconds)
-        if self.cache is not None and self._keys is not None:
-            key = self._keys.key(self._parameters(outcome.number))
+        if outcome.failure is None:
             self.cache.put(key, outcome.value.cached(outcome.seconds))
+        else:
+            failed = CachedTrial({}, outcome.seconds, failure=outcome.failure, message=outcome.message)
+            self.cache.put(key, failed)
+
+    def _of_cached(self, trial: CachedTrial) -> Ended:
+        if trial.failure is not None:
+            return self._failed(trial.seconds, trial.reason)
+        return self._of_value(TrialValue.of_cached(trial), trial.seconds)
 
     def _failed(self, seconds: float, reason: str) -> Ended:
         values = np.full(len(self.objective.names), np.nan)

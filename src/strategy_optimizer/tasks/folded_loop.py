@@ -37,6 +37,8 @@ class FoldedLoop(ExecutorLoop):
     ----------
     n_folds_run, n_folds_saved : int
         Folds that were run or found in the cache, and those that pruned trials were spared, this session.
+    seconds_saved : float
+        What the latter would have taken of the workers' time, each as long as the folds of its trial before it.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class FoldedLoop(ExecutorLoop):
             )
         self.pruner = pruner
         self.n_folds_run = self.n_folds_saved = 0
+        self.seconds_saved = 0.0
         self._fold_keys: tuple[TrialKeys, ...] = tuple(fold_keys)
         self._runs: dict[int, list[TrialValue]] = {}  # of trials in flight, in the order of running
         self._seconds: dict[int, float] = {}
@@ -91,6 +94,9 @@ class FoldedLoop(ExecutorLoop):
             if trial is None:
                 self.executor.submit(self._ticket(number), (parameters, fold))
                 return
+            if trial.failure is not None:
+                self._fail(number, trial.seconds, trial.reason)
+                return
             if not self._take_fold(number, TrialValue.of_cached(trial), trial.seconds):
                 return
 
@@ -100,15 +106,11 @@ class FoldedLoop(ExecutorLoop):
 
     def _note(self, outcome: Outcome) -> None:
         number = outcome.number // self.pruner.n_folds
+        fold = self.pruner.order[len(self._runs[number])]
+        self._keep(self._fold_keys[fold].key(self._parameters(number)), outcome)
         if outcome.failure is not None:
-            seconds = self._seconds[number] + outcome.seconds
-            self._end(number, self._failed(seconds, outcome.reason))
-            return
-        if self.cache is not None:
-            fold = self.pruner.order[len(self._runs[number])]
-            key = self._fold_keys[fold].key(self._parameters(number))
-            self.cache.put(key, outcome.value.cached(outcome.seconds))
-        if self._take_fold(number, outcome.value, outcome.seconds):
+            self._fail(number, outcome.seconds, outcome.reason)
+        elif self._take_fold(number, outcome.value, outcome.seconds):
             self._next_fold(number)
 
     def _take_fold(self, number: int, value: TrialValue, seconds: float) -> bool:
@@ -127,9 +129,15 @@ class FoldedLoop(ExecutorLoop):
         reason = None if race is None or not all(np.isfinite(scores)) else race.verdict(scores)
         if race is None or reason is None:
             return True
-        self.n_folds_saved += self.pruner.n_folds - len(runs)
+        n_saved = self.pruner.n_folds - len(runs)
+        self.n_folds_saved += n_saved
+        self.seconds_saved += n_saved * self._seconds[number] / len(runs)
         self._end(number, self._so_far(number, reason, race.estimate(scores).score))
         return False
+
+    def _fail(self, number: int, seconds: float, reason: str) -> None:
+        """End a trial whose fold failed after so many seconds."""
+        self._end(number, self._failed(self._seconds[number] + seconds, reason))
 
     def _fold_score(self, value: TrialValue) -> float:
         return self.objective.composite(dict.fromkeys(self.objective.names, np.nan) | dict(value.metrics))

@@ -124,6 +124,24 @@ def test_a_copy_gives_the_same_and_the_digest_changes_with_code_and_data():
     assert VectorbtEngine(cross, None).data_digest() is None
 
 
+def test_what_a_run_adds_to_its_frame_is_gone_in_the_next():
+    def doubling(data, parameters):
+        seen.append(
+            (len(data["bars"].columns), float(data["bars"]["Close"].iloc[0]), float(data["close"].iloc[0]))
+        )
+        data["bars"]["Close"] *= 2
+        data["bars"]["mean"] = 1.0
+        data["close"].iloc[0] = 0.0
+        return cross(frame, parameters)
+
+    seen = []
+    bars = load_bars("nasdaq")
+    frame = pd.DataFrame({"Close": bars.close}, index=pd.DatetimeIndex(bars.timestamp.view("M8[ns]")))
+    engine = VectorbtEngine(doubling, {"bars": "nasdaq", "close": frame["Close"]})
+    assert engine.run(POINT).metrics == engine.run(POINT).metrics
+    assert seen[0] == seen[1]
+
+
 def test_space_and_label_are_given():
     space = ParameterSpace("s", {})
     engine = VectorbtEngine(cross, "nasdaq", space=space)

@@ -295,6 +295,36 @@ def test_threads_that_go_on_end_with_the_worker(mark: str) -> None:
     assert time.monotonic() - begin < 30.0
 
 
+def test_what_a_run_changes_in_its_process_ends_no_search(mark: str) -> None:
+    changes: list[Callable[[], object]] = [
+        lambda: os.chdir("/"),
+        lambda: os.environ.clear(),
+        lambda: os.close(1),
+        lambda: os.close(0),
+        lambda: setattr(sys, "stdout", None),
+        lambda: setattr(sys, "stderr", object()),
+        lambda: sys.stdin.close(),
+        lambda: sys.path.clear(),
+        lambda: [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGCHLD)],
+        lambda: signal.alarm(1) and None,
+        lambda: sys.setrecursionlimit(80),
+        lambda: os.umask(0o777),
+        lambda: threading.stack_size(2**15),
+    ]
+
+    def function(parameters: int) -> int:
+        if parameters % 2:
+            changes[parameters // 2]()
+        else:
+            time.sleep(0.05)
+        return parameters
+
+    with ProcessExecutor(function, workers=1) as executor:
+        found = run_all(executor, list(range(2 * len(changes))))
+        run_all(executor, [0] * 30)  # the alarm rings meanwhile
+    assert [found[number].value for number in found] == list(range(2 * len(changes)))
+
+
 def test_limits_hold_from_run_to_run(mark: str) -> None:
     def function(parameters: float) -> float:
         time.sleep(parameters)
@@ -309,6 +339,16 @@ def test_limits_hold_from_run_to_run(mark: str) -> None:
 
 def test_a_stopped_run_is_not_stuck(mark: str) -> None:
     assert run_among_others(lambda parameters: os.kill(os.getpid(), signal.SIGSTOP)).failure == "time_limit"
+
+
+def test_a_run_that_stops_its_guard_is_not_stuck(mark: str) -> None:
+    def function(parameters: int) -> None:
+        subprocess.Popen(["sleep", "60"], start_new_session=True)
+        os.kill(os.getppid(), signal.SIGSTOP)
+        time.sleep(60)
+
+    outcome = run_among_others(function)
+    assert outcome.reason == "time_limit: ran longer than 1 s, and its guard did not end it"
 
 
 def test_closing_ends_what_runs(mark: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from contracts.executor import SendingExecutorContract, finish, run_all
 from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor
 
@@ -37,6 +39,20 @@ def test_a_run_at_hand_is_taken_back_from_behind_a_slow_one(mark: str, tmp_path:
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
         file.name: "x" for file in tmp_path.iterdir()
     }
+
+
+@pytest.mark.parametrize("first", [(2.0, 0.5), (0.5, 2.0)])
+def test_what_was_skipped_here_goes_on_elsewhere(mark: str, first: tuple[float, float]) -> None:
+    def function(seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    with ProcessExecutor(function, workers=2) as executor:
+        run_all(executor, [0.0] * 20)
+        # The third waits behind the slower one, is taken back when the other ends, and still runs when that one ends.
+        for number, seconds in enumerate([*first, 4.0]):
+            executor.submit(number, seconds)
+        assert [finish(executor)[2].value, executor.in_flight] == [4.0, 0]
 
 
 def finish_in_order(executor: Executor) -> list[Any]:

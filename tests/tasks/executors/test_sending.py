@@ -19,7 +19,7 @@ import pytest
 
 from contracts.executor import finish, run_all
 from strategy_optimizer.errors import ExecutorError, UnsendableError
-from strategy_optimizer.tasks.executors import ProcessExecutor
+from strategy_optimizer.tasks.executors import Limits, ProcessExecutor
 from strategy_optimizer.tasks.executors.sending import can_be_imported
 
 SCRIPT = """
@@ -122,6 +122,48 @@ def test_a_class_of_the_script_comes_back_as_itself(mark: str, tmp_path: Path) -
     )
     done = python("script.py", cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("True True\n", "")
+
+
+@pytest.mark.parametrize(
+    "decorator", ["dataclass", "dataclass(slots=True)", "dataclass(slots=True, frozen=True)"]
+)
+def test_arguments_of_a_class_of_the_script_arrive_and_come_back_as_itself(
+    mark: str, tmp_path: Path, decorator: str
+) -> None:
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(
+            f"""
+            from dataclasses import dataclass
+            from enum import Enum
+            from typing import NamedTuple
+            from strategy_optimizer.tasks.executors import ProcessExecutor
+
+            Kind = Enum("Kind", "LONG SHORT")
+
+            class Span(NamedTuple):
+                days: int
+
+            @{decorator}
+            class Job:
+                span: Span
+                kind: Kind
+
+            def evaluate(job):
+                assert isinstance(job, Job) and isinstance(job.span, Span) and job.kind is Kind.SHORT
+                assert hasattr(job, "__dict__") is {"slots" not in decorator}
+                return job, Job(Span(job.span.days + 1), job.kind)
+
+            with ProcessExecutor(evaluate, workers=1) as executor:
+                for number in range(2):
+                    executor.submit(number, Job(Span(5), Kind.SHORT))
+                (outcome,) = executor.wait()
+            print(outcome.reason, outcome.value == (Job(Span(5), Kind.SHORT), Job(Span(6), Kind.SHORT)))
+            """
+        ),
+        encoding="utf-8",
+    )
+    done = python("script.py", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == (" True\n", "")
 
 
 def test_a_module_that_begins_a_search_when_imported_is_no_bomb(mark: str, tmp_path: Path) -> None:
@@ -263,6 +305,20 @@ def test_an_argument_that_cannot_be_sent_is_named(mark: str) -> None:
         assert finish(executor)[0].value() == 5
 
 
+def test_an_argument_of_a_module_from_a_file_goes_with_its_code(mark: str) -> None:
+    module = types.ModuleType("made_by_hand")
+    exec("class Job:\n    days = 7\ndef week(job):\n    return job.days", module.__dict__)
+    sys.modules["made_by_hand"] = module
+    try:
+        with ProcessExecutor(lambda job: (job.days, job.week(job)), workers=1) as executor:
+            job = module.Job()
+            job.week = module.week
+            executor.submit(0, job)
+            assert finish(executor)[0].value == (7, 7)
+    finally:
+        del sys.modules["made_by_hand"]
+
+
 def test_a_function_that_cannot_be_loaded_ends_the_executor(
     mark: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -291,6 +347,21 @@ def test_no_function_at_all() -> None:
 def test_bad_settings_are_refused(name: str, value: Any) -> None:
     with pytest.raises(ExecutorError, match=f"{name} is {value!r}; expected a whole number from 1 up"):
         ProcessExecutor(abs, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["seconds", "memory", "processes", "output"])
+@pytest.mark.parametrize("value", [0, -1, True, "4GB", float("nan")])
+def test_bad_limits_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(
+        ExecutorError, match=rf"the limit '{name}' is {value!r}; expected a positive .*number"
+    ):
+        Limits(**{name: value})
+
+
+def test_bytes_and_processes_are_whole_numbers() -> None:
+    with pytest.raises(ExecutorError, match=r"'memory' is 4000000000\.0; expected a positive whole number"):
+        Limits(memory=4e9)  # type: ignore[arg-type]
+    assert Limits(seconds=0.5).seconds == 0.5
 
 
 def test_numbers_in_flight_and_negative_ones_are_refused(mark: str) -> None:

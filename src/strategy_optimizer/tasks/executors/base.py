@@ -39,7 +39,7 @@ class Limits:
     Raises
     ------
     ExecutorError
-        When a limit is not positive.
+        When a limit is no positive number, or one of bytes or processes is no whole one.
     """
 
     seconds: float | None = None
@@ -49,10 +49,12 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and not value > 0:
-                raise ExecutorError(
-                    f"the limit '{name}' is {value}; expected a positive number, or None for none"
-                )
+            kinds, expected = ((int, float), "number") if name == "seconds" else (int, "whole number")
+            if value is None or (isinstance(value, kinds) and not isinstance(value, bool) and value > 0):
+                continue
+            raise ExecutorError(
+                f"the limit '{name}' is {value!r}; expected a positive {expected}, or None for none"
+            )
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ def death_of(report: Mapping[str, Any]) -> str:
     return death_text(report["status"]) + _place(report["tail"])
 
 
+def death_of_overdue(run: int, limit: float | None) -> dict[str, Any]:
+    """Return the report of a guard that could not give any: it was stopped, and its run went on beyond its time."""
+    message = f"ran longer than {limit:g} s, and its guard did not end it"
+    return {"verdict": "time_limit", "run": run, "message": message, "seconds": limit}
+
+
 def died_of_hunger(report: Mapping[str, Any]) -> bool:
     """Say whether it ended itself because it got no more memory."""
     return any(words in report.get("tail", "") for words in _NO_MEMORY)

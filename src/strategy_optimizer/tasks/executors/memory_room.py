@@ -24,43 +24,43 @@ class MemoryRoom:
     """
 
     def __init__(self, ceiling: int | None) -> None:
-        self._ceiling = ceiling
+        self.ceiling = ceiling
         self._of_a_run = 0.0
 
     @property
     def is_unlimited(self) -> bool:
         """Whether there is no ceiling."""
-        return self._ceiling is None
+        return self.ceiling is None
 
     def patience(self, seconds: float | None) -> float | None:
         """Return how long the pool may sleep."""
-        if self._ceiling is None:
+        if self.ceiling is None:
             return seconds
         return LOOK if seconds is None else min(seconds, LOOK)
 
     def learn(self, worker: WorkerProcess) -> None:
         """Take note of what a worker used at most in the run that ended."""
-        if self._ceiling is not None:
+        if self.ceiling is not None:
             self._of_a_run = max(FORGETS * self._of_a_run, float(worker.page.use()[1]))
 
     def has_room(self, workers: Sequence[WorkerProcess]) -> bool:
         """Say whether one more run may begin: always when none runs."""
-        if self._ceiling is None:
+        if self.ceiling is None:
             return True
         busy = [worker for worker in workers if worker.state in ("busy", "starting")]
         if not busy:
             return True
         planned = sum(max(self._of_a_run, float(worker.page.use()[0])) for worker in busy)
         resting = sum(worker.page.use()[0] for worker in workers if worker.state not in ("busy", "starting"))
-        return planned + resting + self._of_a_run <= NEAR * self._ceiling
+        return planned + resting + self._of_a_run <= NEAR * self.ceiling
 
     def too_much(self, workers: Sequence[WorkerProcess]) -> WorkerProcess | None:
         """Return the youngest of several runs when they use more than there is."""
-        if self._ceiling is None:
+        if self.ceiling is None:
             return None
         busy = [worker for worker in workers if worker.state == "busy"]
         used = sum(worker.page.use()[0] for worker in workers)
-        if len(busy) < 2 or used <= self._ceiling:
+        if len(busy) < 2 or used <= self.ceiling:
             return None
         self._of_a_run = max(self._of_a_run, *(float(worker.page.use()[1]) for worker in busy))
         return max(busy, key=lambda worker: worker.since)

@@ -9,7 +9,6 @@ import itertools
 import json
 import mmap
 import os
-import pickle
 import secrets
 import selectors
 import sys
@@ -22,13 +21,18 @@ from typing import Any
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
 from strategy_optimizer.tasks.executors.child import cgroup, frames, page
-from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
+from strategy_optimizer.tasks.executors.child.words import one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
-from strategy_optimizer.tasks.executors.deaths import death_of, died_of_hunger, with_last_words
+from strategy_optimizer.tasks.executors.deaths import (
+    death_of,
+    death_of_overdue,
+    died_of_hunger,
+    with_last_words,
+)
 from strategy_optimizer.tasks.executors.guarded_process import MARK, Frame
 from strategy_optimizer.tasks.executors.leftovers import end_marked
 from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
-from strategy_optimizer.tasks.executors.sending import SentFunction, sent_argument
+from strategy_optimizer.tasks.executors.sending import SentFunction, received_value, sent_argument
 from strategy_optimizer.tasks.executors.shared_file import nameless_file
 from strategy_optimizer.tasks.executors.worker_process import Blueprint, Run, WorkerProcess
 
@@ -37,6 +41,8 @@ FAST = 0.1
 """Seconds; of shorter runs each worker has the next one at hand, so that it waits for nobody."""
 STUCK = 0.3
 """Seconds after which a run at hand is taken back from behind a slow one, when another worker is free."""
+GUARD_LATE = 5.0
+"""Seconds beyond a run's time limit after which its guard, which should have ended it, is ended as well."""
 FAILED_STARTS = 10
 """Workers in a row that ended before they had loaded the function; then no further one is tried."""
 LIMIT_KINDS: tuple[FailureKind, ...] = ("time_limit", "memory_limit", "process_limit", "output_limit")
@@ -130,6 +136,7 @@ class ProcessExecutor(Executor):
         self._broken = ""
         self._has_loaded = False
         self._is_closed = False
+        self._looked = time.monotonic()
 
     # -- the interface ---------------------------------------------------------------------------------------
 
@@ -186,7 +193,7 @@ class ProcessExecutor(Executor):
         return len(self._runs) + len(self._done)
 
     def usage(self) -> Usage:
-        """Return what the workers use, as their guards measured it last: at most half a second ago."""
+        """Return what the workers use, as their guards measured it last: half a second ago, with many workers more."""
         memory, cpu_seconds = self._pool.use()
         busy = sum(worker.state == "busy" for worker in self._pool.alive)
         return Usage(len(self._pool.alive), busy, memory, cpu_seconds, self._restarted, self._retried)
@@ -204,6 +211,7 @@ class ProcessExecutor(Executor):
 
     def _turn(self, patience: float | None) -> None:
         self._relieve()
+        self._end_what_nobody_guards()
         self._feed()
         if self._broken:
             return
@@ -217,6 +225,8 @@ class ProcessExecutor(Executor):
     def _patience(self, seconds: float | None) -> float | None:
         """Return how long to sleep at most."""
         seconds = self._room.patience(seconds)
+        if self._limits.seconds is not None:
+            seconds = GUARD_LATE if seconds is None else min(GUARD_LATE, seconds)
         is_watching = self._pool.idle() is not None and any(worker.next for worker in self._pool.alive)
         if not is_watching:
             return seconds
@@ -275,6 +285,17 @@ class ProcessExecutor(Executor):
             self._restarted += 1
             youngest.stop()
 
+    def _end_what_nobody_guards(self) -> None:
+        """Kill guards that let a run go on: somebody stopped them. All that is below a guard ends with it."""
+        now, limit = time.monotonic(), self._limits.seconds
+        if limit is None or now - self._looked < 1.0:
+            return
+        self._looked = now
+        for worker in self._pool.alive:
+            if worker.seconds_over(limit) > GUARD_LATE:
+                worker.is_overdue = True
+                worker.guard.kill()
+
     # -- what workers say ------------------------------------------------------------------------------------
 
     def _hear_worker(self, worker: WorkerProcess) -> None:
@@ -309,14 +330,11 @@ class ProcessExecutor(Executor):
     def _outcome(self, run: Run, worker: WorkerProcess, frame: Frame) -> Outcome:
         number, seconds = run.number, frame.seconds
         if frame.kind == frames.VALUE:
-            try:
-                value = pickle.loads(frame.payload)
-            except Exception as error:
-                message = f"its value cannot be read here: {error_text(error)}"
-                return Outcome(number, None, "unreadable", message, seconds, worker.name)
-            return Outcome(number, value, seconds=seconds, worker=worker.name)
+            value, problem = received_value(frame.payload)
+            kind: FailureKind | None = "unreadable" if problem else None
+            return Outcome(number, value, kind, problem, seconds, worker.name)
         message, details = json.loads(bytes(frame.payload))
-        kind: FailureKind = "raised"
+        kind = "raised"
         if frame.kind == frames.UNREADABLE:
             kind, message = "unreadable", f"its value cannot be sent back: {message}"
         elif frame.kind == frames.OUT_OF_MEMORY and self._limits.memory is not None:
@@ -366,6 +384,8 @@ class ProcessExecutor(Executor):
             self._hear_worker(worker)  # what it said before it died
         state, run = worker.state, worker.run
         self._pool.bury(worker, report)
+        if not report and worker.is_overdue and run is not None:
+            report = death_of_overdue(run.key, self._limits.seconds)
         if worker.next is not None:
             self._queue.appendleft(worker.next)
         if run is not None and run.key in self._runs:

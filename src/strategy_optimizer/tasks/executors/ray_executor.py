@@ -25,7 +25,7 @@ from strategy_optimizer.tasks.executors.cores import usable_cores
 from strategy_optimizer.tasks.executors.guarded_process import THREADS
 from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
 from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker, Reply
-from strategy_optimizer.tasks.executors.sending import function_parts, sent_argument
+from strategy_optimizer.tasks.executors.sending import function_parts, received_value, sent_argument
 
 BATCH_SECONDS = 0.1
 PATIENCE = 4 * BATCH_SECONDS
@@ -337,11 +337,9 @@ class RayExecutor(Executor):
         elif kind != "value":
             self._fail(run, kind, content, seconds, place, details)
         else:
-            try:
-                value = pickle.loads(content)
-            except Exception as error:
-                text = f"its value cannot be read here: {error_text(error)}"
-                self._fail(run, "unreadable", text, seconds, place)
+            value, problem = received_value(content)
+            if problem:
+                self._fail(run, "unreadable", problem, seconds, place)
             else:
                 self._outcomes.append(Outcome(run.number, value, seconds=seconds, worker=place))
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from strategy_optimizer.tasks.executors.child.tree import descendants, send, use_of
 from strategy_optimizer.tasks.executors.child.words import error_text
-from strategy_optimizer.tasks.executors.child.worker import call
+from strategy_optimizer.tasks.executors.child.worker import call, dumped
 
 Entry: TypeAlias = tuple[Literal["value", "raised", "memory_limit", "unreadable"], Any, float, str]
 """How one run ended: the pickled value or what happened, its seconds, and the traceback."""
@@ -137,7 +137,7 @@ class RayWorker:
             return _failed("raised", error, began)
         seconds = time.perf_counter() - began
         try:
-            return "value", _dumped(value), seconds, ""
+            return "value", dumped(value), seconds, ""
         except BaseException as error:
             return _failed("unreadable", error, began)
 
@@ -177,16 +177,6 @@ def _failed(
     kind: Literal["raised", "memory_limit", "unreadable"], error: BaseException, began: float
 ) -> Entry:
     return kind, error_text(error), time.perf_counter() - began, traceback.format_exc()[-DETAILS:]
-
-
-def _dumped(value: Any) -> bytes:
-    try:
-        return pickle.dumps(value, protocol=5)
-    except Exception:
-        import cloudpickle
-
-        dumped: bytes = cloudpickle.dumps(value, protocol=5)
-        return dumped
 
 
 def _find_cloudpickle() -> None:

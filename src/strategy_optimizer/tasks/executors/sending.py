@@ -14,6 +14,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,36 @@ def sent_argument(argument: Any) -> bytes:
     UnsendableError
         When it cannot be pickled: names what.
     """
+    stream = io.BytesIO()
     try:
-        return pickle.dumps(argument, protocol=5)
+        _ByName(stream, protocol=5).dump(argument)
     except Exception:
         return _dumped(argument, None, "the parameters", "the parameters")
+    return stream.getvalue()
+
+
+def received_value(content: bytes | memoryview) -> tuple[Any, str]:
+    """Return the value that a worker sent, and an empty text; else None, and why it cannot be read."""
+    try:
+        return pickle.loads(content), ""
+    except KeyboardInterrupt:  # the caller's
+        raise
+    except BaseException as error:
+        return None, f"its value cannot be read here: {error_text(error)}"
+
+
+class _ByName(pickle.Pickler):
+    """The plain pickler, many times as fast; refuses what has to go with its code."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, (types.FunctionType, type)) and not _is_known_to_workers(value.__module__):
+            raise pickle.PicklingError(f"no worker can import {value.__module__}")
+        return NotImplemented
+
+
+def _is_known_to_workers(name: str) -> bool:
+    module = sys.modules.get(name)
+    return name != "__main__" and module is not None and _can_be_imported(module)
 
 
 def _dumped(value: Any, arrays: list[pickle.PickleBuffer] | None, label: str = "", root: str = "") -> bytes:
@@ -106,10 +133,16 @@ def _dumped(value: Any, arrays: list[pickle.PickleBuffer] | None, label: str = "
     except Exception as error:
         with _modules_by_value() as pickler:
             culprit = find_culprit(value, root, lambda part: _dump(pickler, part))
-        name = label or f"the function '{getattr(value, '__qualname__', type(value).__qualname__)}'"
+        name = label or f"the function '{_name_of(value)}'"
         raise UnsendableError(
             f"{name} cannot be sent to a worker process: {culprit or error_text(error)}"
         ) from error
+
+
+def _name_of(function: Any) -> str:
+    """Return what its author calls a function: an object that is called may have a label."""
+    named = getattr(function, "__qualname__", None) or getattr(function, "label", None)
+    return str(named or type(function).__qualname__)
 
 
 def _pickled(value: Any, arrays: list[pickle.PickleBuffer] | None) -> bytes:
@@ -146,7 +179,8 @@ def _modules_by_value() -> Iterator[type[Any]]:
                 self._look(value.__name__)
             elif isinstance(value, types.CodeType):
                 return _with_file_name(value, self.dispatch_table[types.CodeType](value))
-            return super().reducer_override(value)
+            reduced = super().reducer_override(value)
+            return _with_slots(value, reduced) if isinstance(value, type) else reduced
 
         def _look(self, name: str | None) -> None:
             module = sys.modules.get(name or "")
@@ -170,6 +204,18 @@ def _with_file_name(code: types.CodeType, reduced: Any) -> Any:
     return make, tuple(code.co_filename if part == "<dynamic-code>" else part for part in arguments)
 
 
+def _with_slots(cls: type, reduced: Any) -> Any:
+    """Give a class that goes with its code its slots back, which cloudpickle leaves out.
+
+    Without them its instances would have a ``__dict__``, which this process's own class has no place for.
+    """
+    slots = vars(cls).get("__slots__")
+    if reduced is NotImplemented or not slots or len(reduced[1]) != 6:  # an Enum has 7
+        return reduced
+    make, (kind, name, bases, content, *tracked), *rest = reduced
+    return make, (kind, name, bases, {**content, "__slots__": slots}, *tracked), *rest
+
+
 def can_be_imported(module: types.ModuleType) -> bool:
     """Return whether another process with the same path would find this very module by its name.
 
@@ -184,6 +230,9 @@ def can_be_imported(module: types.ModuleType) -> bool:
     if spec is None or spec.origin is None:
         return False
     return spec.origin == "frozen" or _same_file(spec.origin, file)
+
+
+_can_be_imported = cache(can_be_imported)  # asked for each argument
 
 
 def _spec_of(name: str) -> ModuleSpec | None:

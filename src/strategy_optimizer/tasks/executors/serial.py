@@ -46,7 +46,9 @@ class SerialExecutor(Executor):
         begin = time.perf_counter()
         try:
             value = call(self._function, argument)
-        except (Exception, SystemExit) as error:  # Ctrl-C is the caller's
+        except KeyboardInterrupt:  # the caller's
+            raise
+        except BaseException as error:
             seconds = time.perf_counter() - begin
             details = details_of(error)
             return [Outcome(number, None, "raised", error_text(error), seconds, self._name, details)]

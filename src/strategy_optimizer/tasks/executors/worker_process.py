@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from strategy_optimizer.tasks.executors.base import Limits
 from strategy_optimizer.tasks.executors.child import frames
-from strategy_optimizer.tasks.executors.child.page import Page
+from strategy_optimizer.tasks.executors.child.page import IDLE, Page
 from strategy_optimizer.tasks.executors.guarded_process import (
     MARK,
     THREADS,
@@ -74,6 +74,7 @@ class WorkerProcess(GuardedProcess):
         self.run: Run | None = None
         self.next: Run | None = None
         self.is_tired = False
+        self.is_overdue = False
         self.waits_to_send = False
         self.since = time.monotonic()
         self.baseline: int | None = None
@@ -105,6 +106,14 @@ class WorkerProcess(GuardedProcess):
     def name(self) -> str:
         """What an outcome calls it."""
         return f"process {self.pid or self.guard.pid}"
+
+    def seconds_over(self, limit: float) -> float:
+        """Return by how many seconds the run that runs now has passed its time limit; less than 0 before, or idle."""
+        turn, number, began = self.page.run()
+        # The page is written while it is read: what is said twice is true.
+        if number == IDLE or self.page.run() != (turn, number, began):
+            return -1.0
+        return time.monotonic() - began - limit
 
     # -- sending ---------------------------------------------------------------------------------------------
 

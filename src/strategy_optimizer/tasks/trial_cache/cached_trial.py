@@ -68,6 +68,11 @@ class CachedTrial:
         """Bytes that it takes in memory, about."""
         return 600 + 120 * len(self.metrics) + sum(200 + int(array.nbytes) for array in self.arrays.values())
 
+    @property
+    def reason(self) -> str:
+        """Why it failed, as `Outcome.reason` says it; empty when it did not."""
+        return f"{self.failure}: {self.message}" if self.failure else ""
+
     def to_bytes(self) -> bytes:
         """Return the trial as bytes."""
         arrays = {

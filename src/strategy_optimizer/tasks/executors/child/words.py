@@ -38,7 +38,7 @@ def error_text(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception:
+    except (Exception, SystemExit):
         text = "(its text cannot be made)"
     return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 

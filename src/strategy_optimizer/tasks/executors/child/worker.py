@@ -92,7 +92,7 @@ def _run(function: Callable[[Any], Any], argument: bytes) -> tuple[int, bytes]:
     except BaseException as error:
         return frames.RAISED, _message(error)
     try:
-        return frames.VALUE, _dumped(value)
+        return frames.VALUE, dumped(value)
     except BaseException as error:
         return frames.UNREADABLE, _message(error)
     finally:
@@ -113,14 +113,15 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def _dumped(value: Any) -> bytes:
+def dumped(value: Any) -> bytes:
+    """Return a value as bytes; of a class that was sent with its code, with that."""
     try:
         return pickle.dumps(value, protocol=5)
     except Exception:
         import cloudpickle
 
-        dumped: bytes = cloudpickle.dumps(value, protocol=5)
-        return dumped
+        content: bytes = cloudpickle.dumps(value, protocol=5)
+        return content
 
 
 def _message(error: BaseException) -> bytes:

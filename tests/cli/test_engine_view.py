@@ -1,0 +1,24 @@
+"""What the command line says of a search on another engine."""
+
+from __future__ import annotations
+
+import re
+
+from strategy_optimizer import optimize
+from strategy_optimizer.cli.engine_view import engine_heading
+
+
+def on_fold(parameters: dict[str, float], fold: int) -> dict[str, float]:
+    return {"score": 0.3 * fold - 4 * (parameters["x"] - 0.3 - 0.01 * fold) ** 2}
+
+
+def test_trials_that_were_stopped_and_the_time_that_saved_are_said() -> None:
+    space = {"x": {"type": "continuous", "bounds": [0.0, 1.0]}}
+    for prune in (True, False):
+        result = optimize(
+            on_fold, folds=6, space=space, evaluations=30, executor="serial", cache=False, prune=prune
+        )
+        run_by = dict(engine_heading(result))["run by"]
+        said = re.search(r"(\d+) stopped early, which saved \d+\.\d s of a worker", run_by)
+        assert (int(said[1]) if said else 0) == result.counts.pruned
+        assert bool(result.counts.pruned) is prune
