@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from storage_worlds import Clock, add_task, leased
 from strategy_optimizer.errors import LeaseLostError
-from strategy_optimizer.storage import OldLedgerEntry, Place, Retention, Store
+from strategy_optimizer.storage import Listing, OldLedgerEntry, Retention, Store
 from strategy_optimizer.storage.queue import MOST_LOSSES
 
 
@@ -21,7 +22,7 @@ def test_a_task_has_one_entry_which_a_later_lease_replaces(store: Store, clock: 
     assert store.ledger.entries("ada") == [(old.task.id, b"three")]
     store.ledger.put(new, summary={"trials": 5}, entry=b"five")
     assert store.ledger.entries("ada") == [(old.task.id, b"five")]
-    (record,) = store.ledger.page("ada")
+    (record,) = store.ledger.page("ada", Listing("recorded")).rows
     assert (record.task, record.recorded, record.summary) == (old.task.id, clock.now, {"trials": 5})
     assert store.ledger.entries("ben") == []
 
@@ -68,10 +69,14 @@ def test_a_ledger_is_paged_and_emptied(store: Store, clock: Clock) -> None:
             store.queue.finish(lease, "completed", stop_reason="budget")
             clock.move(seconds=number % 2)  # some have the same moment
     found: list[int] = []
-    before = None
-    while page := store.ledger.page("ada", before=before, limit=2):
-        found += [record.summary["n"] for record in page]
-        before = Place(page[-1].recorded, page[-1].task)
+    listing = Listing("recorded", ascending=False, limit=2)
+    while True:
+        page = store.ledger.page("ada", listing)
+        found += [record.summary["n"] for record in page.rows]
+        assert page.total == 5
+        if page.last is None:
+            break
+        listing = replace(listing, after=page.last)
     assert found == [4, 3, 2, 1, 0]
     assert store.ledger.count("ada") == 5
     assert store.ledger.clear("ada") == 5

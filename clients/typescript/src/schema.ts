@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * List Datasets
-         * @description List one's datasets; an administrator sees everybody's.
+         * @description List one's datasets, by default by name; an administrator sees everybody's.
          */
         readonly get: operations["list_datasets"];
         readonly put?: never;
@@ -145,7 +145,7 @@ export interface paths {
         };
         /**
          * List My Keys
-         * @description List one's keys, the oldest first, with those that have ended.
+         * @description List one's keys, by default the oldest first, with those that have ended.
          */
         readonly get: operations["list_my_keys"];
         readonly put?: never;
@@ -717,7 +717,7 @@ export interface paths {
         };
         /**
          * List Schedules
-         * @description List one's schedules; an administrator sees everybody's.
+         * @description List one's schedules, by default the oldest first; an administrator sees everybody's.
          */
         readonly get: operations["list_schedules"];
         readonly put?: never;
@@ -849,7 +849,7 @@ export interface paths {
         };
         /**
          * List Strategies
-         * @description List the strategies that tasks can name.
+         * @description List the strategies that tasks can name, by default by name.
          */
         readonly get: operations["list_strategies"];
         readonly put?: never;
@@ -889,7 +889,7 @@ export interface paths {
         };
         /**
          * List Versions
-         * @description List the versions of a strategy, the newest first.
+         * @description List the versions of a strategy, by default the newest first.
          */
         readonly get: operations["list_versions"];
         readonly put?: never;
@@ -909,7 +909,7 @@ export interface paths {
         };
         /**
          * List Users
-         * @description List all users by name.
+         * @description List all users, by default by name.
          */
         readonly get: operations["list_users"];
         readonly put?: never;
@@ -959,7 +959,7 @@ export interface paths {
         };
         /**
          * List Keys
-         * @description List a user's keys, the oldest first, with those that have ended.
+         * @description List a user's keys, by default the oldest first, with those that have ended.
          */
         readonly get: operations["list_keys"];
         readonly put?: never;
@@ -1027,7 +1027,7 @@ export interface paths {
         };
         /**
          * List Webhooks
-         * @description List one's webhooks; an administrator sees everybody's.
+         * @description List one's webhooks, by default the oldest first; an administrator sees everybody's.
          */
         readonly get: operations["list_webhooks"];
         readonly put?: never;
@@ -1079,7 +1079,7 @@ export interface paths {
         };
         /**
          * List Deliveries
-         * @description List what a webhook was told, and what it will be, the newest first.
+         * @description List what a webhook was told, and what it will be, by default the newest first.
          */
         readonly get: operations["list_deliveries"];
         readonly put?: never;
@@ -1798,19 +1798,39 @@ export interface components {
         };
         /**
          * DatasetsOut
-         * @description Datasets by name; an administrator sees everybody's.
+         * @description Datasets; an administrator sees everybody's.
          */
         readonly DatasetsOut: {
             /** Datasets */
             readonly datasets: readonly components["schemas"]["DatasetOut"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * DeliveriesOut
-         * @description What a webhook was told, the newest first.
+         * @description What a webhook was told.
          */
         readonly DeliveriesOut: {
             /** Deliveries */
             readonly deliveries: readonly components["schemas"]["DeliveryOut"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * DeliveryOut
@@ -2248,11 +2268,21 @@ export interface components {
         };
         /**
          * KeysOut
-         * @description A user's keys, the oldest first.
+         * @description A user's keys.
          */
         readonly KeysOut: {
             /** Keys */
             readonly keys: readonly components["schemas"]["KeyOut"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * LedgerEntryOut
@@ -3374,11 +3404,21 @@ export interface components {
         };
         /**
          * SchedulesOut
-         * @description One's schedules, the oldest first.
+         * @description One's schedules.
          */
         readonly SchedulesOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
             /** Schedules */
             readonly schedules: readonly components["schemas"]["ScheduleOut"][];
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * ServerOut
@@ -3617,11 +3657,21 @@ export interface components {
         };
         /**
          * StrategiesOut
-         * @description All strategies, by name.
+         * @description All strategies.
          */
         readonly StrategiesOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
             /** Strategies */
             readonly strategies: readonly components["schemas"]["StrategyOut"][];
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * UsageOut
@@ -3779,13 +3829,23 @@ export interface components {
         };
         /**
          * StrategyVersionsOut
-         * @description The versions of a strategy, the newest first, at most a hundred.
+         * @description The versions of a strategy.
          */
         readonly StrategyVersionsOut: {
             /** Name */
             readonly name: string;
             /** Newest */
             readonly newest: string | null;
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
             /** Versions */
             readonly versions: readonly components["schemas"]["StrategyVersionOut"][];
         };
@@ -4493,9 +4553,19 @@ export interface components {
         };
         /**
          * UsersOut
-         * @description All users by name.
+         * @description All users.
          */
         readonly UsersOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
             /** Users */
             readonly users: readonly components["schemas"]["UserOut"][];
         };
@@ -4596,9 +4666,19 @@ export interface components {
         };
         /**
          * WebhooksOut
-         * @description One's webhooks, the oldest first.
+         * @description One's webhooks.
          */
         readonly WebhooksOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
             /** Webhooks */
             readonly webhooks: readonly components["schemas"]["WebhookOut"][];
         };
@@ -4754,7 +4834,15 @@ export interface operations {
     };
     readonly list_datasets: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "name" | "created" | "size";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -4772,6 +4860,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -5044,7 +5133,15 @@ export interface operations {
     };
     readonly list_my_keys: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created" | "name";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -5062,6 +5159,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -5135,9 +5233,13 @@ export interface operations {
             readonly query?: {
                 /** @description `next_cursor` of the page before */
                 readonly cursor?: string | null;
+                /** @description the most that one page has */
                 readonly limit?: number;
+                readonly order?: "ascending" | "descending";
                 /** @description id of the user whose ledger is meant, for administrators; one's own by default */
                 readonly owner?: string | null;
+                /** @description what the list is sorted by */
+                readonly sort?: "recorded";
             };
             readonly header?: never;
             readonly path?: never;
@@ -5214,6 +5316,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6196,9 +6299,10 @@ export interface operations {
             readonly query?: {
                 /** @description `next_cursor` of the page before */
                 readonly cursor?: string | null;
+                /** @description the most that one page has */
                 readonly limit?: number;
                 readonly order?: "ascending" | "descending";
-                /** @description what the tasks are listed by */
+                /** @description what the list is sorted by */
                 readonly sort?: "created" | "priority" | "trials";
                 /** @description only tasks in these states */
                 readonly status?: readonly ("queued" | "running" | "paused" | "completed" | "failed" | "cancelled")[];
@@ -6229,7 +6333,15 @@ export interface operations {
     };
     readonly list_schedules: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created" | "strategy";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6247,6 +6359,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6431,6 +6544,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6490,6 +6604,7 @@ export interface operations {
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
             readonly 409: components["responses"]["Conflict"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6497,7 +6612,15 @@ export interface operations {
     };
     readonly list_strategies: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "name" | "changed";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6515,6 +6638,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6552,7 +6676,15 @@ export interface operations {
     };
     readonly list_versions: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created";
+            };
             readonly header?: never;
             readonly path: {
                 /** @description name of the strategy */
@@ -6582,7 +6714,15 @@ export interface operations {
     };
     readonly list_users: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "name" | "created";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6600,6 +6740,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6708,7 +6849,15 @@ export interface operations {
     };
     readonly list_keys: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created" | "name";
+            };
             readonly header?: never;
             readonly path: {
                 readonly user_id: string;
@@ -6875,7 +7024,15 @@ export interface operations {
     };
     readonly list_webhooks: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6893,6 +7050,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -7030,7 +7188,13 @@ export interface operations {
     readonly list_deliveries: {
         readonly parameters: {
             readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
                 readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created";
             };
             readonly header?: never;
             readonly path: {
@@ -7079,6 +7243,7 @@ export interface operations {
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
             readonly 409: components["responses"]["Conflict"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -7102,6 +7267,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["HealthOut"];
                 };
             };
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
         };
@@ -7126,6 +7292,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -7149,6 +7316,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ReadyOut"];
                 };
             };
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             /** @description Service Unavailable */

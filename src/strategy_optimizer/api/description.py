@@ -98,15 +98,13 @@ def statuses(method: str, path: str, operation: Mapping[str, Any]) -> list[int]:
     """Return the statuses of the problems that an operation may answer with."""
     name = operation["operationId"]
     rule: Rule = POLICY[method, path]
-    found = {429, 500}
+    found = {422, 429, 500}
     if rule.scope is not None:
         found |= {401, 403, 503}
     if name == "log_in":
         found |= {401, 403, 503}
     if "{" in path or name in NAME_OTHERS:
         found.add(404)
-    if operation.get("parameters") or "requestBody" in operation:
-        found.add(422)
     if "requestBody" in operation:
         found |= {400, 404, 413, 415}
     if method != "GET" or name in NEED_TRIALS:

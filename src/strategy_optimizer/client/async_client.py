@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx2
@@ -30,6 +30,7 @@ from strategy_optimizer.client.exchange import (
 from strategy_optimizer.errors import ServiceError, TaskError
 from strategy_optimizer.models.accounts import KeyOut, KeysOut, MeOut, NewKeyOut
 from strategy_optimizer.models.analysis import AnalysisOut, CompareOut, PredictionOut
+from strategy_optimizer.models.base import PageModel
 from strategy_optimizer.models.datasets import DatasetDetailsOut, DatasetOut, DatasetsOut
 from strategy_optimizer.models.history import HistoryOut, TrialOut
 from strategy_optimizer.models.ledger import LedgerPageOut, LedgerResetOut
@@ -47,6 +48,7 @@ from strategy_optimizer.models.service_task import (
 from strategy_optimizer.models.strategies import StrategiesOut, StrategyOut
 from strategy_optimizer.models.webhook import NewWebhookOut, WebhookOut, WebhooksOut
 
+P = TypeVar("P", bound=PageModel)
 ENDED = ("completed", "failed", "cancelled")
 _PIECE = 1 << 16
 
@@ -323,7 +325,8 @@ class AsyncClient:
 
     async def strategies(self) -> list[StrategyOut]:
         """Return the strategies that tasks can name, with their parameters."""
-        return StrategiesOut.model_validate(await self._get(path_of("strategies"))).strategies
+        pages = await self._pages(StrategiesOut, path_of("strategies"))
+        return [strategy for page in pages for strategy in page.strategies]
 
     async def strategy(self, name: str) -> StrategyOut:
         """Return a strategy."""
@@ -367,7 +370,8 @@ class AsyncClient:
 
     async def datasets(self) -> list[DatasetOut]:
         """Return one's datasets."""
-        return DatasetsOut.model_validate(await self._get(path_of("datasets"))).datasets
+        pages = await self._pages(DatasetsOut, path_of("datasets"))
+        return [dataset for page in pages for dataset in page.datasets]
 
     async def dataset(self, dataset_id: str) -> DatasetDetailsOut:
         """Return a dataset with what was found when it was checked."""
@@ -385,7 +389,8 @@ class AsyncClient:
 
     async def schedules(self) -> list[ScheduleOut]:
         """Return one's schedules."""
-        return SchedulesOut.model_validate(await self._get(path_of("schedules"))).schedules
+        pages = await self._pages(SchedulesOut, path_of("schedules"))
+        return [schedule for page in pages for schedule in page.schedules]
 
     async def change_schedule(self, schedule_id: str, **changes: Any) -> ScheduleOut:
         """Change cron, timezone, data, warm_start or enabled."""
@@ -407,7 +412,8 @@ class AsyncClient:
 
     async def webhooks(self) -> list[WebhookOut]:
         """Return one's webhooks."""
-        return WebhooksOut.model_validate(await self._get(path_of("webhooks"))).webhooks
+        pages = await self._pages(WebhooksOut, path_of("webhooks"))
+        return [hook for page in pages for hook in page.webhooks]
 
     async def delete_webhook(self, webhook_id: str) -> None:
         """Remove a webhook."""
@@ -439,7 +445,8 @@ class AsyncClient:
 
     async def keys(self) -> list[KeyOut]:
         """Return one's keys."""
-        return list(KeysOut.model_validate(await self._get(path_of("keys"))).keys)
+        pages = await self._pages(KeysOut, path_of("keys"))
+        return [key for page in pages for key in page.keys]
 
     async def revoke_key(self, key_id: str) -> None:
         """End a key."""
@@ -459,6 +466,14 @@ class AsyncClient:
 
     async def _get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return await self._send("GET", path, params=query)
+
+    async def _pages(self, model: type[P], path: str) -> list[P]:
+        """Return all pages of a list."""
+        pages: list[P] = []
+        while not pages or pages[-1].next_cursor is not None:
+            query = given(limit=200, cursor=pages[-1].next_cursor if pages else None)
+            pages.append(model.model_validate(await self._get(path, query)))
+        return pages
 
     async def _post(
         self, path: str, document: Mapping[str, Any] | None = None, idempotency_key: str | None = None

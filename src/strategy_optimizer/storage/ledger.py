@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import delete, func, select
 
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import Lease, LedgerRecord, OldLedgerEntry, Place
+from strategy_optimizer.storage.records import Lease, LedgerRecord, Listing, OldLedgerEntry, Page
 from strategy_optimizer.storage.table_access import TableAccess
 from strategy_optimizer.storage.tables import ledger
 from strategy_optimizer.storage.task_rows import check_newest
@@ -74,14 +74,9 @@ class LedgerStore(TableAccess):
             lambda transaction: [(row.task, row.entry) for row in transaction.connection.execute(statement)]
         )
 
-    def page(self, owner: str, *, before: Place | None = None, limit: int = 50) -> list[LedgerRecord]:
-        """Return what is known of an owner's entries, the newest first; `before` is the place of the last one seen."""
-        wanted: list[ColumnElement[bool]] = [ledger.c.owner == owner]
-        if before is not None:
-            same = (ledger.c.recorded == before.value) & (ledger.c.task < before.id)
-            wanted.append((ledger.c.recorded < before.value) | same)
-        order = [ledger.c.recorded.desc(), ledger.c.task.desc()]
-        return self.list_rows(ledger, LedgerRecord, *wanted, order=order, limit=limit)
+    def page(self, owner: str, listing: Listing) -> Page[LedgerRecord]:
+        """Return what is known of a part of an owner's entries."""
+        return self.page_rows(ledger, LedgerRecord, listing, ledger.c.owner == owner, id_name="task")
 
     def count(self, owner: str) -> int:
         """Return how many entries an owner has."""
