@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,10 +15,12 @@ from uuid import uuid4
 import httpx2
 
 from strategy_optimizer.client.exchange import (
+    COMPUTING,
     LONG_POLL,
     Patience,
     as_document,
     base_url,
+    body_of,
     checked,
     find_key,
     given,
@@ -276,7 +279,7 @@ class AsyncClient:
         task_id : str
         **query
             ``offset``, ``limit``, ``since`` (only later trials), ``state``, ``feasible``, ``min_score``, ``max_score``,
-            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``asc``, ``desc``).
+            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``ascending``, ``descending``).
         """
         return HistoryOut.model_validate(await self._get(path_of("optimize", task_id, "history"), query))
 
@@ -305,20 +308,21 @@ class AsyncClient:
 
     async def analysis(self, task_id: str) -> AnalysisOut:
         """Return what the trials say: importance, surfaces, insights, the course of the search."""
-        return AnalysisOut.model_validate(await self._get(path_of("optimize", task_id, "analysis")))
+        path = path_of("optimize", task_id, "analysis")
+        return AnalysisOut.model_validate(await self._send("GET", path, **self._patient))
 
     async def predict(
         self, task_id: str, parameters: Mapping[str, Any], *, metrics: Sequence[str] | None = None
     ) -> PredictionOut:
         """Return what parameters are likely to measure, with intervals."""
         asked = given(parameters=dict(parameters), metrics=None if metrics is None else list(metrics))
-        return PredictionOut.model_validate(
-            await self._post(path_of("optimize", task_id, "prediction"), asked)
-        )
+        path = path_of("optimize", task_id, "prediction")
+        return PredictionOut.model_validate(await self._send("POST", path, json=asked, **self._patient))
 
     async def compare(self, *task_ids: str) -> CompareOut:
         """Return tasks beside each other."""
-        answer = await self._post(path_of("optimize", "compare"), {"tasks": list(task_ids)})
+        asked = {"tasks": list(task_ids)}
+        answer = await self._send("POST", path_of("optimize", "compare"), json=asked, **self._patient)
         return CompareOut.model_validate(answer)
 
     # -- what tasks name -------------------------------------------------------------------------------------
@@ -364,7 +368,11 @@ class AsyncClient:
         except OSError as error:
             raise ServiceError(f"the file {path} cannot be read: {error.strerror or error}") from error
         answer = await self._send(
-            "POST", path_of("datasets"), params=query, files={"file": (path.name, content)}
+            "POST",
+            path_of("datasets"),
+            params=query,
+            files={"file": (path.name, content)},
+            **self._patient,
         )
         return DatasetDetailsOut.model_validate(answer)
 
@@ -440,7 +448,7 @@ class AsyncClient:
         return MeOut.model_validate(await self._get(path_of("me")))
 
     async def make_key(self, name: str, **fields: Any) -> NewKeyOut:
-        """Make another key, with ``scopes=`` and ``expires=``; it is shown in this answer only."""
+        """Make another key, with ``scopes=`` and ``expires_at=``; it is shown in this answer only."""
         return NewKeyOut.model_validate(await self._post(path_of("keys"), {"name": name, **fields}))
 
     async def keys(self) -> list[KeyOut]:
@@ -481,8 +489,24 @@ class AsyncClient:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return await self._send("POST", path, json=document, headers=headers)
 
-    async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        answer = checked(await self._patiently(method, path, **content))
+    @property
+    def _patient(self) -> dict[str, Any]:
+        """What a request says that waits for something to be computed."""
+        timeout = self.patience.timeout
+        return {"timeout": httpx2.Timeout(timeout, read=max(timeout, COMPUTING))}
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **content: Any,
+    ) -> dict[str, Any]:
+        body = body_of(json)
+        body["headers"] = {**body.get("headers", {}), **(headers or {})}
+        answer = checked(await self._patiently(method, path, **body, **content))
         if not answer.content:
             return {}
         try:
@@ -514,7 +538,7 @@ class AsyncClient:
         target = Path(to)
         partial = target.with_name(target.name + ".part")
         try:
-            async with self._http.stream("GET", path, params=query) as answer:
+            async with self._http.stream("GET", path, params=query, **self._patient) as answer:
                 if answer.status_code >= 400:
                     await answer.aread()
                     checked(answer)
@@ -524,6 +548,9 @@ class AsyncClient:
             partial.replace(target)
         except httpx2.TransportError as error:
             raise unreachable(self.url, error, 1) from error
+        except OSError as error:
+            raise ServiceError(f"the file {target} cannot be written: {error.strerror or error}") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
         return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,10 +14,12 @@ from uuid import uuid4
 import httpx2
 
 from strategy_optimizer.client.exchange import (
+    COMPUTING,
     LONG_POLL,
     Patience,
     as_document,
     base_url,
+    body_of,
     checked,
     find_key,
     given,
@@ -275,7 +278,7 @@ class Client:
         task_id : str
         **query
             ``offset``, ``limit``, ``since`` (only later trials), ``state``, ``feasible``, ``min_score``, ``max_score``,
-            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``asc``, ``desc``).
+            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``ascending``, ``descending``).
         """
         return HistoryOut.model_validate(self._get(path_of("optimize", task_id, "history"), query))
 
@@ -304,18 +307,21 @@ class Client:
 
     def analysis(self, task_id: str) -> AnalysisOut:
         """Return what the trials say: importance, surfaces, insights, the course of the search."""
-        return AnalysisOut.model_validate(self._get(path_of("optimize", task_id, "analysis")))
+        path = path_of("optimize", task_id, "analysis")
+        return AnalysisOut.model_validate(self._send("GET", path, **self._patient))
 
     def predict(
         self, task_id: str, parameters: Mapping[str, Any], *, metrics: Sequence[str] | None = None
     ) -> PredictionOut:
         """Return what parameters are likely to measure, with intervals."""
         asked = given(parameters=dict(parameters), metrics=None if metrics is None else list(metrics))
-        return PredictionOut.model_validate(self._post(path_of("optimize", task_id, "prediction"), asked))
+        path = path_of("optimize", task_id, "prediction")
+        return PredictionOut.model_validate(self._send("POST", path, json=asked, **self._patient))
 
     def compare(self, *task_ids: str) -> CompareOut:
         """Return tasks beside each other."""
-        answer = self._post(path_of("optimize", "compare"), {"tasks": list(task_ids)})
+        asked = {"tasks": list(task_ids)}
+        answer = self._send("POST", path_of("optimize", "compare"), json=asked, **self._patient)
         return CompareOut.model_validate(answer)
 
     # -- what tasks name -------------------------------------------------------------------------------------
@@ -360,7 +366,13 @@ class Client:
             content = path.read_bytes()
         except OSError as error:
             raise ServiceError(f"the file {path} cannot be read: {error.strerror or error}") from error
-        answer = self._send("POST", path_of("datasets"), params=query, files={"file": (path.name, content)})
+        answer = self._send(
+            "POST",
+            path_of("datasets"),
+            params=query,
+            files={"file": (path.name, content)},
+            **self._patient,
+        )
         return DatasetDetailsOut.model_validate(answer)
 
     def datasets(self) -> list[DatasetOut]:
@@ -435,7 +447,7 @@ class Client:
         return MeOut.model_validate(self._get(path_of("me")))
 
     def make_key(self, name: str, **fields: Any) -> NewKeyOut:
-        """Make another key, with ``scopes=`` and ``expires=``; it is shown in this answer only."""
+        """Make another key, with ``scopes=`` and ``expires_at=``; it is shown in this answer only."""
         return NewKeyOut.model_validate(self._post(path_of("keys"), {"name": name, **fields}))
 
     def keys(self) -> list[KeyOut]:
@@ -476,8 +488,24 @@ class Client:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._send("POST", path, json=document, headers=headers)
 
-    def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        answer = checked(self._patiently(method, path, **content))
+    @property
+    def _patient(self) -> dict[str, Any]:
+        """What a request says that waits for something to be computed."""
+        timeout = self.patience.timeout
+        return {"timeout": httpx2.Timeout(timeout, read=max(timeout, COMPUTING))}
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **content: Any,
+    ) -> dict[str, Any]:
+        body = body_of(json)
+        body["headers"] = {**body.get("headers", {}), **(headers or {})}
+        answer = checked(self._patiently(method, path, **body, **content))
         if not answer.content:
             return {}
         try:
@@ -509,7 +537,7 @@ class Client:
         target = Path(to)
         partial = target.with_name(target.name + ".part")
         try:
-            with self._http.stream("GET", path, params=query) as answer:
+            with self._http.stream("GET", path, params=query, **self._patient) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                     checked(answer)
@@ -519,6 +547,9 @@ class Client:
             partial.replace(target)
         except httpx2.TransportError as error:
             raise unreachable(self.url, error, 1) from error
+        except OSError as error:
+            raise ServiceError(f"the file {target} cannot be written: {error.strerror or error}") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
         return target
