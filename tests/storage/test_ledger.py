@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -100,3 +101,35 @@ def test_a_task_that_kills_its_workers_keeps_its_entry(store: Store, clock: Cloc
         store.queue.lease("worker-1", 12)
     assert store.tasks.get(lease.task.id).state == "failed"
     assert store.ledger.count("ada") == 1
+
+
+def test_entries_are_found_by_the_bars_that_they_are_about(store: Store) -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    months = [b"one", b"two", b"one", None]
+    entries = [OldLedgerEntry(f"file:{n}", at, {}, bytes([n]), found) for n, found in enumerate(months)]
+    assert store.ledger.take_in("ada", entries) == 4
+    one, two = (hashlib.sha256(found).hexdigest() for found in (b"one", b"two"))
+    assert store.ledger.bars("ada") == {one: b"one", two: b"two"}
+    assert store.ledger.bars("ben") == {}
+
+    def found(*bars: str) -> list[str]:
+        return [task for task, _ in store.ledger.entries("ada", bars=bars)]
+
+    assert found(one) == ["file:0", "file:2", "file:3"]  # the last is about nobody knows what
+    assert found(two) == ["file:1", "file:3"]
+    assert store.ledger.undescribed("ada") == [("file:3", b"\3")]
+    store.ledger.describe("ada", {"file:3": b"three", "file:0": b"three"})
+    assert found(one) == ["file:0", "file:2"]
+    assert store.ledger.undescribed("ada") == []
+    assert store.ledger.bars("ada")[hashlib.sha256(b"three").hexdigest()] == b"three"
+    assert len(store.ledger.entries("ada")) == 4
+    assert (store.ledger.clear("ada"), store.ledger.bars("ada")) == (4, {})
+
+
+def test_a_later_lease_may_be_about_other_bars(store: Store) -> None:
+    lease = leased(store)
+    for months in (None, b"one", b"two"):
+        store.ledger.put(lease, summary={}, entry=b"entry", months=months)
+    two = hashlib.sha256(b"two").hexdigest()
+    assert store.ledger.entries("ada", bars=[two]) == [(lease.task.id, b"entry")]
+    assert store.ledger.undescribed("ada") == []

@@ -234,12 +234,13 @@ class LedgerRecord:
 
 @dataclass(frozen=True)
 class OldLedgerEntry:
-    """An entry that was kept elsewhere before; `task` is a name that it keeps."""
+    """An entry that was kept elsewhere before; `task` is a name that it keeps, `months` say which bars it is about."""
 
     task: str
     recorded: datetime
     summary: Mapping[str, Any]
     entry: bytes
+    months: bytes | None = None
 
 
 @dataclass(frozen=True)
