@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
@@ -68,6 +71,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     components["responses"] = {name: _problem(text) for name, text in PROBLEMS.values()}
     components["schemas"]["ProblemModel"] = ProblemModel.model_json_schema()
     _add_frames(components["schemas"])
+    for name, example in examples().items():
+        components["schemas"][name].setdefault("examples", [example])
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     for method, path, operation in operations(document):
@@ -84,6 +89,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
         if operation["operationId"] in MADE:
             _link(operation, components["links"])
     return document
+
+
+@lru_cache(1)
+def examples() -> dict[str, Any]:
+    """Return an answer of a real service for models that have no example of their own, by their names."""
+    text = resources.files("strategy_optimizer.api").joinpath("examples.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
