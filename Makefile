@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which would compile the sources anew
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client lock clean check bench-service-faults bench-service-sockets bench-service-load bench-service-queue client-ts fuzz-api
+.PHONY: help install run test test-peers test-nautilus test-freqtrade freqtrade search-peers ray-peers test-ray lint types imports format bench fuzz-expressions evidence client api-examples lock clean check bench-service-faults bench-service-sockets bench-service-load bench-service-queue client-ts fuzz-api
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +138,9 @@ evidence: install  ## write the published numbers that the statistics reproduce 
 
 client: install  ## make the client that waits from the one that is awaited
 	$(BIN)/python tests/client/make_sync.py
+
+api-examples: install  ## record the answers that the OpenAPI document shows, from a real service
+	$(BIN)/python tests/api/make_examples.py
 
 client-ts: $(NODE)/.installed install  ## make the types of the TypeScript client, check it, and use it once
 	$(BIN)/python tests/client/make_typescript.py $(NODE)/bin/python

@@ -1,5 +1,7 @@
 """The cache of machine code: found without readying the compiler, and the same numbers as freshly compiled."""
 
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -109,3 +111,68 @@ def test_what_sorts_and_adds_does_not_import_linear_algebra(tmp_path):
     assert first.split()[-2] == "False"
     assert second.split()[-2:] == ["True", "False"]
     assert first.split()[:-2] == second.split()[:-2]
+
+
+@pytest.fixture
+def confined(tmp_path):
+    """Return a call that runs the function of a package that its user cannot write to, and has no home."""
+    package, home, temporary = (tmp_path / name for name in ("package", "home", "temporary"))
+    for folder in (package, home, temporary):
+        folder.mkdir()
+    (package / "sort.py").write_text(textwrap.dedent(SORT))
+    package.chmod(0o555)
+    home.chmod(0o555)
+    command = [sys.executable, "-B", str(package / "sort.py")]
+    if os.geteuid() == 0:  # to root no folder is closed unless it gives that up
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("root can write everywhere, and there is no setpriv here")
+        command = [setpriv, "--bounding-set=-all", "--inh-caps=-all", *command]
+    places = ("XDG_", "NUMBA_", "STRATEGY_OPTIMIZER_")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(places)}
+    ours |= {"HOME": str(home), "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def run(**variables: str) -> tuple[bool, str]:
+        done = subprocess.run(command, env=ours | variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()[-2] == "True", done.stderr
+
+    yield run
+    package.chmod(0o755)
+    home.chmod(0o755)
+
+
+def test_without_a_place_of_the_user_there_is_a_private_one(confined, tmp_path):
+    hit, said = confined()
+    assert not hit
+    (folder,) = (tmp_path / "temporary").iterdir()
+    assert f"machine code is kept in {folder}, since neither the package nor a folder of the user" in said
+    assert "set NUMBA_CACHE_DIR" in said
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert confined()[0]
+
+
+@pytest.mark.parametrize("variable", ["STRATEGY_OPTIMIZER_CACHE", "STRATEGY_OPTIMIZER_DATA"])
+def test_our_own_folders_go_before_it(confined, tmp_path, variable):
+    named = {variable: str(tmp_path / "named")}
+    assert confined(**named) == (False, "")
+    assert confined(**named) == (True, "")
+    assert list((tmp_path / "named" / "machine-code").iterdir())
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("prepared", ["open to all", "a link"])
+def test_code_of_somebody_else_is_not_run(confined, tmp_path, prepared):
+    folder = tmp_path / "temporary" / f"strategy-optimizer-machine-code-{os.geteuid()}"
+    if prepared == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    for _ in range(2):
+        hit, said = confined()
+        assert not hit
+        assert "machine code is not kept, each process compiles anew" in said
+        assert "is not a folder that only this user can use" in said
+    assert list(folder.iterdir()) == []

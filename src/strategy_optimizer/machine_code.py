@@ -10,22 +10,41 @@ it calls for memory. What is not found is compiled, and to that end Numba readie
 Beside machine code lie the names of the modules that its functions were written in, which are imported for the globals
 that an interpreted function would look for there. Machine code looks for none. One such module of Numba's, where
 `np.argsort` and `np.isnan` are, imports `scipy.linalg` to learn whether it could compile matrix products: 0.2 s.
+
+Numba keeps machine code where NUMBA_CACHE_DIR says, beside the source, or in the user's cache. A service whose package
+is installed by root, and whose user has no home, can write to none of these, and would compile for a minute in each of
+its processes; its code goes to our own folders of cache or data then, or else to a private folder of temporary files.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import pickle
+import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from numba import njit
 from numba.core import entrypoints, environment
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    UserWideCacheLocator,
+)
 from numba.core.runtime.nrt import rtsys
 
+from strategy_optimizer.config import cache_folder, data_folder
+from strategy_optimizer.errors import StrategyOptimizerError
+
+LOG = logging.getLogger("strategy_optimizer")
+FOLDER = "machine-code"
 F = TypeVar("F", bound=Callable[..., Any])
 
 NOT_IMPORTED = "numba.np.arraymath"  # for machine code; it registers nothing that machine code calls
@@ -59,8 +78,70 @@ class _File(IndexDataCacheFile):
             return _Reader(file).load()
 
 
+@lru_cache(1)
+def fallback_folder() -> Path | None:
+    """Return the folder for machine code that Numba finds no place for; None when there is none for us either."""
+    for folder in (cache_folder, data_folder):
+        with suppress(OSError, StrategyOptimizerError):  # there is no home, or it cannot be written to
+            return _writable(folder() / FOLDER)
+    try:
+        found = _private_folder()
+    except OSError as error:
+        LOG.warning("machine code is not kept, each process compiles anew: %s", error)
+        return None
+    LOG.warning(
+        "machine code is kept in %s, since neither the package nor a folder of the user can be written to; "
+        "set NUMBA_CACHE_DIR to a folder that stays",
+        found,
+    )
+    return found
+
+
+def _writable(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    return folder
+
+
+def _private_folder() -> Path:
+    """Return a folder of temporary files that nobody else can write to: who could, would have us run their code."""
+    if not hasattr(os, "geteuid"):  # such systems have no shared folder of temporary files
+        return _writable(Path(tempfile.gettempdir()) / f"strategy-optimizer-{FOLDER}")
+    folder = Path(tempfile.gettempdir()) / f"strategy-optimizer-{FOLDER}-{os.geteuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    if not is_private:
+        raise PermissionError(f"{folder} is there and is not a folder that only this user can use")
+    return _writable(folder)
+
+
+class _FallbackLocator(UserWideCacheLocator):
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
+        folder = fallback_folder()
+        if folder is None:
+            raise OSError("there is no folder for machine code")
+        self._py_file = file
+        self._lineno = function.__code__.co_firstlineno
+        self._cache_path = str(folder / self.get_suitable_cache_subpath(file))  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> Any:
+        """Return the locator of a function, None when there is no place for it."""
+        with suppress(OSError):
+            return super().from_function(function, file)  # type: ignore[no-untyped-call]
+        return None
+
+
+class _Impl(CompileResultCacheImpl):
+    _locator_classes = [*CompileResultCacheImpl._locator_classes, _FallbackLocator]
+
+
 class ForgivingCache(FunctionCache):
     """Finds nothing where it cannot read, keeps nothing where it cannot write, and readies no compiler."""
+
+    _impl_class = _Impl
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
@@ -87,8 +168,8 @@ class ForgivingCache(FunctionCache):
 
 
 def keep(function: Any) -> None:
-    """Let a compiled function find and keep its machine code beside its source, if that can be written to."""
-    with suppress(OSError, RuntimeError):  # RuntimeError: Numba found no folder that it may write to
+    """Let a compiled function find and keep its machine code, where there is a folder that can be written to."""
+    with suppress(OSError, RuntimeError):  # RuntimeError: there is none
         function._cache = ForgivingCache(function.py_func)
 
 

@@ -494,7 +494,7 @@ def test_no_secret_is_in_a_log_or_a_problem(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(world.store.accounts, "users", fail)
+    monkeypatch.setattr(world.store.accounts, "page_of_users", fail)
     problems.append(client.get("/api/v1/users", headers=root))
     assert problems[-1].status_code == 500
     lines = logged.getvalue()

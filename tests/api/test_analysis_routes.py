@@ -173,9 +173,9 @@ def test_equal_questions_at_once_are_computed_once(
     begun: list[str] = []
     begin = pool.begin
 
-    def counted(function: str, *arguments: Any) -> Any:
+    def counted(function: str, *arguments: Any, **named: Any) -> Any:
         begun.append(function)
-        return begin(function, *arguments)
+        return begin(function, *arguments, **named)
 
     monkeypatch.setattr(pool, "begin", counted)
     body = {"parameters": {"lookback_period": 33}, "metrics": ["volatility"]}

@@ -54,7 +54,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def exported(pool: ComputePool) -> bytes:
-    with pool.begin("export", EXPORT) as call:
+    with pool.begin("export", EXPORT, user="ada") as call:
         return b"".join(call)
 
 
@@ -86,14 +86,14 @@ def test_the_address_of_the_store_is_neither_in_its_arguments_nor_in_its_environ
 def test_what_takes_too_long_is_ended(make: Make) -> None:
     pool = make(Limits(seconds=0.01))
     with pytest.raises(ComputationTimeError, match=r"0\.01 s"):
-        pool.run("export", EXPORT)
+        pool.run("export", EXPORT, user="ada")
     assert pool.processes == []
 
 
 def test_what_takes_too_much_memory_is_ended(make: Make) -> None:
     pool = make(Limits(memory=1 << 20))
     with pytest.raises(ComputationMemoryError, match="1 MB"):
-        pool.run("export", EXPORT)
+        pool.run("export", EXPORT, user="ada")
     assert pool.processes == []
 
 
@@ -105,7 +105,7 @@ def test_a_process_that_has_grown_is_not_used_again(make: Make) -> None:
 
 def test_a_process_that_dies_is_an_error_and_replaced(make: Make) -> None:
     pool = make(Limits())
-    with pool.begin("export", EXPORT) as call:
+    with pool.begin("export", EXPORT, user="ada") as call:
         os.kill(pool.processes[0], signal.SIGKILL)
         with pytest.raises(ComputationError, match="-9"):
             list(call)
@@ -119,18 +119,18 @@ def test_a_process_that_dies_is_an_error_and_replaced(make: Make) -> None:
 def test_errors_come_as_they_were_raised(make: Make) -> None:
     pool = make(Limits())
     with pytest.raises(TaskNotFoundError, match="opt_none") as raised:
-        pool.run("export", EXPORT | {"task": "opt_none"})
+        pool.run("export", EXPORT | {"task": "opt_none"}, user="ada")
     assert raised.value.task == "opt_none"
     with pytest.raises(StrategyOptimizerError, match="no function 'eval'"):
-        pool.run("eval", {})
+        pool.run("eval", {}, user="ada")
     with pytest.raises(ComputationError, match="KeyError"):
-        pool.run("export", {})
+        pool.run("export", {}, user="ada")
     assert len(pool.processes) == 1  # none of these is a reason to end it
 
 
 def test_a_cancelled_call_frees_its_process(make: Make) -> None:
     pool, cancelled = make(Limits(processes=1, waiting=1)), threading.Event()
-    call = pool.begin("export", EXPORT, cancelled)
+    call = pool.begin("export", EXPORT, user="ada", cancelled=cancelled)
     cancelled.set()
     with call, pytest.raises(CallCancelledError):
         list(call)
@@ -140,20 +140,20 @@ def test_a_cancelled_call_frees_its_process(make: Make) -> None:
 
 def test_few_wait_and_not_for_ever(make: Make) -> None:
     pool = make(Limits(processes=1, waiting=1, patience=1.0))
-    with pool.begin("export", EXPORT):
+    with pool.begin("export", EXPORT, user="ada"):
         found: list[BaseException] = []
 
         def wait() -> None:
             try:
-                pool.begin("export", EXPORT)
+                pool.begin("export", EXPORT, user="ada")
             except ComputationBusyError as error:
                 found.append(error)
 
         thread = threading.Thread(target=wait)
         thread.start()
-        until(lambda: pool._waiting == 1)
+        until(lambda: pool.waiting == 1)
         with pytest.raises(ComputationBusyError, match="wait already"):
-            pool.begin("export", EXPORT)
+            pool.begin("export", EXPORT, user="ada")
         thread.join()
         assert "were busy for 1 s" in str(found[0])
     assert exported(pool)
@@ -161,19 +161,19 @@ def test_few_wait_and_not_for_ever(make: Make) -> None:
 
 def test_closing_ends_what_runs(make: Make) -> None:
     pool = make(Limits())
-    call = pool.begin("export", EXPORT)
+    call = pool.begin("export", EXPORT, user="ada")
     pool.close()
     with call, pytest.raises(ComputationError):
         list(call)
     with pytest.raises(ComputationError, match="ending"):
-        pool.begin("export", EXPORT)
+        pool.begin("export", EXPORT, user="ada")
 
 
 PARENT = """
 import sys, time
 from strategy_optimizer.api.computing import ComputePool
 pool = ComputePool(sys.argv[1])
-call = pool.begin("export", {"task": "opt_ga", "trials": 400, "format": "csv"})
+call = pool.begin("export", {"task": "opt_ga", "trials": 400, "format": "csv"}, user="ada")
 call.next_block()
 print(*pool.processes, flush=True)
 time.sleep(600)

@@ -7,27 +7,10 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.api.worlds import World, make_world
+from tests.api.worlds import SUMMARY, World, make_world
 
 from strategy_optimizer.storage import NewTask, OldLedgerEntry, Store
 
-SUMMARY = {
-    "task_id": "momentum-random-0011",
-    "kind": "search",
-    "recorded": "2026-01-05T12:00:00.000000+00:00",
-    "interrupted": False,
-    "strategy": "momentum",
-    "strategy_digest": "00" * 16,
-    "data": "nasdaq",
-    "symbols": ["NASDAQ"],
-    "first": "1999-01-04",
-    "last": "2013-12-31",
-    "searched_bars": 3773,
-    "held_out_bars": 1258,
-    "trials": 60,
-    "distinct": 58,
-    "held_out_looks": 1,
-}
 LEDGER = "/api/v1/ledger"
 
 

@@ -57,4 +57,4 @@ def test_limits_are_those_of_the_code() -> None:
 def test_problems_have_these_statuses() -> None:
     for kind, status in re.findall(r"\| `/problems/([\w-]+)` \| (\d+) \|", TEXT):
         assert [code for _, code, name in problems.KINDS if name == kind] == [int(status)]
-    assert TEXT.count("| `/problems/") == 4
+    assert TEXT.count("| `/problems/") == 5

@@ -27,6 +27,24 @@ from strategy_optimizer.tasks import Result
 
 TASK = "opt_4f1c2a90b7d3e865"
 """The task of the examples."""
+SUMMARY = {
+    "task_id": "momentum-random-0011",
+    "kind": "search",
+    "recorded": "2026-01-05T12:00:00.000000+00:00",
+    "interrupted": False,
+    "strategy": "momentum",
+    "strategy_digest": "00" * 16,
+    "data": "nasdaq",
+    "symbols": ["NASDAQ"],
+    "first": "1999-01-04",
+    "last": "2013-12-31",
+    "searched_bars": 3773,
+    "held_out_bars": 1258,
+    "trials": 60,
+    "distinct": 58,
+    "held_out_looks": 1,
+}
+"""Of an entry of the ledger."""
 PASSWORD = "correct horse battery staple"
 _FAST = Rate(1e9, at_once=10**9)
 UNLIMITED = Limits(_FAST, _FAST, bad_keys=10**6, bad_sessions=10**6, bad_passwords=10**6)

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from strategy_optimizer.api import document
+from strategy_optimizer.api import description, document
+from strategy_optimizer.api.app import ROUTERS
 from strategy_optimizer.api.description import MADE, operations
 
 FOLDER = Path(__file__).parents[2] / "clients" / "typescript"
@@ -47,6 +48,33 @@ def test_every_problem_is_described_and_every_body_has_an_example() -> None:
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if body is not None:
             assert schemas[body["schema"]["$ref"].rsplit("/", 1)[1]]["examples"], (method, path)
+
+
+def test_every_answer_has_an_example_that_is_one() -> None:
+    found: dict[str, Any] = json.loads(document.text())
+    schemas, used = found["components"]["schemas"], set()
+    for method, path, operation in operations(found):
+        for status, response in operation["responses"].items():
+            for kind, content in response.get("content", {}).items():
+                schema = content.get("schema", {})
+                if not status.startswith("2") or schema.get("format") == "binary":
+                    continue  # a Parquet file has no text
+                name = schema.get("$ref", "").rsplit("/", 1)[-1]
+                shown = [content["example"]] if "example" in content else schemas[name].get("examples")
+                assert shown, (method, path, status, kind)
+                used.add(name)
+    assert set(description.examples()) <= used, "the example of a model that nothing answers with"
+
+
+def test_recorded_examples_are_of_their_models() -> None:
+    models = {
+        model.__name__: model
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(model := getattr(route, "response_model", None), type)
+    }
+    for name, example in description.examples().items():
+        models[name].model_validate_json(json.dumps(example))
 
 
 def test_the_lock_names_no_registry() -> None:

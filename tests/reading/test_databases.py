@@ -27,8 +27,8 @@ def test_a_long_task_is_sorted_and_exported(store: Store, tmp_path: Path) -> Non
     files = TableFiles(tmp_path / "cache", pool.run)
     try:
         query = HistoryQuery(sort="score", descending=True)
-        found = HistoryReader(store, files).page(task, query, 0, 3).entries
-        with pool.begin("export", {"task": task.id, "trials": N, "format": "csv"}) as call:
+        found = HistoryReader(store, files).page(task, query, 0, 3, user="ada").entries
+        with pool.begin("export", {"task": task.id, "trials": N, "format": "csv"}, user="ada") as call:
             lines = b"".join(call).count(b"\n")
         process = psutil.Process(pool.processes[0])
         shown = json.dumps([process.cmdline(), process.environ()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from strategy_optimizer.reading import history as history_module
 from strategy_optimizer.reading.functions import Call, run
 from strategy_optimizer.reading.history import HistoryReader
 from strategy_optimizer.reading.history_query import HistoryQuery
-from strategy_optimizer.reading.table_files import TableFiles
+from strategy_optimizer.reading.table_files import Run, TableFiles
 from strategy_optimizer.storage import Store, TaskRecord, TrialChunk
 
 N = 600
@@ -46,12 +46,12 @@ def asked() -> list[str]:
 
 
 @pytest.fixture
-def here(store: Store, asked: list[str]) -> Callable[[str, Mapping[str, Any]], bytes]:
+def here(store: Store, asked: list[str]) -> Run:
     """Runs functions of the child in this process."""
 
-    def work(name: str, arguments: Mapping[str, Any]) -> bytes:
-        asked.append(name)
-        return json.dumps(run(name, Call(store, arguments, lambda block: None))).encode()
+    def work(function: str, arguments: Mapping[str, Any], *, user: str) -> bytes:
+        asked.append(function)
+        return json.dumps(run(function, Call(store, arguments, lambda block: None))).encode()
 
     return work
 
@@ -65,7 +65,9 @@ def files(tmp_path: Path, here: Any) -> Iterator[TableFiles]:
 
 
 def numbers(reader: HistoryReader, task: TaskRecord, query: HistoryQuery) -> list[dict[str, Any]]:
-    return [entry for at in range(0, N, 100) for entry in reader.page(task, query, at, 100).entries]
+    return [
+        entry for at in range(0, N, 100) for entry in reader.page(task, query, at, 100, user="ada").entries
+    ]
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -82,7 +84,7 @@ def test_pages_are_those_of_a_short_task(
     assert numbers(reader, task, query) == in_memory
     assert len(in_memory) > 20
     assert asked == ["index"]  # once for all pages
-    assert reader.page(task, query, 0, 1).total == len(in_memory)
+    assert reader.page(task, query, 0, 1, user="ada").total == len(in_memory)
 
 
 def test_what_came_since_is_added(store: Store, files: TableFiles, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +115,8 @@ def test_an_older_look_sees_what_there_was(
     before = store.tasks.get(lease.task.id)
     shorter = replace(before, trials=N // 2)
     reader, query = HistoryReader(store, files), HistoryQuery(sort="score", descending=True)
-    assert reader.page(before, query, 0, 1).total == N
-    found = reader.page(shorter, query, 0, 1000)
+    assert reader.page(before, query, 0, 1, user="ada").total == N
+    found = reader.page(shorter, query, 0, 1000, user="ada")
     assert sorted(entry["iteration"] for entry in found.entries) == list(range(1, N // 2 + 1))
     scores = [entry["performance"]["composite_score"] for entry in found.entries]
     known = [score for score in scores if score is not None]
@@ -129,7 +131,7 @@ def test_a_child_that_dies_in_between_leaves_nothing_wrong(
     lease, history = leased(store), make_history(N)
     save_all(store, lease, history, N // 2)
     task, query = store.tasks.get(lease.task.id), HistoryQuery(sort="score")
-    files.read(task, "score")
+    files.read(task, "score", "ada")
     (folder,) = [path.parent for path in (files._folder()).glob("*/rows.bin")]
     for name in ("rows.bin", "keys.bin"):
         with (folder / name).open("ab") as file:
@@ -137,7 +139,7 @@ def test_a_child_that_dies_in_between_leaves_nothing_wrong(
     more = make_history(100, seed=1, history=history)
     store.trials.save(lease, TrialChunk.of(more, N, N + 100), {})
     task = store.tasks.get(lease.task.id)
-    found = HistoryReader(store, files).page(task, query, 0, 1000).entries
+    found = HistoryReader(store, files).page(task, query, 0, 1000, user="ada").entries
     trial = {entry["iteration"]: entry for entry in found}[N + 50]
     assert trial["parameters"] == more[N + 49].parameters
 
@@ -150,9 +152,9 @@ def test_a_number_that_is_not_there_is_an_error(
     save_all(store, lease, make_history(N), N)
     task = store.tasks.get(lease.task.id)
     with pytest.raises(ObjectiveError, match="did you mean 'score'"):
-        HistoryReader(store, files).page(task, HistoryQuery(sort="scor"), 0, 10)
+        HistoryReader(store, files).page(task, HistoryQuery(sort="scor"), 0, 10, user="ada")
     with pytest.raises(ObjectiveError, match=r"\.\./rows"):
-        HistoryReader(store, files).page(task, HistoryQuery(sort="../rows"), 0, 10)
+        HistoryReader(store, files).page(task, HistoryQuery(sort="../rows"), 0, 10, user="ada")
 
 
 def test_the_longest_unused_is_forgotten(store: Store, tmp_path: Path, here: Any, asked: list[str]) -> None:
@@ -162,12 +164,12 @@ def test_the_longest_unused_is_forgotten(store: Store, tmp_path: Path, here: Any
         save_all(store, lease, make_history(N), N)
         tasks.append(store.tasks.get(lease.task.id))
     files = TableFiles(tmp_path / "cache", here)
-    files.read(tasks[0], "score")
+    files.read(tasks[0], "score", "ada")
     files.limit = round(2.5 * files.size)
     for task in (tasks[1], tasks[0], tasks[2], tasks[0]):
-        files.read(task, "score")
+        files.read(task, "score", "ada")
     assert asked == ["index"] * 3
-    table, _ = files.read(tasks[1], "score")
+    table, _ = files.read(tasks[1], "score", "ada")
     assert asked == ["index"] * 4
     assert len(table.entries([N - 1])) == 1
     assert files.size <= files.limit
@@ -180,10 +182,10 @@ def test_what_a_dead_process_left_is_removed(store: Store, tmp_path: Path, here:
     task = store.tasks.get(lease.task.id)
     (tmp_path / "cache" / "tables-dead" / "x").mkdir(parents=True)
     one, other = (TableFiles(tmp_path / "cache", here) for _ in range(2))
-    one.read(task, "score")
-    other.read(task, "score")
+    one.read(task, "score", "ada")
+    other.read(task, "score", "ada")
     assert len(list((tmp_path / "cache").glob("*"))) == 2
     assert not (tmp_path / "cache" / "tables-dead").exists()
     one.close()
-    assert len(other.read(task, "score")[0]) == N
+    assert len(other.read(task, "score", "ada")[0]) == N
     other.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from storage_worlds import Clock, add_task, leased
 from strategy_optimizer.errors import LeaseLostError
-from strategy_optimizer.storage import OldLedgerEntry, Place, Retention, Store
+from strategy_optimizer.storage import Listing, OldLedgerEntry, Retention, Store
 from strategy_optimizer.storage.queue import MOST_LOSSES
 
 
@@ -21,7 +23,7 @@ def test_a_task_has_one_entry_which_a_later_lease_replaces(store: Store, clock: 
     assert store.ledger.entries("ada") == [(old.task.id, b"three")]
     store.ledger.put(new, summary={"trials": 5}, entry=b"five")
     assert store.ledger.entries("ada") == [(old.task.id, b"five")]
-    (record,) = store.ledger.page("ada")
+    (record,) = store.ledger.page("ada", Listing("recorded")).rows
     assert (record.task, record.recorded, record.summary) == (old.task.id, clock.now, {"trials": 5})
     assert store.ledger.entries("ben") == []
 
@@ -68,10 +70,14 @@ def test_a_ledger_is_paged_and_emptied(store: Store, clock: Clock) -> None:
             store.queue.finish(lease, "completed", stop_reason="budget")
             clock.move(seconds=number % 2)  # some have the same moment
     found: list[int] = []
-    before = None
-    while page := store.ledger.page("ada", before=before, limit=2):
-        found += [record.summary["n"] for record in page]
-        before = Place(page[-1].recorded, page[-1].task)
+    listing = Listing("recorded", ascending=False, limit=2)
+    while True:
+        page = store.ledger.page("ada", listing)
+        found += [record.summary["n"] for record in page.rows]
+        assert page.total == 5
+        if page.last is None:
+            break
+        listing = replace(listing, after=page.last)
     assert found == [4, 3, 2, 1, 0]
     assert store.ledger.count("ada") == 5
     assert store.ledger.clear("ada") == 5
@@ -95,3 +101,35 @@ def test_a_task_that_kills_its_workers_keeps_its_entry(store: Store, clock: Cloc
         store.queue.lease("worker-1", 12)
     assert store.tasks.get(lease.task.id).state == "failed"
     assert store.ledger.count("ada") == 1
+
+
+def test_entries_are_found_by_the_bars_that_they_are_about(store: Store) -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    months = [b"one", b"two", b"one", None]
+    entries = [OldLedgerEntry(f"file:{n}", at, {}, bytes([n]), found) for n, found in enumerate(months)]
+    assert store.ledger.take_in("ada", entries) == 4
+    one, two = (hashlib.sha256(found).hexdigest() for found in (b"one", b"two"))
+    assert store.ledger.bars("ada") == {one: b"one", two: b"two"}
+    assert store.ledger.bars("ben") == {}
+
+    def found(*bars: str) -> list[str]:
+        return [task for task, _ in store.ledger.entries("ada", bars=bars)]
+
+    assert found(one) == ["file:0", "file:2", "file:3"]  # the last is about nobody knows what
+    assert found(two) == ["file:1", "file:3"]
+    assert store.ledger.undescribed("ada") == [("file:3", b"\3")]
+    store.ledger.describe("ada", {"file:3": b"three", "file:0": b"three"})
+    assert found(one) == ["file:0", "file:2"]
+    assert store.ledger.undescribed("ada") == []
+    assert store.ledger.bars("ada")[hashlib.sha256(b"three").hexdigest()] == b"three"
+    assert len(store.ledger.entries("ada")) == 4
+    assert (store.ledger.clear("ada"), store.ledger.bars("ada")) == (4, {})
+
+
+def test_a_later_lease_may_be_about_other_bars(store: Store) -> None:
+    lease = leased(store)
+    for months in (None, b"one", b"two"):
+        store.ledger.put(lease, summary={}, entry=b"entry", months=months)
+    two = hashlib.sha256(b"two").hexdigest()
+    assert store.ledger.entries("ada", bars=[two]) == [(lease.task.id, b"entry")]
+    assert store.ledger.undescribed("ada") == []

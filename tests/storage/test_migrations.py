@@ -26,7 +26,7 @@ from strategy_optimizer.storage import (
 from strategy_optimizer.storage.tables import REVISION, events
 from strategy_optimizer.tasks import TrialHistory
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 
 
 @pytest.fixture
@@ -73,7 +73,13 @@ def test_step_by_step_forward_and_backward_with_rows(empty_url: str) -> None:
         store.tasks.cancel(store.tasks.create(NewTask("ada", "momentum", {}, id="opt_hook")).task.id)
         assert len(contents(store)["deliveries"]) == 1
         store.tasks.create(NewTask("ada", "momentum", {}, id="opt_small", memory=2**30))
-        store.ledger.put(leased_again(store), summary={"trials": 3}, entry=b"entry")
+        store.ledger.put(leased_again(store), summary={"trials": 3}, entry=b"entry", months=b"months")
+        assert list(store.ledger.bars("ada").values()) == [b"months"]
+        migration.downgrade(store.database, "0006")
+        assert "ledger_bars" not in contents(store)
+        store.upgrade()
+        assert store.ledger.bars("ada") == {}
+        assert store.ledger.undescribed("ada") == store.ledger.entries("ada") != []
         migration.downgrade(store.database, "0005")
         assert "ledger" not in contents(store)
         store.upgrade()

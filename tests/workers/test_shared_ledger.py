@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from storage_worlds import Postgres
 from strategy_optimizer.models.schedule import ScheduledTask
-from strategy_optimizer.storage import NewSchedule
+from strategy_optimizer.storage import NewSchedule, OldLedgerEntry
 from strategy_optimizer.tasks import make_task
 from strategy_optimizer.validation import run_and_validate
-from strategy_optimizer.validation.ledger import Ledger, decode
+from strategy_optimizer.validation.ledger import Ledger, decode, encode
+from strategy_optimizer.validation.ledger.earlier import compare
+from strategy_optimizer.workers import store_ledger
 from strategy_optimizer.workers.schedules import run_now
-from strategy_optimizer.workers.store_ledger import take_in_folders
+from strategy_optimizer.workers.store_ledger import StoreLedger, take_in_folders
 from worker_strategies import install
 from worker_worlds import World
 
@@ -124,3 +128,35 @@ def test_ledgers_in_folders_are_taken_in_once(alone: World, tmp_path: Path) -> N
     alone.store.ledger.clear("ada")
     assert take_in_folders(alone.store, data) == 0
     assert alone.store.ledger.count("ada") == 0
+
+
+def test_what_was_searched_on_other_bars_is_not_read(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of entries that older versions left, which do not say what they are about."""
+    folder = Ledger(tmp_path / "folder")
+    for data, seed in (("nasdaq", 1), ("nasdaq", 2), ("sp500", 1)):
+        run_and_validate(make_task("momentum", data, "random", evaluations=30, seed=seed), folder)
+    kept = folder.read().entries
+    old = [
+        OldLedgerEntry(f"file:{n}", datetime.now(UTC), entry.to_dict(), encode(entry))
+        for n, entry in enumerate(kept)
+    ]
+    store = world.store
+    store.ledger.take_in("ada", [*old, OldLedgerEntry("file:bad", datetime.now(UTC), {}, b"no entry")])
+    world.add(30)
+    lease = store.queue.lease("worker-1", 3600)
+    assert lease is not None
+    writer = SimpleNamespace(store=store, lease=lease, insist=lambda call: call())
+    ledger = StoreLedger(writer)  # type: ignore[arg-type]
+    read: list[str] = []
+    monkeypatch.setattr(store_ledger, "decode", lambda data: read.append(decode(data).data) or decode(data))
+    for _ in range(2):
+        read.clear()
+        reading = ledger.read(kept[0])
+        assert reading.unreadable == ("file:bad",)
+        one, other = (compare(kept[0], entries) for entries in (reading.entries, kept))
+        assert [each.task_id for each in one.searches] == [each.task_id for each in other.searches]
+        assert (len(one.searches), one.looks) == (1, other.looks)
+    assert read == ["nasdaq", "nasdaq"]
+    assert len(ledger.read().entries) == 3

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from strategy_optimizer.storage import TaskRecord
+from strategy_optimizer.storage import Listing, TaskRecord
 from worker_worlds import World
 
 
@@ -21,7 +21,10 @@ def in_seconds(seconds: float) -> datetime:
 
 def entries(world: World) -> dict[str, int]:
     """Return the trials that the ledger has of each task."""
-    return {record.task: record.summary["trials"] for record in world.store.ledger.page("ada", limit=1000)}
+    return {
+        record.task: record.summary["trials"]
+        for record in world.store.ledger.page("ada", Listing("recorded", limit=1000)).rows
+    }
 
 
 def test_a_task_is_cancelled_and_keeps_its_trials(served: World) -> None:

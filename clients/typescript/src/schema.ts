@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * List Datasets
-         * @description List one's datasets; an administrator sees everybody's.
+         * @description List one's datasets, by default by name; an administrator sees everybody's.
          */
         readonly get: operations["list_datasets"];
         readonly put?: never;
@@ -145,7 +145,7 @@ export interface paths {
         };
         /**
          * List My Keys
-         * @description List one's keys, the oldest first, with those that have ended.
+         * @description List one's keys, by default the oldest first, with those that have ended.
          */
         readonly get: operations["list_my_keys"];
         readonly put?: never;
@@ -717,7 +717,7 @@ export interface paths {
         };
         /**
          * List Schedules
-         * @description List one's schedules; an administrator sees everybody's.
+         * @description List one's schedules, by default the oldest first; an administrator sees everybody's.
          */
         readonly get: operations["list_schedules"];
         readonly put?: never;
@@ -849,7 +849,7 @@ export interface paths {
         };
         /**
          * List Strategies
-         * @description List the strategies that tasks can name.
+         * @description List the strategies that tasks can name, by default by name.
          */
         readonly get: operations["list_strategies"];
         readonly put?: never;
@@ -889,7 +889,7 @@ export interface paths {
         };
         /**
          * List Versions
-         * @description List the versions of a strategy, the newest first.
+         * @description List the versions of a strategy, by default the newest first.
          */
         readonly get: operations["list_versions"];
         readonly put?: never;
@@ -909,7 +909,7 @@ export interface paths {
         };
         /**
          * List Users
-         * @description List all users by name.
+         * @description List all users, by default by name.
          */
         readonly get: operations["list_users"];
         readonly put?: never;
@@ -959,7 +959,7 @@ export interface paths {
         };
         /**
          * List Keys
-         * @description List a user's keys, the oldest first, with those that have ended.
+         * @description List a user's keys, by default the oldest first, with those that have ended.
          */
         readonly get: operations["list_keys"];
         readonly put?: never;
@@ -1027,7 +1027,7 @@ export interface paths {
         };
         /**
          * List Webhooks
-         * @description List one's webhooks; an administrator sees everybody's.
+         * @description List one's webhooks, by default the oldest first; an administrator sees everybody's.
          */
         readonly get: operations["list_webhooks"];
         readonly put?: never;
@@ -1079,7 +1079,7 @@ export interface paths {
         };
         /**
          * List Deliveries
-         * @description List what a webhook was told, and what it will be, the newest first.
+         * @description List what a webhook was told, and what it will be, by default the newest first.
          */
         readonly get: operations["list_deliveries"];
         readonly put?: never;
@@ -1177,6 +1177,345 @@ export interface components {
         /**
          * AnalysisOut
          * @description What the trials of a task say, as ``strategy-optimizer analyse --json`` prints it.
+         * @example {
+         *       "before_after": {
+         *         "after": {
+         *           "lookback_period": 46,
+         *           "position_size": 0.18167774105721,
+         *           "stop_loss": 0.062229914738817,
+         *           "take_profit": 0.07376530390741,
+         *           "threshold": 0.01794052178037
+         *         },
+         *         "before": {
+         *           "lookback_period": 20,
+         *           "position_size": 0.5,
+         *           "stop_loss": 0.05,
+         *           "take_profit": 0.1,
+         *           "threshold": 0.02
+         *         },
+         *         "held_out": [
+         *           {
+         *             "after": 0.09178299428934167,
+         *             "before": 0.2395722503530412,
+         *             "better": false,
+         *             "difference": -0.14778925606369953,
+         *             "interval": null,
+         *             "metric": "composite_score"
+         *           },
+         *           {
+         *             "after": 0.007987840265062607,
+         *             "before": 0.04872476244770407,
+         *             "better": false,
+         *             "difference": -0.040736922182641466,
+         *             "interval": null,
+         *             "metric": "total_return"
+         *           }
+         *         ],
+         *         "in_sample": [
+         *           {
+         *             "after": 0.6292866700247741,
+         *             "before": 0.34045185384523624,
+         *             "better": true,
+         *             "difference": 0.2888348161795379,
+         *             "interval": null,
+         *             "metric": "composite_score"
+         *           },
+         *           {
+         *             "after": 0.2930222369094799,
+         *             "before": 0.41334247792667766,
+         *             "better": false,
+         *             "difference": -0.12032024101719774,
+         *             "interval": null,
+         *             "metric": "total_return"
+         *           }
+         *         ],
+         *         "predicted": false,
+         *         "what": "the default parameters"
+         *       },
+         *       "convergence": {
+         *         "authors": {
+         *           "random": {
+         *             "best": 0.6292866700247741,
+         *             "improvements": 3,
+         *             "trials": 60
+         *           }
+         *         },
+         *         "best_so_far": [
+         *           0.4609401010569249,
+         *           0.4609401010569249
+         *         ],
+         *         "measures": {
+         *           "convergence_iteration": 13,
+         *           "exploration_ratio": 1,
+         *           "final_improvement": 0.2888348161795379
+         *         },
+         *         "reference": {},
+         *         "regret": {
+         *           "best": 0.6292866700247741,
+         *           "bound": 0.11245535091086323,
+         *           "expected": 0.01282413540959184,
+         *           "explained": 0.48664087410307955,
+         *           "trials": 60
+         *         },
+         *         "trials": [
+         *           1,
+         *           2
+         *         ]
+         *       },
+         *       "importance": {
+         *         "score": {
+         *           "caution": "the trials crowd in parts of the space (distance from an even sample 0.22 of 1): what is said of them alone (permutation, PED-ANOVA, PAWN, delta) holds where they are, and a parameter can look important because it was chosen together with another; the model knows a rough landscape only as noise",
+         *           "crowding": 0.21699999999999997,
+         *           "explained": 0.48664087410307955,
+         *           "of": "score",
+         *           "parameters": [
+         *             {
+         *               "active": 1,
+         *               "delta": {
+         *                 "lower": 0.11335579456090085,
+         *                 "upper": 0.20680189012075822,
+         *                 "value": 0.16323315898945484
+         *               },
+         *               "delta_chance": 0.12942830540184183,
+         *               "first": {
+         *                 "lower": 0.5684358864114315,
+         *                 "upper": 0.6159661019070245,
+         *                 "value": 0.5927349079406061
+         *               },
+         *               "name": "lookback_period",
+         *               "pawn": {
+         *                 "not_enough": "not enough classes with enough trials: found 1, needed 2"
+         *               },
+         *               "pawn_chance": null,
+         *               "ped_anova": {
+         *                 "lower": 0.1643264474416942,
+         *                 "upper": 0.9425159721524828,
+         *                 "value": 0.9425159721524828
+         *               },
+         *               "permutation": {
+         *                 "lower": 0.9750106961257587,
+         *                 "upper": 1.574381848271692,
+         *                 "value": 1.303082362567578
+         *               },
+         *               "total": {
+         *                 "lower": 0.842182405244057,
+         *                 "upper": 0.935535988044544,
+         *                 "value": 0.891359137606806
+         *               }
+         *             },
+         *             {
+         *               "active": 1,
+         *               "delta": {
+         *                 "lower": 0.06457160630082577,
+         *                 "upper": 0.13855328052372926,
+         *                 "value": 0.08850328095671328
+         *               },
+         *               "delta_chance": 0.12413375248157496,
+         *               "first": {
+         *                 "lower": 0.024341650165829832,
+         *                 "upper": 0.10333647757617304,
+         *                 "value": 0.06454329374783238
+         *               },
+         *               "name": "take_profit",
+         *               "pawn": {
+         *                 "not_enough": "not enough classes with enough trials: found 1, needed 2"
+         *               },
+         *               "pawn_chance": null,
+         *               "ped_anova": {
+         *                 "lower": 0.001292977356662645,
+         *                 "upper": 0.46398650005900655,
+         *                 "value": 0.015925402994177745
+         *               },
+         *               "permutation": {
+         *                 "lower": 0.3915974963579784,
+         *                 "upper": 0.6951391611993072,
+         *                 "value": 0.5403656289548783
+         *               },
+         *               "total": {
+         *                 "lower": 0.3130752563244355,
+         *                 "upper": 0.35710190521341384,
+         *                 "value": 0.3340938845131916
+         *               }
+         *             }
+         *           ],
+         *           "trials": 60
+         *         }
+         *       },
+         *       "insights": [],
+         *       "predictions": [],
+         *       "profiles": [
+         *         {
+         *           "at_best": [
+         *             [
+         *               0.03397609399355281,
+         *               0.057939131043360924
+         *             ]
+         *           ],
+         *           "at_best_deviation": [
+         *             [
+         *               0.06869326108045697,
+         *               0.09456813616536479
+         *             ]
+         *           ],
+         *           "averaged": [
+         *             [
+         *               0.172956456416022,
+         *               0.17924850560889624
+         *             ]
+         *           ],
+         *           "averaged_deviation": [
+         *             [
+         *               0.1494092515408028,
+         *               0.1467601609244201
+         *             ]
+         *           ],
+         *           "explained": 0.48664087410307955,
+         *           "good_trials": 6,
+         *           "of": "score",
+         *           "trials": [
+         *             {
+         *               "number": 1,
+         *               "value": 0.4609401010569249,
+         *               "x": 67,
+         *               "y": null
+         *             },
+         *             {
+         *               "number": 2,
+         *               "value": -0.0619560190363476,
+         *               "x": 93,
+         *               "y": null
+         *             }
+         *           ],
+         *           "x": "lookback_period",
+         *           "x_values": [
+         *             10,
+         *             14
+         *           ],
+         *           "y": null,
+         *           "y_values": []
+         *         },
+         *         {
+         *           "at_best": [
+         *             [
+         *               0.23435292192392693,
+         *               0.28968173766817107
+         *             ]
+         *           ],
+         *           "at_best_deviation": [
+         *             [
+         *               0.09596612970488495,
+         *               0.09239383905288732
+         *             ]
+         *           ],
+         *           "averaged": [
+         *             [
+         *               0.25218202565853004,
+         *               0.29314028512085816
+         *             ]
+         *           ],
+         *           "averaged_deviation": [
+         *             [
+         *               0.11635088642668652,
+         *               0.1138290483628096
+         *             ]
+         *           ],
+         *           "explained": 0.48664087410307955,
+         *           "good_trials": 6,
+         *           "of": "score",
+         *           "trials": [
+         *             {
+         *               "number": 1,
+         *               "value": 0.4609401010569249,
+         *               "x": 0.16638864305605,
+         *               "y": null
+         *             },
+         *             {
+         *               "number": 2,
+         *               "value": -0.0619560190363476,
+         *               "x": 0.1883130362818,
+         *               "y": null
+         *             }
+         *           ],
+         *           "x": "take_profit",
+         *           "x_values": [
+         *             0.02,
+         *             0.029
+         *           ],
+         *           "y": null,
+         *           "y_values": []
+         *         }
+         *       ],
+         *       "surface": {
+         *         "at_best": [
+         *           [
+         *             0.10904355343108861,
+         *             0.10860653354132563
+         *           ],
+         *           [
+         *             0.08356412837960008,
+         *             0.0862638107886313
+         *           ]
+         *         ],
+         *         "at_best_deviation": [
+         *           [
+         *             0.13930923232968065,
+         *             0.13344498074674888
+         *           ],
+         *           [
+         *             0.13363177362680057,
+         *             0.12909979111086556
+         *           ]
+         *         ],
+         *         "averaged": [
+         *           [
+         *             0.1319753148517236,
+         *             0.12833349980602052
+         *           ],
+         *           [
+         *             0.11327135011604418,
+         *             0.11113903189149714
+         *           ]
+         *         ],
+         *         "averaged_deviation": [
+         *           [
+         *             0.1432951163660459,
+         *             0.13760401671437206
+         *           ],
+         *           [
+         *             0.14088002602579422,
+         *             0.13555279503287837
+         *           ]
+         *         ],
+         *         "explained": 0.48664087410307955,
+         *         "good_trials": 6,
+         *         "of": "score",
+         *         "trials": [
+         *           {
+         *             "number": 1,
+         *             "value": 0.4609401010569249,
+         *             "x": 67,
+         *             "y": 0.16638864305605
+         *           },
+         *           {
+         *             "number": 2,
+         *             "value": -0.0619560190363476,
+         *             "x": 93,
+         *             "y": 0.1883130362818
+         *           }
+         *         ],
+         *         "x": "lookback_period",
+         *         "x_values": [
+         *           10,
+         *           14
+         *         ],
+         *         "y": "take_profit",
+         *         "y_values": [
+         *           0.02,
+         *           0.029
+         *         ]
+         *       },
+         *       "task_id": "opt_4f1c2a90b7d3e865"
+         *     }
          */
         readonly AnalysisOut: {
             /** @description absent while the task has no result */
@@ -1249,6 +1588,35 @@ export interface components {
         /**
          * AuditPageOut
          * @description Lines of the audit log, the newest first.
+         * @example {
+         *       "entries": [
+         *         {
+         *           "action": "webhook.create",
+         *           "actor": "user_6fc9ad009385407b",
+         *           "address": "127.0.0.1",
+         *           "at": "2026-11-30T09:02:53.128899Z",
+         *           "details": {
+         *             "key": "key_25d7e6bff15346ae",
+         *             "request": "16c0dfdba02049eb"
+         *           },
+         *           "number": 6,
+         *           "target": "hook_3d8107824b1d474f"
+         *         },
+         *         {
+         *           "action": "schedule.create",
+         *           "actor": "user_6fc9ad009385407b",
+         *           "address": "127.0.0.1",
+         *           "at": "2026-11-30T09:02:46.745428Z",
+         *           "details": {
+         *             "key": "key_25d7e6bff15346ae",
+         *             "request": "be66f1bd64864d9c"
+         *           },
+         *           "number": 5,
+         *           "target": "schedule_8a73d8643f924549"
+         *         }
+         *       ],
+         *       "next_before": null
+         *     }
          */
         readonly AuditPageOut: {
             /** Entries */
@@ -1319,6 +1687,32 @@ export interface components {
         /**
          * BacktestOut
          * @description What came out.
+         * @example {
+         *       "metrics": {
+         *         "annual_return": 0.02861912593837479,
+         *         "calmar_ratio": 0.12309078347086339,
+         *         "costs_paid": 7774.963650293523,
+         *         "expectancy": 0.008794337315597386,
+         *         "exposure": 0.5367081897694143,
+         *         "kurtosis": 7.784006549659464,
+         *         "max_drawdown": 0.23250421462423443,
+         *         "max_drawdown_bars": 971,
+         *         "profit_factor": 1.3562203551894658,
+         *         "sharpe_ratio": 0.414168703139021,
+         *         "skew": -0.333409942545982,
+         *         "sortino_ratio": 0.5772252376501901,
+         *         "total_return": 0.5264870049197352,
+         *         "trades": 101,
+         *         "turnover": 6.714965343046018,
+         *         "volatility": 0.07491380073376547,
+         *         "win_rate": 0.42
+         *       },
+         *       "returns": [
+         *         0,
+         *         0
+         *       ],
+         *       "version": 1
+         *     }
          */
         readonly BacktestOut: {
             /** Metrics */
@@ -1362,6 +1756,46 @@ export interface components {
         /**
          * BestParametersOut
          * @description The best parameters so far, or in the end, and what is said of them.
+         * @example {
+         *       "best_parameters": {
+         *         "lookback_period": 46,
+         *         "position_size": 0.18167774105721,
+         *         "stop_loss": 0.062229914738817,
+         *         "take_profit": 0.07376530390741,
+         *         "threshold": 0.01794052178037
+         *       },
+         *       "best_performance": {
+         *         "annual_return": 0.01729168737520781,
+         *         "calmar_ratio": 0.2777714420705273,
+         *         "composite_score": 0.6292866700247741,
+         *         "costs_paid": 3076.741909185468,
+         *         "expectancy": 0.012539781741503473,
+         *         "exposure": 0.5473098330241187,
+         *         "kurtosis": 8.807198258886753,
+         *         "max_drawdown": 0.06225149441682842,
+         *         "max_drawdown_bars": 871,
+         *         "profit_factor": 1.6992214788397835,
+         *         "sharpe_ratio": 0.6292866700247741,
+         *         "skew": -0.4439701725712,
+         *         "sortino_ratio": 0.8829313477892855,
+         *         "total_return": 0.2930222369094799,
+         *         "trades": 114,
+         *         "turnover": 2.7663682134476155,
+         *         "volatility": 0.02786118288281455,
+         *         "win_rate": 0.5309734513274337
+         *       },
+         *       "final": true,
+         *       "recommended_parameters": {
+         *         "lookback_period": 44,
+         *         "position_size": 0.98275180489861,
+         *         "stop_loss": 0.071698778603263,
+         *         "take_profit": 0.13708266972821,
+         *         "threshold": 0.049888397431568
+         *       },
+         *       "status": "completed",
+         *       "task_id": "opt_4f1c2a90b7d3e865",
+         *       "verdict": "paper"
+         *     }
          */
         readonly BestParametersOut: {
             /** Best Parameters */
@@ -1431,6 +1865,56 @@ export interface components {
         /**
          * CompareOut
          * @description Tasks beside each other; ``optimizers`` when all of them are searches of one problem with one objective.
+         * @example {
+         *       "optimizers": null,
+         *       "tasks": [
+         *         {
+         *           "data": "nasdaq",
+         *           "held_out_score": 0.09178299428934167,
+         *           "held_out_sharpe_ratio": 0.09178299428934167,
+         *           "objective": "sharpe_ratio",
+         *           "optimizer": "random",
+         *           "parameters": {
+         *             "lookback_period": 46,
+         *             "position_size": 0.18167774105721,
+         *             "stop_loss": 0.062229914738817,
+         *             "take_profit": 0.07376530390741,
+         *             "threshold": 0.01794052178037
+         *           },
+         *           "score": 0.6292866700247741,
+         *           "seconds": 0.08861502800573362,
+         *           "seed": 0,
+         *           "sharpe_ratio": 0.6292866700247741,
+         *           "strategy": "momentum",
+         *           "task_id": "opt_4f1c2a90b7d3e865",
+         *           "trials": 60,
+         *           "verdict": "paper"
+         *         },
+         *         {
+         *           "data": "nasdaq",
+         *           "held_out_score": 0.09178299428934167,
+         *           "held_out_sharpe_ratio": 0.09178299428934167,
+         *           "objective": "sharpe_ratio",
+         *           "optimizer": "random",
+         *           "parameters": {
+         *             "lookback_period": 46,
+         *             "position_size": 0.18167774105721,
+         *             "stop_loss": 0.062229914738817,
+         *             "take_profit": 0.07376530390741,
+         *             "threshold": 0.01794052178037
+         *           },
+         *           "score": 0.6292866700247741,
+         *           "seconds": 0.20937342000252102,
+         *           "seed": 0,
+         *           "sharpe_ratio": 0.6292866700247741,
+         *           "strategy": "momentum",
+         *           "task_id": "opt_9b1d03c5f2e84a67",
+         *           "trials": 60,
+         *           "verdict": "paper"
+         *         }
+         *       ],
+         *       "why_not": "random has the seed 0 twice: it counts as one search; use other seeds"
+         *     }
          */
         readonly CompareOut: {
             readonly optimizers: components["schemas"]["OptimizerComparisonModel"] | null;
@@ -1798,19 +2282,93 @@ export interface components {
         };
         /**
          * DatasetsOut
-         * @description Datasets by name; an administrator sees everybody's.
+         * @description Datasets; an administrator sees everybody's.
+         * @example {
+         *       "datasets": [
+         *         {
+         *           "bars": 60,
+         *           "calendar": "daily bars, every day",
+         *           "created_at": "2026-11-30T09:02:46.708526Z",
+         *           "digest": "96f48159263f2585c8bfdbc6026565f36d01237f030d5e1ae33b24e66162262b",
+         *           "first": "2026-01-01",
+         *           "format": "csv",
+         *           "id": "data_399452b35af14eac",
+         *           "interval": "1 day",
+         *           "last": "2026-03-01",
+         *           "name": "prices",
+         *           "owner": "user_6fc9ad009385407b",
+         *           "repairs": [],
+         *           "rows": 60,
+         *           "size": 2462,
+         *           "symbols": [
+         *             "prices"
+         *           ],
+         *           "warnings": 1
+         *         }
+         *       ],
+         *       "next_cursor": null,
+         *       "total": 1
+         *     }
          */
         readonly DatasetsOut: {
             /** Datasets */
             readonly datasets: readonly components["schemas"]["DatasetOut"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * DeliveriesOut
-         * @description What a webhook was told, the newest first.
+         * @description What a webhook was told.
+         * @example {
+         *       "deliveries": [
+         *         {
+         *           "attempts": 1,
+         *           "created_at": "2026-11-30T09:02:45.476618Z",
+         *           "delivered_at": null,
+         *           "delivery_id": "delivery_d82a5d574ae84763",
+         *           "error": "[Errno 111] Connection refused",
+         *           "event": "task.ended",
+         *           "next_attempt": "2026-11-30T09:02:55.727318Z",
+         *           "status": null,
+         *           "task_id": "opt_9b1d03c5f2e84a67"
+         *         },
+         *         {
+         *           "attempts": 1,
+         *           "created_at": "2026-11-30T09:02:45.476618Z",
+         *           "delivered_at": null,
+         *           "delivery_id": "delivery_13959ccdf8c84a81",
+         *           "error": "[Errno 111] Connection refused",
+         *           "event": "verdict",
+         *           "next_attempt": "2026-11-30T09:02:55.660053Z",
+         *           "status": null,
+         *           "task_id": "opt_9b1d03c5f2e84a67"
+         *         }
+         *       ],
+         *       "next_cursor": null,
+         *       "total": 4
+         *     }
          */
         readonly DeliveriesOut: {
             /** Deliveries */
             readonly deliveries: readonly components["schemas"]["DeliveryOut"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * DeliveryOut
@@ -1879,6 +2437,62 @@ export interface components {
         /**
          * EngineHealthOut
          * @description What the engine is.
+         * @example {
+         *       "constraints": [],
+         *       "data": "4ed27b5788e21e1a79aec83a1352056575876a88bdc283de90cdd8f94e27a868",
+         *       "digest": "4077e3cd333f4bfa576dedb2941c3aa882b4d5f3956175f03831b507444940f4-4ed27b5788e21e1a79aec83a1352056575876a88bdc283de90cdd8f94e27a868-Costs(commission=0.0005, fixed_fee=0.0, slippage=0.0002, borrow=0.0)",
+         *       "engine": "momentum on nasdaq",
+         *       "parameter_space": {
+         *         "lookback_period": {
+         *           "bounds": [
+         *             10,
+         *             100
+         *           ],
+         *           "default": 20,
+         *           "log": false,
+         *           "step": 1,
+         *           "type": "discrete"
+         *         },
+         *         "position_size": {
+         *           "bounds": [
+         *             0.1,
+         *             1
+         *           ],
+         *           "default": 0.5,
+         *           "log": false,
+         *           "type": "continuous"
+         *         },
+         *         "stop_loss": {
+         *           "bounds": [
+         *             0.01,
+         *             0.1
+         *           ],
+         *           "default": 0.05,
+         *           "log": false,
+         *           "type": "continuous"
+         *         },
+         *         "take_profit": {
+         *           "bounds": [
+         *             0.02,
+         *             0.2
+         *           ],
+         *           "default": 0.1,
+         *           "log": false,
+         *           "type": "continuous"
+         *         },
+         *         "threshold": {
+         *           "bounds": [
+         *             0.01,
+         *             0.05
+         *           ],
+         *           "default": 0.02,
+         *           "log": false,
+         *           "type": "continuous"
+         *         }
+         *       },
+         *       "version": 1,
+         *       "windows": true
+         *     }
          */
         readonly EngineHealthOut: {
             /** Constraints */
@@ -2059,6 +2673,10 @@ export interface components {
         /**
          * HealthOut
          * @description The process answers.
+         * @example {
+         *       "status": "ok",
+         *       "version": "0.1.0"
+         *     }
          */
         readonly HealthOut: {
             /**
@@ -2248,11 +2866,40 @@ export interface components {
         };
         /**
          * KeysOut
-         * @description A user's keys, the oldest first.
+         * @description A user's keys.
+         * @example {
+         *       "keys": [
+         *         {
+         *           "created_at": "2026-11-30T09:02:00.685464Z",
+         *           "expires_at": null,
+         *           "key_id": "key_25d7e6bff15346ae",
+         *           "last_used_at": "2026-11-30T09:02:01.242133Z",
+         *           "name": "admin.key of the data folder",
+         *           "prefix": "so_nxZGsKkA",
+         *           "revoked_at": null,
+         *           "scopes": [
+         *             "read",
+         *             "run"
+         *           ]
+         *         }
+         *       ],
+         *       "next_cursor": null,
+         *       "total": 1
+         *     }
          */
         readonly KeysOut: {
             /** Keys */
             readonly keys: readonly components["schemas"]["KeyOut"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * LedgerEntryOut
@@ -2580,6 +3227,18 @@ export interface components {
         /**
          * NewWebhookOut
          * @description A webhook that was just made; the secret that signs what it gets is shown this once.
+         * @example {
+         *       "created_at": "2026-11-30T09:02:53.122485Z",
+         *       "enabled": true,
+         *       "events": [
+         *         "task.ended",
+         *         "verdict"
+         *       ],
+         *       "owner": "user_6fc9ad009385407b",
+         *       "secret": "the-secret-that-signs-what-is-sent",
+         *       "url": "https://example.com/hook",
+         *       "webhook_id": "hook_3d8107824b1d474f"
+         *     }
          */
         readonly NewWebhookOut: {
             /**
@@ -2961,6 +3620,60 @@ export interface components {
         /**
          * PreviewOut
          * @description A look at one symbol of a dataset: its first and last bars, and its course.
+         * @example {
+         *       "curve": {
+         *         "close": [
+         *           100,
+         *           101
+         *         ],
+         *         "time": [
+         *           "2026-01-01T00:00:00Z",
+         *           "2026-01-02T00:00:00Z"
+         *         ]
+         *       },
+         *       "first": [
+         *         {
+         *           "close": 100,
+         *           "high": 101,
+         *           "low": 99,
+         *           "open": 100,
+         *           "time": "2026-01-01T00:00:00Z",
+         *           "volume": 5
+         *         },
+         *         {
+         *           "close": 101,
+         *           "high": 102,
+         *           "low": 100,
+         *           "open": 101,
+         *           "time": "2026-01-02T00:00:00Z",
+         *           "volume": 5
+         *         }
+         *       ],
+         *       "id": "data_399452b35af14eac",
+         *       "last": [
+         *         {
+         *           "close": 140,
+         *           "high": 141,
+         *           "low": 139,
+         *           "open": 140,
+         *           "time": "2026-02-10T00:00:00Z",
+         *           "volume": 5
+         *         },
+         *         {
+         *           "close": 141,
+         *           "high": 142,
+         *           "low": 140,
+         *           "open": 141,
+         *           "time": "2026-02-11T00:00:00Z",
+         *           "volume": 5
+         *         }
+         *       ],
+         *       "name": "prices",
+         *       "symbol": "prices",
+         *       "symbols": [
+         *         "prices"
+         *       ]
+         *     }
          */
         readonly PreviewOut: {
             readonly curve: components["schemas"]["CurveOut"];
@@ -3088,6 +3801,10 @@ export interface components {
         /**
          * ReadyOut
          * @description Whether the service can do its work: its database answers.
+         * @example {
+         *       "database": "ok",
+         *       "ready": true
+         *     }
          */
         readonly ReadyOut: {
             /**
@@ -3151,6 +3868,753 @@ export interface components {
          *     ...     "final_improvement": 0.1, "exploration_ratio": 0.5}}'''
          *     >>> ResultModel.from_json(text).best_parameters
          *     {'n': 20}
+         * @example {
+         *       "best": {
+         *         "held_out": {
+         *           "annual_return": 0.0015944539167220828,
+         *           "calmar_ratio": 0.04023852470446459,
+         *           "composite_score": 0.09178299428934167,
+         *           "costs_paid": 757.5082539510437,
+         *           "expectancy": 0.0015627297574055067,
+         *           "exposure": 0.690779014308426,
+         *           "kurtosis": 6.947452422823092,
+         *           "max_drawdown": 0.03962505903068492,
+         *           "max_drawdown_bars": 941,
+         *           "profit_factor": 1.091869482590566,
+         *           "sharpe_ratio": 0.09178299428934167,
+         *           "skew": -0.8196399409539042,
+         *           "sortino_ratio": 0.12098308481319227,
+         *           "total_return": 0.007987840265062607,
+         *           "trades": 31,
+         *           "turnover": 2.25831897140631,
+         *           "volatility": 0.019410425498442865,
+         *           "win_rate": 0.3870967741935484
+         *         },
+         *         "in_sample": {
+         *           "annual_return": 0.01729168737520781,
+         *           "calmar_ratio": 0.2777714420705273,
+         *           "composite_score": 0.6292866700247741,
+         *           "costs_paid": 3076.741909185468,
+         *           "expectancy": 0.012539781741503473,
+         *           "exposure": 0.5473098330241187,
+         *           "kurtosis": 8.807198258886753,
+         *           "max_drawdown": 0.06225149441682842,
+         *           "max_drawdown_bars": 871,
+         *           "profit_factor": 1.6992214788397835,
+         *           "sharpe_ratio": 0.6292866700247741,
+         *           "skew": -0.4439701725712,
+         *           "sortino_ratio": 0.8829313477892855,
+         *           "total_return": 0.2930222369094799,
+         *           "trades": 114,
+         *           "turnover": 2.7663682134476155,
+         *           "volatility": 0.02786118288281455,
+         *           "win_rate": 0.5309734513274337
+         *         }
+         *       },
+         *       "best_parameters": {
+         *         "lookback_period": 46,
+         *         "position_size": 0.18167774105721,
+         *         "stop_loss": 0.062229914738817,
+         *         "take_profit": 0.07376530390741,
+         *         "threshold": 0.01794052178037
+         *       },
+         *       "best_performance": {
+         *         "annual_return": 0.01729168737520781,
+         *         "calmar_ratio": 0.2777714420705273,
+         *         "composite_score": 0.6292866700247741,
+         *         "costs_paid": 3076.741909185468,
+         *         "expectancy": 0.012539781741503473,
+         *         "exposure": 0.5473098330241187,
+         *         "kurtosis": 8.807198258886753,
+         *         "max_drawdown": 0.06225149441682842,
+         *         "max_drawdown_bars": 871,
+         *         "profit_factor": 1.6992214788397835,
+         *         "sharpe_ratio": 0.6292866700247741,
+         *         "skew": -0.4439701725712,
+         *         "sortino_ratio": 0.8829313477892855,
+         *         "total_return": 0.2930222369094799,
+         *         "trades": 114,
+         *         "turnover": 2.7663682134476155,
+         *         "volatility": 0.02786118288281455,
+         *         "win_rate": 0.5309734513274337
+         *       },
+         *       "best_score": 0.6292866700247741,
+         *       "best_trial": 13,
+         *       "buy_and_hold": {
+         *         "held_out": {
+         *           "annual_return": 0.09845388092105312,
+         *           "calmar_ratio": 0.4165499459212257,
+         *           "composite_score": 0.6705702319349206,
+         *           "costs_paid": 69.96102028968384,
+         *           "expectancy": null,
+         *           "exposure": 0.9992050874403816,
+         *           "kurtosis": 5.978973694439693,
+         *           "max_drawdown": 0.23635552443372987,
+         *           "max_drawdown_bars": 264,
+         *           "profit_factor": null,
+         *           "sharpe_ratio": 0.6705702319349206,
+         *           "skew": -0.4274796063122171,
+         *           "sortino_ratio": 0.9235590118147904,
+         *           "total_return": 0.5982985858379104,
+         *           "trades": 1,
+         *           "turnover": 0.20014663720771192,
+         *           "volatility": 0.15893168708545719,
+         *           "win_rate": null
+         *         },
+         *         "in_sample": {
+         *           "annual_return": 0.04339918887975114,
+         *           "calmar_ratio": 0.05568825868759874,
+         *           "composite_score": 0.2916243198847351,
+         *           "costs_paid": 69.9610202896955,
+         *           "expectancy": null,
+         *           "exposure": 0.9997349589186324,
+         *           "kurtosis": 7.899833729357132,
+         *           "max_drawdown": 0.77932386292078,
+         *           "max_drawdown_bars": 3473,
+         *           "profit_factor": null,
+         *           "sharpe_ratio": 0.2916243198847351,
+         *           "skew": 0.19662300690127626,
+         *           "sortino_ratio": 0.417808481880525,
+         *           "total_return": 0.8904621715012215,
+         *           "trades": 1,
+         *           "turnover": 0.06667898927248705,
+         *           "volatility": 0.27726917190507966,
+         *           "win_rate": null
+         *         }
+         *       },
+         *       "convergence_analysis": {
+         *         "convergence_iteration": 13,
+         *         "exploration_ratio": 1,
+         *         "final_improvement": 0.2888348161795379
+         *       },
+         *       "costs": {
+         *         "borrow": 0,
+         *         "commission": 0.0005,
+         *         "fixed_fee": 0,
+         *         "slippage": 0.0002
+         *       },
+         *       "counts": {
+         *         "completed": 60,
+         *         "failed": 0,
+         *         "failures": {},
+         *         "infeasible": 0,
+         *         "pruned": 0,
+         *         "resumed": 0,
+         *         "trials": 60,
+         *         "violations": {}
+         *       },
+         *       "data": {
+         *         "bars": 5031,
+         *         "digest": "4ed27b5788e21e1a79aec83a1352056575876a88bdc283de90cdd8f94e27a868",
+         *         "first": "1999-01-04",
+         *         "held_out": [
+         *           3773,
+         *           5031
+         *         ],
+         *         "held_out_dates": [
+         *           "2014-01-02",
+         *           "2018-12-31"
+         *         ],
+         *         "in_sample": [
+         *           0,
+         *           3773
+         *         ],
+         *         "in_sample_dates": [
+         *           "1999-01-04",
+         *           "2013-12-31"
+         *         ],
+         *         "last": "2018-12-31",
+         *         "name": "nasdaq",
+         *         "symbols": [
+         *           "nasdaq"
+         *         ]
+         *       },
+         *       "default_parameters": {
+         *         "lookback_period": 20,
+         *         "position_size": 0.5,
+         *         "stop_loss": 0.05,
+         *         "take_profit": 0.1,
+         *         "threshold": 0.02
+         *       },
+         *       "defaults": {
+         *         "held_out": {
+         *           "annual_return": 0.009572243697909322,
+         *           "calmar_ratio": 0.11112654069217429,
+         *           "composite_score": 0.2395722503530412,
+         *           "costs_paid": 2201.824277425058,
+         *           "expectancy": 0.0032423468828499816,
+         *           "exposure": 0.5604133545310016,
+         *           "kurtosis": 8.79035191442857,
+         *           "max_drawdown": 0.08613823158974132,
+         *           "max_drawdown_bars": 553,
+         *           "profit_factor": 1.3506854676739934,
+         *           "sharpe_ratio": 0.2395722503530412,
+         *           "skew": -0.8296525637408165,
+         *           "sortino_ratio": 0.32041706093160033,
+         *           "total_return": 0.04872476244770407,
+         *           "trades": 31,
+         *           "turnover": 6.214382956981875,
+         *           "volatility": 0.043767024824375875,
+         *           "win_rate": 0.45161290322580644
+         *         },
+         *         "in_sample": {
+         *           "annual_return": 0.02334802263688962,
+         *           "calmar_ratio": 0.09240874997029297,
+         *           "composite_score": 0.34045185384523624,
+         *           "costs_paid": 9605.601816491104,
+         *           "expectancy": 0.005307400137214347,
+         *           "exposure": 0.5149748210972701,
+         *           "kurtosis": 7.981460656898897,
+         *           "max_drawdown": 0.2526603015882739,
+         *           "max_drawdown_bars": 2265,
+         *           "profit_factor": 1.2818940697890977,
+         *           "sharpe_ratio": 0.34045185384523624,
+         *           "skew": -0.26992462097161163,
+         *           "sortino_ratio": 0.4727265599432699,
+         *           "total_return": 0.41334247792667766,
+         *           "trades": 130,
+         *           "turnover": 8.6511071698796,
+         *           "volatility": 0.07636344511561381,
+         *           "win_rate": 0.43410852713178294
+         *         }
+         *       },
+         *       "notes": [
+         *         "held out, the winner scores 0.09178, less than the default parameters' 0.2396",
+         *         "held out, the winner returned 0.8%, buy-and-hold 59.8% (Sharpe ratio 0.09 and 0.67)"
+         *       ],
+         *       "objective": {
+         *         "text": "sharpe_ratio",
+         *         "type": "multi_objective",
+         *         "weights": {
+         *           "sharpe_ratio": 1
+         *         }
+         *       },
+         *       "optimization_history": [
+         *         {
+         *           "author": "random",
+         *           "iteration": 1,
+         *           "parameters": {
+         *             "lookback_period": 67,
+         *             "position_size": 0.13687617154258,
+         *             "stop_loss": 0.011487487197568,
+         *             "take_profit": 0.16638864305605,
+         *             "threshold": 0.020791468550555
+         *           },
+         *           "performance": {
+         *             "annual_return": 0.009154588932887453,
+         *             "calmar_ratio": 0.11019716034796113,
+         *             "composite_score": 0.4609401010569249,
+         *             "costs_paid": 3274.249153054676,
+         *             "expectancy": 0.005266973892301666,
+         *             "exposure": 0.5237211767824013,
+         *             "kurtosis": 8.332278089273924,
+         *             "max_drawdown": 0.0830746355348968,
+         *             "max_drawdown_bars": 2536,
+         *             "profit_factor": 1.4880874332593699,
+         *             "sharpe_ratio": 0.4609401010569249,
+         *             "skew": -0.18532338305284318,
+         *             "sortino_ratio": 0.6537277026479015,
+         *             "total_return": 0.14637012020355256,
+         *             "trades": 166,
+         *             "turnover": 3.028138045636605,
+         *             "volatility": 0.020213855032557026,
+         *             "win_rate": 0.16363636363636364
+         *           },
+         *           "seconds": 0.0018054715312700864,
+         *           "state": "completed"
+         *         },
+         *         {
+         *           "author": "random",
+         *           "iteration": 2,
+         *           "parameters": {
+         *             "lookback_period": 93,
+         *             "position_size": 0.7565469048856,
+         *             "stop_loss": 0.058926249231888,
+         *             "take_profit": 0.1883130362818,
+         *             "threshold": 0.034265431030687
+         *           },
+         *           "performance": {
+         *             "annual_return": -0.013731866631904288,
+         *             "calmar_ratio": -0.020892015961823066,
+         *             "composite_score": -0.0619560190363476,
+         *             "costs_paid": 5478.456744227347,
+         *             "expectancy": -0.0028285654441422385,
+         *             "exposure": 0.5481049562682215,
+         *             "kurtosis": 9.881266515108742,
+         *             "max_drawdown": 0.6572781993368737,
+         *             "max_drawdown_bars": 3473,
+         *             "profit_factor": 0.8221877822962684,
+         *             "sharpe_ratio": -0.0619560190363476,
+         *             "skew": -0.7710444116768351,
+         *             "sortino_ratio": -0.08218211683240162,
+         *             "total_return": -0.18719443135666336,
+         *             "trades": 71,
+         *             "turnover": 7.092261216069542,
+         *             "volatility": 0.115362579718729,
+         *             "win_rate": 0.2714285714285714
+         *           },
+         *           "seconds": 0.0018054715312700864,
+         *           "state": "completed"
+         *         }
+         *       ],
+         *       "optimizer": {
+         *         "budget": 60,
+         *         "name": "random",
+         *         "reason": "random was asked for",
+         *         "settings": {
+         *           "method": "uniform"
+         *         }
+         *       },
+         *       "recommended_parameters": {
+         *         "lookback_period": 44,
+         *         "position_size": 0.98275180489861,
+         *         "stop_loss": 0.071698778603263,
+         *         "take_profit": 0.13708266972821,
+         *         "threshold": 0.049888397431568
+         *       },
+         *       "reproduced": true,
+         *       "reproduced_by": "reference simulator: all 17 metrics and the score agree to 1e-09",
+         *       "rules": {
+         *         "cash": 100000,
+         *         "fill": "next_open",
+         *         "n_blocks": 16,
+         *         "periods_per_year": null,
+         *         "reentry": "while_true"
+         *       },
+         *       "seconds": 0.08861502800573362,
+         *       "seed": 0,
+         *       "space": {
+         *         "constraints": [],
+         *         "parameter_space": {
+         *           "lookback_period": {
+         *             "bounds": [
+         *               10,
+         *               100
+         *             ],
+         *             "default": 20,
+         *             "log": false,
+         *             "step": 1,
+         *             "type": "discrete"
+         *           },
+         *           "position_size": {
+         *             "bounds": [
+         *               0.1,
+         *               1
+         *             ],
+         *             "default": 0.5,
+         *             "log": false,
+         *             "type": "continuous"
+         *           },
+         *           "stop_loss": {
+         *             "bounds": [
+         *               0.01,
+         *               0.1
+         *             ],
+         *             "default": 0.05,
+         *             "log": false,
+         *             "type": "continuous"
+         *           },
+         *           "take_profit": {
+         *             "bounds": [
+         *               0.02,
+         *               0.2
+         *             ],
+         *             "default": 0.1,
+         *             "log": false,
+         *             "type": "continuous"
+         *           },
+         *           "threshold": {
+         *             "bounds": [
+         *               0.01,
+         *               0.05
+         *             ],
+         *             "default": 0.02,
+         *             "log": false,
+         *             "type": "continuous"
+         *           }
+         *         }
+         *       },
+         *       "stop_reason": "budget",
+         *       "strategy_digest": "4077e3cd333f4bfa576dedb2941c3aa882b4d5f3956175f03831b507444940f4",
+         *       "strategy_name": "momentum",
+         *       "task_id": "opt_4f1c2a90b7d3e865",
+         *       "trials_per_second": 677.0860580907095,
+         *       "validation": {
+         *         "held_out": {
+         *           "annual_sharpe": 0.3345782797420804,
+         *           "looks": 1,
+         *           "minimum_track_record": 6205.357196880136,
+         *           "moments": {
+         *             "autocorrelation": -0.04807559217916698,
+         *             "kurtosis": 8.759722635060113,
+         *             "n_obs": 1257,
+         *             "sharpe": 0.021091567214055598,
+         *             "skew": -0.9139906858705881
+         *           },
+         *           "n_bars": 1258,
+         *           "psr": 0.7703716946128084,
+         *           "psr_h0": 0.7836682571704037,
+         *           "trades": 15
+         *         },
+         *         "lookahead": {
+         *           "cuts": [
+         *             1,
+         *             2
+         *           ],
+         *           "differences": [],
+         *           "failures": [],
+         *           "found": false,
+         *           "n_bars": 5031,
+         *           "n_events": 330,
+         *           "ok": true,
+         *           "params": {
+         *             "lookback_period": 44,
+         *             "position_size": 0.98275180489861,
+         *             "stop_loss": 0.071698778603263,
+         *             "take_profit": 0.13708266972821,
+         *             "threshold": 0.049888397431568
+         *           },
+         *           "strategy": "momentum",
+         *           "warmup": 44
+         *         },
+         *         "overfitting": {
+         *           "all_tasks": null,
+         *           "better": {
+         *             "buy_and_hold": 0,
+         *             "cash": 0,
+         *             "defaults": 0
+         *           },
+         *           "control_pbo": 0.6558663558663559,
+         *           "control_trials": 512,
+         *           "counts": {
+         *             "average_correlation": 15.505049584735946,
+         *             "clusters": 2,
+         *             "distinct": 60,
+         *             "effective_rank": 3.532492460417798
+         *           },
+         *           "deflated_by_count": {
+         *             "average_correlation": 0.9228403806973415,
+         *             "clusters": 0.9818415201890348,
+         *             "distinct": 0.8653043684122919,
+         *             "effective_rank": 0.9695989649316992
+         *           },
+         *           "deflated_sharpe_2012": 0.8653043684122919,
+         *           "deflated_sharpe_h0": 0.9919689915743408,
+         *           "distinct": 60,
+         *           "expected_best_sharpe": 0.021499157203812975,
+         *           "lo": {
+         *             "lags": 8,
+         *             "scaling": 17.75992386145298,
+         *             "sharpe": 0.7045320254435908,
+         *             "standard_error": 0.27969309781152
+         *           },
+         *           "loss_probability": 0.10745920745920746,
+         *           "maximum_p_value": 0.068,
+         *           "minimum_backtest": 3418.112991473359,
+         *           "minimum_track_record": 1755.7951375187536,
+         *           "moments": {
+         *             "autocorrelation": 0.014614117624130066,
+         *             "kurtosis": 8.807198258886753,
+         *             "n_obs": 3772,
+         *             "sharpe": 0.03966976609470394,
+         *             "skew": -0.4439701725712
+         *           },
+         *           "n_trials": 60,
+         *           "pbo": 0.3588189588189588,
+         *           "periods_per_year": 251.63890410958905,
+         *           "psr_2012": 0.9920510351837533,
+         *           "psr_h0": 0.9918255776340158,
+         *           "resampled": 60,
+         *           "superior": {
+         *             "buy_and_hold": {
+         *               "best": 139,
+         *               "block_length": 22,
+         *               "left_out": 0,
+         *               "n_models": 512,
+         *               "p_consistent": 0.788,
+         *               "p_lower": 0.586,
+         *               "p_upper": 0.79,
+         *               "scale": "deviation",
+         *               "statistic": 0.050303540213071186
+         *             },
+         *             "cash": {
+         *               "best": 137,
+         *               "block_length": 22,
+         *               "left_out": 0,
+         *               "n_models": 512,
+         *               "p_consistent": 0.138,
+         *               "p_lower": 0.116,
+         *               "p_upper": 0.138,
+         *               "scale": "deviation",
+         *               "statistic": 2.3142777709825424
+         *             },
+         *             "defaults": {
+         *               "best": 137,
+         *               "block_length": 22,
+         *               "left_out": 0,
+         *               "n_models": 512,
+         *               "p_consistent": 0.484,
+         *               "p_lower": 0.356,
+         *               "p_upper": 0.484,
+         *               "scale": "deviation",
+         *               "statistic": 1.9751252798568264
+         *             }
+         *           },
+         *           "trials_variance": 0.00008592848922264545
+         *         },
+         *         "recommendation": {
+         *           "best": {
+         *             "left": 0.5249513643046204,
+         *             "neighbours": 70,
+         *             "parameters": {
+         *               "lookback_period": 46,
+         *               "position_size": 0.18167774105721,
+         *               "stop_loss": 0.062229914738817,
+         *               "take_profit": 0.07376530390741,
+         *               "threshold": 0.01794052178037
+         *             },
+         *             "performance": {
+         *               "held_out": {
+         *                 "annual_return": 0.0015944539167220828,
+         *                 "calmar_ratio": 0.04023852470446459,
+         *                 "composite_score": 0.09178299428934167,
+         *                 "costs_paid": 757.5082539510437,
+         *                 "expectancy": 0.0015627297574055067,
+         *                 "exposure": 0.690779014308426,
+         *                 "kurtosis": 6.947452422823092,
+         *                 "max_drawdown": 0.03962505903068492,
+         *                 "max_drawdown_bars": 941,
+         *                 "profit_factor": 1.091869482590566,
+         *                 "sharpe_ratio": 0.09178299428934167,
+         *                 "skew": -0.8196399409539042,
+         *                 "sortino_ratio": 0.12098308481319227,
+         *                 "total_return": 0.007987840265062607,
+         *                 "trades": 31,
+         *                 "turnover": 2.25831897140631,
+         *                 "volatility": 0.019410425498442865,
+         *                 "win_rate": 0.3870967741935484
+         *               },
+         *               "in_sample": {
+         *                 "annual_return": 0.01729168737520781,
+         *                 "calmar_ratio": 0.2777714420705273,
+         *                 "composite_score": 0.6292866700247741,
+         *                 "costs_paid": 3076.741909185468,
+         *                 "expectancy": 0.012539781741503473,
+         *                 "exposure": 0.5473098330241187,
+         *                 "kurtosis": 8.807198258886753,
+         *                 "max_drawdown": 0.06225149441682842,
+         *                 "max_drawdown_bars": 871,
+         *                 "profit_factor": 1.6992214788397835,
+         *                 "sharpe_ratio": 0.6292866700247741,
+         *                 "skew": -0.4439701725712,
+         *                 "sortino_ratio": 0.8829313477892855,
+         *                 "total_return": 0.2930222369094799,
+         *                 "trades": 114,
+         *                 "turnover": 2.7663682134476155,
+         *                 "volatility": 0.02786118288281455,
+         *                 "win_rate": 0.5309734513274337
+         *               }
+         *             },
+         *             "plateau": 0.38630678157062676,
+         *             "steadiness": 0.4806125372078122,
+         *             "trial": 13
+         *           },
+         *           "defaults": {
+         *             "left": 0.31707888511512305,
+         *             "neighbours": 70,
+         *             "parameters": {
+         *               "lookback_period": 20,
+         *               "position_size": 0.5,
+         *               "stop_loss": 0.05,
+         *               "take_profit": 0.1,
+         *               "threshold": 0.02
+         *             },
+         *             "performance": {
+         *               "held_out": {
+         *                 "annual_return": 0.009572243697909322,
+         *                 "calmar_ratio": 0.11112654069217429,
+         *                 "composite_score": 0.2395722503530412,
+         *                 "costs_paid": 2201.824277425058,
+         *                 "expectancy": 0.0032423468828499816,
+         *                 "exposure": 0.5604133545310016,
+         *                 "kurtosis": 8.79035191442857,
+         *                 "max_drawdown": 0.08613823158974132,
+         *                 "max_drawdown_bars": 553,
+         *                 "profit_factor": 1.3506854676739934,
+         *                 "sharpe_ratio": 0.2395722503530412,
+         *                 "skew": -0.8296525637408165,
+         *                 "sortino_ratio": 0.32041706093160033,
+         *                 "total_return": 0.04872476244770407,
+         *                 "trades": 31,
+         *                 "turnover": 6.214382956981875,
+         *                 "volatility": 0.043767024824375875,
+         *                 "win_rate": 0.45161290322580644
+         *               },
+         *               "in_sample": {
+         *                 "annual_return": 0.02334802263688962,
+         *                 "calmar_ratio": 0.09240874997029297,
+         *                 "composite_score": 0.34045185384523624,
+         *                 "costs_paid": 9605.601816491104,
+         *                 "expectancy": 0.005307400137214347,
+         *                 "exposure": 0.5149748210972701,
+         *                 "kurtosis": 7.981460656898897,
+         *                 "max_drawdown": 0.2526603015882739,
+         *                 "max_drawdown_bars": 2265,
+         *                 "profit_factor": 1.2818940697890977,
+         *                 "sharpe_ratio": 0.34045185384523624,
+         *                 "skew": -0.26992462097161163,
+         *                 "sortino_ratio": 0.4727265599432699,
+         *                 "total_return": 0.41334247792667766,
+         *                 "trades": 130,
+         *                 "turnover": 8.6511071698796,
+         *                 "volatility": 0.07636344511561381,
+         *                 "win_rate": 0.43410852713178294
+         *               }
+         *             },
+         *             "plateau": 0.29473530847306834,
+         *             "steadiness": 0.38274138551521114,
+         *             "trial": null
+         *           },
+         *           "parameters": {
+         *             "lookback_period": 44,
+         *             "position_size": 0.98275180489861,
+         *             "stop_loss": 0.071698778603263,
+         *             "take_profit": 0.13708266972821,
+         *             "threshold": 0.049888397431568
+         *           },
+         *           "reason": "it and its 68 neighbours earned more evenly than the best trial in sample and its own (0.40 against 0.39), with a Sharpe ratio of 0.47 against 0.63",
+         *           "regions": [
+         *             {
+         *               "left": 0.6949606885754713,
+         *               "neighbours": 68,
+         *               "parameters": {
+         *                 "lookback_period": 44,
+         *                 "position_size": 0.98275180489861,
+         *                 "stop_loss": 0.071698778603263,
+         *                 "take_profit": 0.13708266972821,
+         *                 "threshold": 0.049888397431568
+         *               },
+         *               "performance": {
+         *                 "held_out": {
+         *                   "annual_return": 0.027801047201717166,
+         *                   "calmar_ratio": 0.17904119180735467,
+         *                   "composite_score": 0.3346256173665214,
+         *                   "costs_paid": 1966.1992672954204,
+         *                   "expectancy": 0.010944473796283884,
+         *                   "exposure": 0.5763116057233705,
+         *                   "kurtosis": 8.759722635060115,
+         *                   "max_drawdown": 0.15527738014406556,
+         *                   "max_drawdown_bars": 841,
+         *                   "profit_factor": 1.601161824186285,
+         *                   "sharpe_ratio": 0.3346256173665214,
+         *                   "skew": -0.9139906858705882,
+         *                   "sortino_ratio": 0.4455862156536693,
+         *                   "total_return": 0.14675836685304589,
+         *                   "trades": 15,
+         *                   "turnover": 5.907480299268317,
+         *                   "volatility": 0.09566628684379296,
+         *                   "win_rate": 0.4
+         *                 },
+         *                 "in_sample": {
+         *                   "annual_return": 0.05947463518939511,
+         *                   "calmar_ratio": 0.14407850069767766,
+         *                   "composite_score": 0.4711554799156081,
+         *                   "costs_paid": 9320.342293128633,
+         *                   "expectancy": 0.017471050197837148,
+         *                   "exposure": 0.48343493241452423,
+         *                   "kurtosis": 11.300723496891584,
+         *                   "max_drawdown": 0.4127932682627766,
+         *                   "max_drawdown_bars": 2316,
+         *                   "profit_factor": 1.9257756563364221,
+         *                   "sharpe_ratio": 0.4711554799156081,
+         *                   "skew": -0.6669248340701758,
+         *                   "sortino_ratio": 0.6493052469862698,
+         *                   "total_return": 1.3773923069078462,
+         *                   "trades": 53,
+         *                   "turnover": 6.875684776302179,
+         *                   "volatility": 0.14505116881732985,
+         *                   "win_rate": 0.5192307692307693
+         *                 }
+         *               },
+         *               "plateau": 0.39692815940220266,
+         *               "steadiness": 0.5006054234739713,
+         *               "trial": 6
+         *             },
+         *             {
+         *               "left": 0.8272893130759479,
+         *               "neighbours": 69,
+         *               "parameters": {
+         *                 "lookback_period": 44,
+         *                 "position_size": 0.53996459215012,
+         *                 "stop_loss": 0.097881608974244,
+         *                 "take_profit": 0.15962441385833,
+         *                 "threshold": 0.027190962447143
+         *               },
+         *               "performance": {
+         *                 "held_out": {
+         *                   "annual_return": 0.015803109661468584,
+         *                   "calmar_ratio": 0.14213743795523073,
+         *                   "composite_score": 0.30657351017770434,
+         *                   "costs_paid": 1454.9988334407417,
+         *                   "expectancy": 0.008151894924446177,
+         *                   "exposure": 0.6550079491255962,
+         *                   "kurtosis": 7.635827671594216,
+         *                   "max_drawdown": 0.11118189471268025,
+         *                   "max_drawdown_bars": 846,
+         *                   "profit_factor": 1.4864055638496523,
+         *                   "sharpe_ratio": 0.30657351017770434,
+         *                   "skew": -0.8189430832077111,
+         *                   "sortino_ratio": 0.409334924579902,
+         *                   "total_return": 0.08144824974314058,
+         *                   "trades": 20,
+         *                   "turnover": 4.3326593753366955,
+         *                   "volatility": 0.056326201416077026,
+         *                   "win_rate": 0.4
+         *                 },
+         *                 "in_sample": {
+         *                   "annual_return": 0.039399964943687804,
+         *                   "calmar_ratio": 0.16632599999866174,
+         *                   "composite_score": 0.5053241199391082,
+         *                   "costs_paid": 6262.029904837406,
+         *                   "expectancy": 0.015785353239533204,
+         *                   "exposure": 0.5353829843625763,
+         *                   "kurtosis": 9.018940299852268,
+         *                   "max_drawdown": 0.2368839805202122,
+         *                   "max_drawdown_bars": 1680,
+         *                   "profit_factor": 2.012261838932224,
+         *                   "sharpe_ratio": 0.5053241199391082,
+         *                   "skew": -0.44073335708996036,
+         *                   "sortino_ratio": 0.7043319510007182,
+         *                   "total_return": 0.7847120693520528,
+         *                   "trades": 68,
+         *                   "turnover": 4.881807530449172,
+         *                   "volatility": 0.08336344553235185,
+         *                   "win_rate": 0.4626865671641791
+         *                 }
+         *               },
+         *               "plateau": 0.38112854492903625,
+         *               "steadiness": 0.4220178031993743,
+         *               "trial": 33
+         *             }
+         *           ],
+         *           "trial": 6
+         *         },
+         *         "verdict": {
+         *           "decision": "paper",
+         *           "luck": 0.09606827900086157,
+         *           "reasons": [
+         *             "a strategy without skill does as well, in sample after so many trials and held out, in 9.61% of cases (deploy below 1%, paper below 10%)",
+         *             "in sample the best Sharpe ratio is 0.63; the best of 60 trials without skill would have about 0.34 (deflated Sharpe ratio 87%)"
+         *           ]
+         *         }
+         *       },
+         *       "versions": {
+         *         "numba": "0.68.1",
+         *         "numpy": "2.4.6",
+         *         "python": "3.11.7",
+         *         "strategy_optimizer": "0.1.0"
+         *       }
+         *     }
          */
         readonly ResultModel: {
             readonly best?: components["schemas"]["ComparisonModel"] | null;
@@ -3330,6 +4794,30 @@ export interface components {
         /**
          * ScheduleOut
          * @description A schedule, its last run and its next ones.
+         * @example {
+         *       "created_at": "2026-11-30T09:02:46.739762Z",
+         *       "cron": "30 6 * * 1",
+         *       "data": "prices",
+         *       "enabled": true,
+         *       "last_run": null,
+         *       "last_task": null,
+         *       "next_runs": [
+         *         "2026-12-07T06:30:00Z",
+         *         "2026-12-14T06:30:00Z"
+         *       ],
+         *       "note": null,
+         *       "owner": "user_6fc9ad009385407b",
+         *       "schedule_id": "schedule_8a73d8643f924549",
+         *       "strategy_name": "momentum",
+         *       "task": {
+         *         "optimization_config": {
+         *           "n_calls": 60
+         *         },
+         *         "optimization_type": "random"
+         *       },
+         *       "timezone": "UTC",
+         *       "warm_start": true
+         *     }
          */
         readonly ScheduleOut: {
             /**
@@ -3374,15 +4862,87 @@ export interface components {
         };
         /**
          * SchedulesOut
-         * @description One's schedules, the oldest first.
+         * @description One's schedules.
+         * @example {
+         *       "next_cursor": null,
+         *       "schedules": [
+         *         {
+         *           "created_at": "2026-11-30T09:02:46.739762Z",
+         *           "cron": "30 6 * * 1",
+         *           "data": "prices",
+         *           "enabled": true,
+         *           "last_run": null,
+         *           "last_task": null,
+         *           "next_runs": [
+         *             "2026-12-07T06:30:00Z",
+         *             "2026-12-14T06:30:00Z"
+         *           ],
+         *           "note": null,
+         *           "owner": "user_6fc9ad009385407b",
+         *           "schedule_id": "schedule_8a73d8643f924549",
+         *           "strategy_name": "momentum",
+         *           "task": {
+         *             "optimization_config": {
+         *               "n_calls": 60
+         *             },
+         *             "optimization_type": "random"
+         *           },
+         *           "timezone": "UTC",
+         *           "warm_start": true
+         *         }
+         *       ],
+         *       "total": 1
+         *     }
          */
         readonly SchedulesOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
             /** Schedules */
             readonly schedules: readonly components["schemas"]["ScheduleOut"][];
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * ServerOut
          * @description What this service is, and the settings that are in force; passwords are masked.
+         * @example {
+         *       "database": "sqlite",
+         *       "python": "3.11.7",
+         *       "settings": {
+         *         "body_size": 1,
+         *         "data_dir": "/home/ada/data",
+         *         "database_url": null,
+         *         "engine_variables": [
+         *           "STRATEGY_OPTIMIZER_ENGINE_KEY"
+         *         ],
+         *         "host": "127.0.0.1",
+         *         "log_format": "auto",
+         *         "log_level": "info",
+         *         "niceness": 10,
+         *         "origins": [],
+         *         "port": 0,
+         *         "private_webhooks": true,
+         *         "ray_address": null,
+         *         "requests_a_second": 200,
+         *         "secure_cookies": false,
+         *         "sockets": 2000,
+         *         "sockets_of_user": 500,
+         *         "strategies": null,
+         *         "task_memory": 4096,
+         *         "threads": null,
+         *         "trusted_proxies": [],
+         *         "upload_size": 200,
+         *         "workers": 1
+         *       },
+         *       "uptime": 46.5957158109959,
+         *       "version": "0.1.0"
+         *     }
          */
         readonly ServerOut: {
             /**
@@ -3500,6 +5060,70 @@ export interface components {
         /**
          * SpaceOut
          * @description The space in which one's tasks search a strategy when they give none themselves.
+         * @example {
+         *       "changed_at": null,
+         *       "constraints": [],
+         *       "defaults": {
+         *         "lookback_period": 20,
+         *         "position_size": 0.5,
+         *         "stop_loss": 0.05,
+         *         "take_profit": 0.1,
+         *         "threshold": 0.02
+         *       },
+         *       "feasible": null,
+         *       "parameter_space": {
+         *         "lookback_period": {
+         *           "bounds": [
+         *             10,
+         *             100
+         *           ],
+         *           "default": 20,
+         *           "log": false,
+         *           "step": 1,
+         *           "type": "discrete"
+         *         },
+         *         "position_size": {
+         *           "bounds": [
+         *             0.1,
+         *             1
+         *           ],
+         *           "default": 0.5,
+         *           "log": false,
+         *           "type": "continuous"
+         *         },
+         *         "stop_loss": {
+         *           "bounds": [
+         *             0.01,
+         *             0.1
+         *           ],
+         *           "default": 0.05,
+         *           "log": false,
+         *           "type": "continuous"
+         *         },
+         *         "take_profit": {
+         *           "bounds": [
+         *             0.02,
+         *             0.2
+         *           ],
+         *           "default": 0.1,
+         *           "log": false,
+         *           "type": "continuous"
+         *         },
+         *         "threshold": {
+         *           "bounds": [
+         *             0.01,
+         *             0.05
+         *           ],
+         *           "default": 0.02,
+         *           "log": false,
+         *           "type": "continuous"
+         *         }
+         *       },
+         *       "problem": null,
+         *       "source": "strategy",
+         *       "strategy_name": "momentum",
+         *       "strategy_version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *     }
          */
         readonly SpaceOut: {
             /** Changed At */
@@ -3617,11 +5241,159 @@ export interface components {
         };
         /**
          * StrategiesOut
-         * @description All strategies, by name.
+         * @description All strategies.
+         * @example {
+         *       "next_cursor": null,
+         *       "strategies": [
+         *         {
+         *           "changed_at": "2026-11-30T09:02:04.188540Z",
+         *           "constraints": [],
+         *           "defaults": {
+         *             "direction": "long",
+         *             "mode": "fade",
+         *             "period": 20,
+         *             "stop_loss": 0.05,
+         *             "width": 2
+         *           },
+         *           "description": "Enter outside the band, leave at its middle: against the move (\"fade\") or with it (\"follow\").",
+         *           "multi_symbol": false,
+         *           "name": "bollinger",
+         *           "parameter_space": {
+         *             "direction": {
+         *               "choices": [
+         *                 "long",
+         *                 "both"
+         *               ],
+         *               "type": "categorical"
+         *             },
+         *             "mode": {
+         *               "choices": [
+         *                 "fade",
+         *                 "follow"
+         *               ],
+         *               "type": "categorical"
+         *             },
+         *             "period": {
+         *               "bounds": [
+         *                 5,
+         *                 100
+         *               ],
+         *               "default": 20,
+         *               "log": false,
+         *               "step": 1,
+         *               "type": "discrete"
+         *             },
+         *             "stop_loss": {
+         *               "bounds": [
+         *                 0.01,
+         *                 0.2
+         *               ],
+         *               "default": 0.05,
+         *               "log": false,
+         *               "type": "continuous"
+         *             },
+         *             "width": {
+         *               "bounds": [
+         *                 0.5,
+         *                 4
+         *               ],
+         *               "default": 2,
+         *               "log": false,
+         *               "type": "continuous"
+         *             }
+         *           },
+         *           "place": "",
+         *           "problem": null,
+         *           "source": "built_in",
+         *           "style": "compiled",
+         *           "version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *         },
+         *         {
+         *           "changed_at": "2026-11-30T09:02:04.204802Z",
+         *           "constraints": [
+         *             "exit_period <= entry_period"
+         *           ],
+         *           "defaults": {
+         *             "atr_period": 20,
+         *             "direction": "long",
+         *             "entry_period": 20,
+         *             "exit_period": 10,
+         *             "stop_atr": 2
+         *           },
+         *           "description": "Long above the highest high of the `entry_period` bars before, out below the lowest low of `exit_period`.\n\nThe stop is `stop_atr` average true ranges, as known when the entry was decided, below the fill.",
+         *           "multi_symbol": false,
+         *           "name": "donchian",
+         *           "parameter_space": {
+         *             "atr_period": {
+         *               "bounds": [
+         *                 5,
+         *                 50
+         *               ],
+         *               "default": 20,
+         *               "log": false,
+         *               "step": 1,
+         *               "type": "discrete"
+         *             },
+         *             "direction": {
+         *               "choices": [
+         *                 "long",
+         *                 "both"
+         *               ],
+         *               "type": "categorical"
+         *             },
+         *             "entry_period": {
+         *               "bounds": [
+         *                 5,
+         *                 120
+         *               ],
+         *               "default": 20,
+         *               "log": false,
+         *               "step": 1,
+         *               "type": "discrete"
+         *             },
+         *             "exit_period": {
+         *               "bounds": [
+         *                 3,
+         *                 60
+         *               ],
+         *               "default": 10,
+         *               "log": false,
+         *               "step": 1,
+         *               "type": "discrete"
+         *             },
+         *             "stop_atr": {
+         *               "bounds": [
+         *                 0.5,
+         *                 6
+         *               ],
+         *               "default": 2,
+         *               "log": false,
+         *               "type": "continuous"
+         *             }
+         *           },
+         *           "place": "",
+         *           "problem": null,
+         *           "source": "built_in",
+         *           "style": "compiled",
+         *           "version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *         }
+         *       ],
+         *       "total": 6
+         *     }
          */
         readonly StrategiesOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
             /** Strategies */
             readonly strategies: readonly components["schemas"]["StrategyOut"][];
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
         };
         /**
          * UsageOut
@@ -3779,13 +5551,85 @@ export interface components {
         };
         /**
          * StrategyVersionsOut
-         * @description The versions of a strategy, the newest first, at most a hundred.
+         * @description The versions of a strategy.
+         * @example {
+         *       "name": "momentum",
+         *       "newest": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9",
+         *       "next_cursor": null,
+         *       "total": 1,
+         *       "versions": [
+         *         {
+         *           "constraints": [],
+         *           "created_at": "2026-11-30T09:02:04.217203Z",
+         *           "description": "Long when the price rose by more than `threshold` over `lookback_period` bars; out when the rise is gone.",
+         *           "parameter_space": {
+         *             "lookback_period": {
+         *               "bounds": [
+         *                 10,
+         *                 100
+         *               ],
+         *               "default": 20,
+         *               "log": false,
+         *               "step": 1,
+         *               "type": "discrete"
+         *             },
+         *             "position_size": {
+         *               "bounds": [
+         *                 0.1,
+         *                 1
+         *               ],
+         *               "default": 0.5,
+         *               "log": false,
+         *               "type": "continuous"
+         *             },
+         *             "stop_loss": {
+         *               "bounds": [
+         *                 0.01,
+         *                 0.1
+         *               ],
+         *               "default": 0.05,
+         *               "log": false,
+         *               "type": "continuous"
+         *             },
+         *             "take_profit": {
+         *               "bounds": [
+         *                 0.02,
+         *                 0.2
+         *               ],
+         *               "default": 0.1,
+         *               "log": false,
+         *               "type": "continuous"
+         *             },
+         *             "threshold": {
+         *               "bounds": [
+         *                 0.01,
+         *                 0.05
+         *               ],
+         *               "default": 0.02,
+         *               "log": false,
+         *               "type": "continuous"
+         *             }
+         *           },
+         *           "version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *         }
+         *       ]
+         *     }
          */
         readonly StrategyVersionsOut: {
             /** Name */
             readonly name: string;
             /** Newest */
             readonly newest: string | null;
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
             /** Versions */
             readonly versions: readonly components["schemas"]["StrategyVersionOut"][];
         };
@@ -4247,6 +6091,102 @@ export interface components {
         /**
          * TaskPageOut
          * @description Tasks, and where the next page begins.
+         * @example {
+         *       "next_cursor": null,
+         *       "tasks": [
+         *         {
+         *           "attempts": 1,
+         *           "best_metrics": null,
+         *           "best_parameters": {
+         *             "lookback_period": 46,
+         *             "position_size": 0.18167774105721,
+         *             "stop_loss": 0.062229914738817,
+         *             "take_profit": 0.07376530390741,
+         *             "threshold": 0.01794052178037
+         *           },
+         *           "best_score": 0.6292866700247741,
+         *           "cancel_requested": false,
+         *           "created_at": "2026-11-30T09:02:27.749510Z",
+         *           "data": "nasdaq",
+         *           "data_digest": null,
+         *           "deadline": null,
+         *           "elapsed": 0.20937342000252102,
+         *           "error": null,
+         *           "evaluations": 60,
+         *           "events": 12,
+         *           "failed": 0,
+         *           "finished_at": "2026-11-30T09:02:45.476618Z",
+         *           "front": null,
+         *           "infeasible": 0,
+         *           "memory": 4294967296,
+         *           "optimization_type": "random",
+         *           "owner": "user_6fc9ad009385407b",
+         *           "parent": null,
+         *           "pause_requested": false,
+         *           "priority": 0,
+         *           "progress": 1,
+         *           "queued_at": "2026-11-30T09:02:27.749510Z",
+         *           "seconds_left": 0,
+         *           "stage": "validate",
+         *           "started_at": "2026-11-30T09:02:39.260644Z",
+         *           "status": "completed",
+         *           "stop_reason": "budget",
+         *           "strategy_name": "momentum",
+         *           "strategy_version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9",
+         *           "task_id": "opt_9b1d03c5f2e84a67",
+         *           "trials": 60,
+         *           "trials_per_second": 286.5693267047821,
+         *           "usage": null,
+         *           "worker": "vm-27636-99cd7f"
+         *         },
+         *         {
+         *           "attempts": 1,
+         *           "best_metrics": null,
+         *           "best_parameters": {
+         *             "lookback_period": 46,
+         *             "position_size": 0.18167774105721,
+         *             "stop_loss": 0.062229914738817,
+         *             "take_profit": 0.07376530390741,
+         *             "threshold": 0.01794052178037
+         *           },
+         *           "best_score": 0.6292866700247741,
+         *           "cancel_requested": false,
+         *           "created_at": "2026-11-30T09:02:01.353336Z",
+         *           "data": "nasdaq",
+         *           "data_digest": null,
+         *           "deadline": null,
+         *           "elapsed": 0.08861502800573362,
+         *           "error": null,
+         *           "evaluations": 60,
+         *           "events": 12,
+         *           "failed": 0,
+         *           "finished_at": "2026-11-30T09:02:27.432851Z",
+         *           "front": null,
+         *           "infeasible": 0,
+         *           "memory": 4294967296,
+         *           "optimization_type": "random",
+         *           "owner": "user_6fc9ad009385407b",
+         *           "parent": null,
+         *           "pause_requested": false,
+         *           "priority": 0,
+         *           "progress": 1,
+         *           "queued_at": "2026-11-30T09:02:01.353336Z",
+         *           "seconds_left": 0,
+         *           "stage": "validate",
+         *           "started_at": "2026-11-30T09:02:20.118662Z",
+         *           "status": "completed",
+         *           "stop_reason": "budget",
+         *           "strategy_name": "momentum",
+         *           "strategy_version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9",
+         *           "task_id": "opt_4f1c2a90b7d3e865",
+         *           "trials": 60,
+         *           "trials_per_second": 677.0860580907095,
+         *           "usage": null,
+         *           "worker": "vm-27636-99cd7f"
+         *         }
+         *       ],
+         *       "total": 2
+         *     }
          */
         readonly TaskPageOut: {
             /** Next Cursor */
@@ -4493,15 +6433,408 @@ export interface components {
         };
         /**
          * UsersOut
-         * @description All users by name.
+         * @description All users.
+         * @example {
+         *       "next_cursor": null,
+         *       "total": 1,
+         *       "users": [
+         *         {
+         *           "created_at": "2026-11-30T09:02:00.685464Z",
+         *           "disabled": false,
+         *           "has_password": false,
+         *           "name": "admin",
+         *           "role": "admin",
+         *           "user_id": "user_6fc9ad009385407b"
+         *         }
+         *       ]
+         *     }
          */
         readonly UsersOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
             /** Users */
             readonly users: readonly components["schemas"]["UserOut"][];
         };
         /**
          * ValidationModel
          * @description See `strategy_optimizer.validation.Validation`; the statistics as they stand there.
+         * @example {
+         *       "held_out": {
+         *         "annual_sharpe": 0.3345782797420804,
+         *         "looks": 1,
+         *         "minimum_track_record": 6205.357196880136,
+         *         "moments": {
+         *           "autocorrelation": -0.04807559217916698,
+         *           "kurtosis": 8.759722635060113,
+         *           "n_obs": 1257,
+         *           "sharpe": 0.021091567214055598,
+         *           "skew": -0.9139906858705881
+         *         },
+         *         "n_bars": 1258,
+         *         "psr": 0.7703716946128084,
+         *         "psr_h0": 0.7836682571704037,
+         *         "trades": 15
+         *       },
+         *       "lookahead": {
+         *         "cuts": [
+         *           1,
+         *           2
+         *         ],
+         *         "differences": [],
+         *         "failures": [],
+         *         "found": false,
+         *         "n_bars": 5031,
+         *         "n_events": 330,
+         *         "ok": true,
+         *         "params": {
+         *           "lookback_period": 44,
+         *           "position_size": 0.98275180489861,
+         *           "stop_loss": 0.071698778603263,
+         *           "take_profit": 0.13708266972821,
+         *           "threshold": 0.049888397431568
+         *         },
+         *         "strategy": "momentum",
+         *         "warmup": 44
+         *       },
+         *       "overfitting": {
+         *         "all_tasks": null,
+         *         "better": {
+         *           "buy_and_hold": 0,
+         *           "cash": 0,
+         *           "defaults": 0
+         *         },
+         *         "control_pbo": 0.6558663558663559,
+         *         "control_trials": 512,
+         *         "counts": {
+         *           "average_correlation": 15.505049584735946,
+         *           "clusters": 2,
+         *           "distinct": 60,
+         *           "effective_rank": 3.532492460417798
+         *         },
+         *         "deflated_by_count": {
+         *           "average_correlation": 0.9228403806973415,
+         *           "clusters": 0.9818415201890348,
+         *           "distinct": 0.8653043684122919,
+         *           "effective_rank": 0.9695989649316992
+         *         },
+         *         "deflated_sharpe_2012": 0.8653043684122919,
+         *         "deflated_sharpe_h0": 0.9919689915743408,
+         *         "distinct": 60,
+         *         "expected_best_sharpe": 0.021499157203812975,
+         *         "lo": {
+         *           "lags": 8,
+         *           "scaling": 17.75992386145298,
+         *           "sharpe": 0.7045320254435908,
+         *           "standard_error": 0.27969309781152
+         *         },
+         *         "loss_probability": 0.10745920745920746,
+         *         "maximum_p_value": 0.068,
+         *         "minimum_backtest": 3418.112991473359,
+         *         "minimum_track_record": 1755.7951375187536,
+         *         "moments": {
+         *           "autocorrelation": 0.014614117624130066,
+         *           "kurtosis": 8.807198258886753,
+         *           "n_obs": 3772,
+         *           "sharpe": 0.03966976609470394,
+         *           "skew": -0.4439701725712
+         *         },
+         *         "n_trials": 60,
+         *         "pbo": 0.3588189588189588,
+         *         "periods_per_year": 251.63890410958905,
+         *         "psr_2012": 0.9920510351837533,
+         *         "psr_h0": 0.9918255776340158,
+         *         "resampled": 60,
+         *         "superior": {
+         *           "buy_and_hold": {
+         *             "best": 139,
+         *             "block_length": 22,
+         *             "left_out": 0,
+         *             "n_models": 512,
+         *             "p_consistent": 0.788,
+         *             "p_lower": 0.586,
+         *             "p_upper": 0.79,
+         *             "scale": "deviation",
+         *             "statistic": 0.050303540213071186
+         *           },
+         *           "cash": {
+         *             "best": 137,
+         *             "block_length": 22,
+         *             "left_out": 0,
+         *             "n_models": 512,
+         *             "p_consistent": 0.138,
+         *             "p_lower": 0.116,
+         *             "p_upper": 0.138,
+         *             "scale": "deviation",
+         *             "statistic": 2.3142777709825424
+         *           },
+         *           "defaults": {
+         *             "best": 137,
+         *             "block_length": 22,
+         *             "left_out": 0,
+         *             "n_models": 512,
+         *             "p_consistent": 0.484,
+         *             "p_lower": 0.356,
+         *             "p_upper": 0.484,
+         *             "scale": "deviation",
+         *             "statistic": 1.9751252798568264
+         *           }
+         *         },
+         *         "trials_variance": 0.00008592848922264545
+         *       },
+         *       "recommendation": {
+         *         "best": {
+         *           "left": 0.5249513643046204,
+         *           "neighbours": 70,
+         *           "parameters": {
+         *             "lookback_period": 46,
+         *             "position_size": 0.18167774105721,
+         *             "stop_loss": 0.062229914738817,
+         *             "take_profit": 0.07376530390741,
+         *             "threshold": 0.01794052178037
+         *           },
+         *           "performance": {
+         *             "held_out": {
+         *               "annual_return": 0.0015944539167220828,
+         *               "calmar_ratio": 0.04023852470446459,
+         *               "composite_score": 0.09178299428934167,
+         *               "costs_paid": 757.5082539510437,
+         *               "expectancy": 0.0015627297574055067,
+         *               "exposure": 0.690779014308426,
+         *               "kurtosis": 6.947452422823092,
+         *               "max_drawdown": 0.03962505903068492,
+         *               "max_drawdown_bars": 941,
+         *               "profit_factor": 1.091869482590566,
+         *               "sharpe_ratio": 0.09178299428934167,
+         *               "skew": -0.8196399409539042,
+         *               "sortino_ratio": 0.12098308481319227,
+         *               "total_return": 0.007987840265062607,
+         *               "trades": 31,
+         *               "turnover": 2.25831897140631,
+         *               "volatility": 0.019410425498442865,
+         *               "win_rate": 0.3870967741935484
+         *             },
+         *             "in_sample": {
+         *               "annual_return": 0.01729168737520781,
+         *               "calmar_ratio": 0.2777714420705273,
+         *               "composite_score": 0.6292866700247741,
+         *               "costs_paid": 3076.741909185468,
+         *               "expectancy": 0.012539781741503473,
+         *               "exposure": 0.5473098330241187,
+         *               "kurtosis": 8.807198258886753,
+         *               "max_drawdown": 0.06225149441682842,
+         *               "max_drawdown_bars": 871,
+         *               "profit_factor": 1.6992214788397835,
+         *               "sharpe_ratio": 0.6292866700247741,
+         *               "skew": -0.4439701725712,
+         *               "sortino_ratio": 0.8829313477892855,
+         *               "total_return": 0.2930222369094799,
+         *               "trades": 114,
+         *               "turnover": 2.7663682134476155,
+         *               "volatility": 0.02786118288281455,
+         *               "win_rate": 0.5309734513274337
+         *             }
+         *           },
+         *           "plateau": 0.38630678157062676,
+         *           "steadiness": 0.4806125372078122,
+         *           "trial": 13
+         *         },
+         *         "defaults": {
+         *           "left": 0.31707888511512305,
+         *           "neighbours": 70,
+         *           "parameters": {
+         *             "lookback_period": 20,
+         *             "position_size": 0.5,
+         *             "stop_loss": 0.05,
+         *             "take_profit": 0.1,
+         *             "threshold": 0.02
+         *           },
+         *           "performance": {
+         *             "held_out": {
+         *               "annual_return": 0.009572243697909322,
+         *               "calmar_ratio": 0.11112654069217429,
+         *               "composite_score": 0.2395722503530412,
+         *               "costs_paid": 2201.824277425058,
+         *               "expectancy": 0.0032423468828499816,
+         *               "exposure": 0.5604133545310016,
+         *               "kurtosis": 8.79035191442857,
+         *               "max_drawdown": 0.08613823158974132,
+         *               "max_drawdown_bars": 553,
+         *               "profit_factor": 1.3506854676739934,
+         *               "sharpe_ratio": 0.2395722503530412,
+         *               "skew": -0.8296525637408165,
+         *               "sortino_ratio": 0.32041706093160033,
+         *               "total_return": 0.04872476244770407,
+         *               "trades": 31,
+         *               "turnover": 6.214382956981875,
+         *               "volatility": 0.043767024824375875,
+         *               "win_rate": 0.45161290322580644
+         *             },
+         *             "in_sample": {
+         *               "annual_return": 0.02334802263688962,
+         *               "calmar_ratio": 0.09240874997029297,
+         *               "composite_score": 0.34045185384523624,
+         *               "costs_paid": 9605.601816491104,
+         *               "expectancy": 0.005307400137214347,
+         *               "exposure": 0.5149748210972701,
+         *               "kurtosis": 7.981460656898897,
+         *               "max_drawdown": 0.2526603015882739,
+         *               "max_drawdown_bars": 2265,
+         *               "profit_factor": 1.2818940697890977,
+         *               "sharpe_ratio": 0.34045185384523624,
+         *               "skew": -0.26992462097161163,
+         *               "sortino_ratio": 0.4727265599432699,
+         *               "total_return": 0.41334247792667766,
+         *               "trades": 130,
+         *               "turnover": 8.6511071698796,
+         *               "volatility": 0.07636344511561381,
+         *               "win_rate": 0.43410852713178294
+         *             }
+         *           },
+         *           "plateau": 0.29473530847306834,
+         *           "steadiness": 0.38274138551521114,
+         *           "trial": null
+         *         },
+         *         "parameters": {
+         *           "lookback_period": 44,
+         *           "position_size": 0.98275180489861,
+         *           "stop_loss": 0.071698778603263,
+         *           "take_profit": 0.13708266972821,
+         *           "threshold": 0.049888397431568
+         *         },
+         *         "reason": "it and its 68 neighbours earned more evenly than the best trial in sample and its own (0.40 against 0.39), with a Sharpe ratio of 0.47 against 0.63",
+         *         "regions": [
+         *           {
+         *             "left": 0.6949606885754713,
+         *             "neighbours": 68,
+         *             "parameters": {
+         *               "lookback_period": 44,
+         *               "position_size": 0.98275180489861,
+         *               "stop_loss": 0.071698778603263,
+         *               "take_profit": 0.13708266972821,
+         *               "threshold": 0.049888397431568
+         *             },
+         *             "performance": {
+         *               "held_out": {
+         *                 "annual_return": 0.027801047201717166,
+         *                 "calmar_ratio": 0.17904119180735467,
+         *                 "composite_score": 0.3346256173665214,
+         *                 "costs_paid": 1966.1992672954204,
+         *                 "expectancy": 0.010944473796283884,
+         *                 "exposure": 0.5763116057233705,
+         *                 "kurtosis": 8.759722635060115,
+         *                 "max_drawdown": 0.15527738014406556,
+         *                 "max_drawdown_bars": 841,
+         *                 "profit_factor": 1.601161824186285,
+         *                 "sharpe_ratio": 0.3346256173665214,
+         *                 "skew": -0.9139906858705882,
+         *                 "sortino_ratio": 0.4455862156536693,
+         *                 "total_return": 0.14675836685304589,
+         *                 "trades": 15,
+         *                 "turnover": 5.907480299268317,
+         *                 "volatility": 0.09566628684379296,
+         *                 "win_rate": 0.4
+         *               },
+         *               "in_sample": {
+         *                 "annual_return": 0.05947463518939511,
+         *                 "calmar_ratio": 0.14407850069767766,
+         *                 "composite_score": 0.4711554799156081,
+         *                 "costs_paid": 9320.342293128633,
+         *                 "expectancy": 0.017471050197837148,
+         *                 "exposure": 0.48343493241452423,
+         *                 "kurtosis": 11.300723496891584,
+         *                 "max_drawdown": 0.4127932682627766,
+         *                 "max_drawdown_bars": 2316,
+         *                 "profit_factor": 1.9257756563364221,
+         *                 "sharpe_ratio": 0.4711554799156081,
+         *                 "skew": -0.6669248340701758,
+         *                 "sortino_ratio": 0.6493052469862698,
+         *                 "total_return": 1.3773923069078462,
+         *                 "trades": 53,
+         *                 "turnover": 6.875684776302179,
+         *                 "volatility": 0.14505116881732985,
+         *                 "win_rate": 0.5192307692307693
+         *               }
+         *             },
+         *             "plateau": 0.39692815940220266,
+         *             "steadiness": 0.5006054234739713,
+         *             "trial": 6
+         *           },
+         *           {
+         *             "left": 0.8272893130759479,
+         *             "neighbours": 69,
+         *             "parameters": {
+         *               "lookback_period": 44,
+         *               "position_size": 0.53996459215012,
+         *               "stop_loss": 0.097881608974244,
+         *               "take_profit": 0.15962441385833,
+         *               "threshold": 0.027190962447143
+         *             },
+         *             "performance": {
+         *               "held_out": {
+         *                 "annual_return": 0.015803109661468584,
+         *                 "calmar_ratio": 0.14213743795523073,
+         *                 "composite_score": 0.30657351017770434,
+         *                 "costs_paid": 1454.9988334407417,
+         *                 "expectancy": 0.008151894924446177,
+         *                 "exposure": 0.6550079491255962,
+         *                 "kurtosis": 7.635827671594216,
+         *                 "max_drawdown": 0.11118189471268025,
+         *                 "max_drawdown_bars": 846,
+         *                 "profit_factor": 1.4864055638496523,
+         *                 "sharpe_ratio": 0.30657351017770434,
+         *                 "skew": -0.8189430832077111,
+         *                 "sortino_ratio": 0.409334924579902,
+         *                 "total_return": 0.08144824974314058,
+         *                 "trades": 20,
+         *                 "turnover": 4.3326593753366955,
+         *                 "volatility": 0.056326201416077026,
+         *                 "win_rate": 0.4
+         *               },
+         *               "in_sample": {
+         *                 "annual_return": 0.039399964943687804,
+         *                 "calmar_ratio": 0.16632599999866174,
+         *                 "composite_score": 0.5053241199391082,
+         *                 "costs_paid": 6262.029904837406,
+         *                 "expectancy": 0.015785353239533204,
+         *                 "exposure": 0.5353829843625763,
+         *                 "kurtosis": 9.018940299852268,
+         *                 "max_drawdown": 0.2368839805202122,
+         *                 "max_drawdown_bars": 1680,
+         *                 "profit_factor": 2.012261838932224,
+         *                 "sharpe_ratio": 0.5053241199391082,
+         *                 "skew": -0.44073335708996036,
+         *                 "sortino_ratio": 0.7043319510007182,
+         *                 "total_return": 0.7847120693520528,
+         *                 "trades": 68,
+         *                 "turnover": 4.881807530449172,
+         *                 "volatility": 0.08336344553235185,
+         *                 "win_rate": 0.4626865671641791
+         *               }
+         *             },
+         *             "plateau": 0.38112854492903625,
+         *             "steadiness": 0.4220178031993743,
+         *             "trial": 33
+         *           }
+         *         ],
+         *         "trial": 6
+         *       },
+         *       "verdict": {
+         *         "decision": "paper",
+         *         "luck": 0.09606827900086157,
+         *         "reasons": [
+         *           "a strategy without skill does as well, in sample after so many trials and held out, in 9.61% of cases (deploy below 1%, paper below 10%)",
+         *           "in sample the best Sharpe ratio is 0.63; the best of 60 trials without skill would have about 0.34 (deflated Sharpe ratio 87%)"
+         *         ]
+         *       }
+         *     }
          */
         readonly ValidationModel: {
             /** Held Out */
@@ -4576,6 +6909,17 @@ export interface components {
         /**
          * WebhookOut
          * @description A webhook.
+         * @example {
+         *       "created_at": "2026-11-30T09:02:01.278680Z",
+         *       "enabled": true,
+         *       "events": [
+         *         "task.ended",
+         *         "verdict"
+         *       ],
+         *       "owner": "user_6fc9ad009385407b",
+         *       "url": "https://example.com/hook",
+         *       "webhook_id": "hook_9bb39810e9d842c3"
+         *     }
          */
         readonly WebhookOut: {
             /**
@@ -4596,9 +6940,47 @@ export interface components {
         };
         /**
          * WebhooksOut
-         * @description One's webhooks, the oldest first.
+         * @description One's webhooks.
+         * @example {
+         *       "next_cursor": null,
+         *       "total": 2,
+         *       "webhooks": [
+         *         {
+         *           "created_at": "2026-11-30T09:02:01.278680Z",
+         *           "enabled": true,
+         *           "events": [
+         *             "task.ended",
+         *             "verdict"
+         *           ],
+         *           "owner": "user_6fc9ad009385407b",
+         *           "url": "https://example.com/hook",
+         *           "webhook_id": "hook_9bb39810e9d842c3"
+         *         },
+         *         {
+         *           "created_at": "2026-11-30T09:02:53.122485Z",
+         *           "enabled": true,
+         *           "events": [
+         *             "task.ended",
+         *             "verdict"
+         *           ],
+         *           "owner": "user_6fc9ad009385407b",
+         *           "url": "https://example.com/hook",
+         *           "webhook_id": "hook_3d8107824b1d474f"
+         *         }
+         *       ]
+         *     }
          */
         readonly WebhooksOut: {
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            readonly next_cursor?: string | null;
+            /**
+             * Total
+             * @description of all pages
+             */
+            readonly total: number;
             /** Webhooks */
             readonly webhooks: readonly components["schemas"]["WebhookOut"][];
         };
@@ -4754,7 +7136,15 @@ export interface operations {
     };
     readonly list_datasets: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "name" | "created" | "size";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -4772,6 +7162,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -5044,7 +7435,15 @@ export interface operations {
     };
     readonly list_my_keys: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created" | "name";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -5062,6 +7461,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -5135,9 +7535,13 @@ export interface operations {
             readonly query?: {
                 /** @description `next_cursor` of the page before */
                 readonly cursor?: string | null;
+                /** @description the most that one page has */
                 readonly limit?: number;
+                readonly order?: "ascending" | "descending";
                 /** @description id of the user whose ledger is meant, for administrators; one's own by default */
                 readonly owner?: string | null;
+                /** @description what the list is sorted by */
+                readonly sort?: "recorded";
             };
             readonly header?: never;
             readonly path?: never;
@@ -5214,6 +7618,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -5764,6 +8169,10 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example <!DOCTYPE html>
+                     *     <html lang="en"><head><meta charset="utf-8">...
+                     */
                     readonly "text/html": string;
                 };
             };
@@ -6196,9 +8605,10 @@ export interface operations {
             readonly query?: {
                 /** @description `next_cursor` of the page before */
                 readonly cursor?: string | null;
+                /** @description the most that one page has */
                 readonly limit?: number;
                 readonly order?: "ascending" | "descending";
-                /** @description what the tasks are listed by */
+                /** @description what the list is sorted by */
                 readonly sort?: "created" | "priority" | "trials";
                 /** @description only tasks in these states */
                 readonly status?: readonly ("queued" | "running" | "paused" | "completed" | "failed" | "cancelled")[];
@@ -6229,7 +8639,15 @@ export interface operations {
     };
     readonly list_schedules: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created" | "strategy";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6247,6 +8665,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6431,6 +8850,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6490,6 +8910,7 @@ export interface operations {
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
             readonly 409: components["responses"]["Conflict"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6497,7 +8918,15 @@ export interface operations {
     };
     readonly list_strategies: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "name" | "changed";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6515,6 +8944,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6552,7 +8982,15 @@ export interface operations {
     };
     readonly list_versions: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created";
+            };
             readonly header?: never;
             readonly path: {
                 /** @description name of the strategy */
@@ -6582,7 +9020,15 @@ export interface operations {
     };
     readonly list_users: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "name" | "created";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6600,6 +9046,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -6708,7 +9155,15 @@ export interface operations {
     };
     readonly list_keys: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created" | "name";
+            };
             readonly header?: never;
             readonly path: {
                 readonly user_id: string;
@@ -6875,7 +9330,15 @@ export interface operations {
     };
     readonly list_webhooks: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
+                readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created";
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -6893,6 +9356,7 @@ export interface operations {
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -7030,7 +9494,13 @@ export interface operations {
     readonly list_deliveries: {
         readonly parameters: {
             readonly query?: {
+                /** @description `next_cursor` of the page before */
+                readonly cursor?: string | null;
+                /** @description the most that one page has */
                 readonly limit?: number;
+                readonly order?: "ascending" | "descending";
+                /** @description what the list is sorted by */
+                readonly sort?: "created";
             };
             readonly header?: never;
             readonly path: {
@@ -7079,6 +9549,7 @@ export interface operations {
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
             readonly 409: components["responses"]["Conflict"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -7102,6 +9573,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["HealthOut"];
                 };
             };
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
         };
@@ -7121,11 +9593,17 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "text/plain; version=1.0.0; charset=utf-8": unknown;
+                    /**
+                     * @example # HELP strategy_optimizer_database_up Whether the database answers
+                     *     # TYPE strategy_optimizer_database_up gauge
+                     *     strategy_optimizer_database_up 1.0
+                     */
+                    readonly "text/plain; version=1.0.0; charset=utf-8": string;
                 };
             };
             readonly 401: components["responses"]["NotAuthenticated"];
             readonly 403: components["responses"]["NotAllowed"];
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             readonly 503: components["responses"]["Unavailable"];
@@ -7149,6 +9627,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ReadyOut"];
                 };
             };
+            readonly 422: components["responses"]["Invalid"];
             readonly 429: components["responses"]["TooMany"];
             readonly 500: components["responses"]["Fault"];
             /** @description Service Unavailable */

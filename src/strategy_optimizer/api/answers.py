@@ -7,11 +7,13 @@ import threading
 from collections.abc import AsyncIterator, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.computing import Call, ComputePool
 from strategy_optimizer.reading.bounded import BoundedCache
 
@@ -58,7 +60,7 @@ class Answers:
         Parameters
         ----------
         request : Request
-            Whose caller waits. The function is ended when all who wait for this answer have gone.
+            Whose caller waits, and whose turn it is. The function is ended when all who wait for this answer have gone.
         key : hashable
             What the answer depends on, beside function and arguments: the task and how many trials it has.
         function : str
@@ -68,7 +70,7 @@ class Answers:
         Raises
         ------
         StrategyOptimizerError
-            What the function raised, or a `ComputationError`.
+            What the function raised, a `ComputationError` or a `TooManyRequestsError`.
         """
         whole = (function, key, repr(sorted(arguments.items())))
         kept = self._kept.find(whole)
@@ -76,7 +78,7 @@ class Answers:
             return kept
         flight = self._flights.get(whole)
         if flight is None:
-            flight = self._begin(whole, function, arguments)
+            flight = self._begin(whole, function, arguments, asker_of(request))
         flight.waiting += 1
         try:
             return await _unless_gone(request, flight.future)
@@ -86,10 +88,10 @@ class Answers:
                 flight.cancelled.set()
                 self._flights.pop(whole, None)
 
-    def _begin(self, whole: Hashable, function: str, arguments: Mapping[str, Any]) -> _Flight:
+    def _begin(self, whole: Hashable, function: str, arguments: Mapping[str, Any], user: str) -> _Flight:
         cancelled = threading.Event()
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, self.pool.run, function, arguments, cancelled)
+        run = partial(self.pool.run, function, arguments, user=user, cancelled=cancelled)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, run)
         flight = self._flights[whole] = _Flight(future, cancelled)
 
         def landed(done: asyncio.Future[bytes]) -> None:
@@ -113,7 +115,7 @@ class Answers:
         """
         cancelled = threading.Event()
         opened = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._open, function, arguments, cancelled
+            self._threads, self._open, function, arguments, asker_of(request), cancelled
         )
         try:
             call, first = await _unless_gone(request, opened)
@@ -124,9 +126,9 @@ class Answers:
         return self._blocks(call, cancelled, first)
 
     def _open(
-        self, function: str, arguments: Mapping[str, Any], cancelled: threading.Event
+        self, function: str, arguments: Mapping[str, Any], user: str, cancelled: threading.Event
     ) -> tuple[Call, bytes | None]:
-        call = self.pool.begin(function, arguments, cancelled)
+        call = self.pool.begin(function, arguments, user=user, cancelled=cancelled)
         try:
             return call, call.next_block()
         except BaseException:
@@ -159,6 +161,12 @@ class Answers:
         """End all that is computed."""
         self.pool.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def asker_of(request: Request) -> str:
+    """Return the user for whom something is computed."""
+    principal: Principal = request.state.principal  # only users may ask for what is computed
+    return principal.user_id
 
 
 async def _unless_gone(request: Request, future: asyncio.Future[T]) -> T:

@@ -18,8 +18,8 @@ import structlog
 
 from strategy_optimizer import errors
 from strategy_optimizer.api.child_process import ChildProcess
+from strategy_optimizer.api.turns import CallCancelledError, Turns
 from strategy_optimizer.errors import (
-    ComputationBusyError,
     ComputationError,
     ComputationMemoryError,
     ComputationTimeError,
@@ -44,7 +44,7 @@ class Limits:
     memory : int
         Resident bytes of each.
     waiting : int
-        Calls that may wait for a process.
+        Calls that may wait for a process; half of them may be of one user.
     patience : float
         Seconds for which they wait.
     idle : float
@@ -62,10 +62,6 @@ class Limits:
     reused: int = 1 << 30
 
 
-class CallCancelledError(Exception):
-    """Nobody waits for the answer any more."""
-
-
 class ComputePool:
     """Runs functions in child processes.
 
@@ -77,15 +73,15 @@ class ComputePool:
 
     Notes
     -----
-    May be used from several threads. Processes are started when there is something to do.
+    May be used from several threads. Processes are started when there is something to do, and given to the users who
+    ask in turn, see `Turns`.
     """
 
     def __init__(self, store: str, limits: Limits = Limits()) -> None:
         self.limits = limits
         self._store = store
-        self._slots = threading.BoundedSemaphore(limits.processes)
+        self._turns = Turns(limits.processes, waiting=limits.waiting, patience=limits.patience)
         self._lock = threading.Lock()
-        self._waiting = 0
         self._idle: tuple[ChildProcess, threading.Timer] | None = None
         self._busy: set[ChildProcess] = set()
         self._is_closed = False
@@ -97,8 +93,18 @@ class ComputePool:
             idle = [] if self._idle is None else [self._idle[0].pid]
             return [*idle, *(child.pid for child in self._busy)]
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a process."""
+        return self._turns.waiting
+
     def begin(
-        self, function: str, arguments: Mapping[str, Any], cancelled: threading.Event | None = None
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        user: str,
+        cancelled: threading.Event | None = None,
     ) -> Call:
         """Begin a call as soon as a process is free.
 
@@ -108,33 +114,42 @@ class ComputePool:
             Of `strategy_optimizer.reading.functions`.
         arguments : mapping
             JSON values.
+        user : str
+            Who asks.
         cancelled : Event, optional
             Ends the call when it is set.
 
         Raises
         ------
+        TooManyRequestsError
+            When too many of this user wait already.
         ComputationBusyError
             When too many wait already, or none became free in time.
         """
         cancelled = cancelled or threading.Event()
-        self._wait_for_slot(cancelled)
+        self._turns.take(user, cancelled)
         try:
-            return Call(self, self._take(), function, arguments, cancelled)
+            return Call(self, self._take(), function, arguments, user, cancelled)
         except BaseException:
-            self._slots.release()
+            self._turns.give_back(user)
             raise
 
     def run(
-        self, function: str, arguments: Mapping[str, Any], cancelled: threading.Event | None = None
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        user: str,
+        cancelled: threading.Event | None = None,
     ) -> bytes:
         """Return what a function finds, as JSON.
 
         Raises
         ------
         StrategyOptimizerError
-            What the function raised, or a `ComputationError`.
+            What the function raised, a `ComputationError` or a `TooManyRequestsError`.
         """
-        with self.begin(function, arguments, cancelled) as call:
+        with self.begin(function, arguments, user=user, cancelled=cancelled) as call:
             list(call)
             return call.result
 
@@ -150,32 +165,7 @@ class ComputePool:
         for child in children:
             child.end()
 
-    # -- slots -----------------------------------------------------------------------------------------------
-
-    def _wait_for_slot(self, cancelled: threading.Event) -> None:
-        if self._slots.acquire(blocking=False):
-            return
-        with self._lock:
-            if self._waiting >= self.limits.waiting:
-                raise ComputationBusyError(
-                    f"{self.limits.processes} computations run and {self._waiting} wait already; ask again later"
-                )
-            self._waiting += 1
-        try:
-            self._wait(cancelled)
-        finally:
-            with self._lock:
-                self._waiting -= 1
-
-    def _wait(self, cancelled: threading.Event) -> None:
-        until = time.monotonic() + self.limits.patience
-        while not self._slots.acquire(timeout=TICK):
-            if cancelled.is_set():
-                raise CallCancelledError
-            if time.monotonic() > until:
-                raise ComputationBusyError(
-                    f"all {self.limits.processes} processes were busy for {self.limits.patience:g} s; ask again later"
-                )
+    # -- processes -------------------------------------------------------------------------------------------
 
     def _take(self) -> ChildProcess:
         """Return the idle process, or a new one."""
@@ -203,8 +193,8 @@ class ComputePool:
         child.end()
         return self._take()
 
-    def give_back(self, child: ChildProcess, *, is_usable: bool) -> None:
-        """Take a process back; one is kept for the next call."""
+    def give_back(self, child: ChildProcess, user: str, *, is_usable: bool) -> None:
+        """Take a process back from a user; one is kept for the next call."""
         usable = is_usable and child.is_alive and child.memory < self.limits.reused
         with self._lock:
             self._busy.discard(child)
@@ -216,7 +206,7 @@ class ComputePool:
                 timer.start()
         if not kept:
             child.end()
-        self._slots.release()
+        self._turns.give_back(user)
 
     def _end_idle(self, child: ChildProcess) -> None:
         with self._lock:
@@ -243,12 +233,14 @@ class Call:
         child: ChildProcess,
         function: str,
         arguments: Mapping[str, Any],
+        user: str,
         cancelled: threading.Event,
     ) -> None:
         self.result = b""
         self._request = function, arguments
         self._pool = pool
         self._child = child
+        self._user = user
         self._cancelled = cancelled
         self._until = time.monotonic() + pool.limits.seconds
         self._looked = 0.0
@@ -304,7 +296,7 @@ class Call:
         with self._lock:
             was_closed, self._is_closed = self._is_closed, True
         if not was_closed:
-            self._pool.give_back(self._child, is_usable=self._is_done)
+            self._pool.give_back(self._child, self._user, is_usable=self._is_done)
 
     def _check_limits(self) -> None:
         if self._cancelled.is_set():

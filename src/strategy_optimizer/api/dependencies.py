@@ -16,6 +16,7 @@ from strategy_optimizer.access.policy import SOCKET, rule_of
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.authentication import address_of, method_of
 from strategy_optimizer.api.hub import Hub
+from strategy_optimizer.api.query_names import check_query
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.short_reads import ShortReads
 from strategy_optimizer.errors import NotAuthenticatedError
@@ -49,7 +50,10 @@ async def the_hub(connection: HTTPConnection) -> Hub:
 
 
 async def authorize(connection: HTTPConnection) -> None:
-    """Find out who calls, and refuse what the policy does not let them do. Every route passes here first."""
+    """Find out who calls, and refuse what the policy does not let them do. Every route passes here first.
+
+    What it asks for is looked at then: nobody learns anything of a route that is not theirs.
+    """
     rule = rule_of(method_of(connection), connection.scope["route"].path)
     service: Service = connection.app.state.service
     service.gate.check_address(address_of(connection))
@@ -60,6 +64,7 @@ async def authorize(connection: HTTPConnection) -> None:
             principal = await run_in_threadpool(service.authenticate, connection)
     rule.check(principal)
     connection.state.principal = principal
+    check_query(connection)
 
 
 async def current_principal(connection: HTTPConnection) -> Principal:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
@@ -68,6 +71,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     components["responses"] = {name: _problem(text) for name, text in PROBLEMS.values()}
     components["schemas"]["ProblemModel"] = ProblemModel.model_json_schema()
     _add_frames(components["schemas"])
+    for name, example in examples().items():
+        components["schemas"][name].setdefault("examples", [example])
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     for method, path, operation in operations(document):
@@ -86,6 +91,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return document
 
 
+@lru_cache(1)
+def examples() -> dict[str, Any]:
+    """Return an answer of a real service for models that have no example of their own, by their names."""
+    text = resources.files("strategy_optimizer.api").joinpath("examples.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield method (in capitals), path and description of every operation of a document."""
     for path, found in document["paths"].items():
@@ -98,15 +111,13 @@ def statuses(method: str, path: str, operation: Mapping[str, Any]) -> list[int]:
     """Return the statuses of the problems that an operation may answer with."""
     name = operation["operationId"]
     rule: Rule = POLICY[method, path]
-    found = {429, 500}
+    found = {422, 429, 500}
     if rule.scope is not None:
         found |= {401, 403, 503}
     if name == "log_in":
         found |= {401, 403, 503}
     if "{" in path or name in NAME_OTHERS:
         found.add(404)
-    if operation.get("parameters") or "requestBody" in operation:
-        found.add(422)
     if "requestBody" in operation:
         found |= {400, 404, 413, 415}
     if method != "GET" or name in NEED_TRIALS:

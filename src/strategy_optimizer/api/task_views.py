@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from strategy_optimizer.errors import TaskError, TaskStateError
+from strategy_optimizer.errors import TaskStateError
 from strategy_optimizer.models.service_task import DEFAULT_DATA, StatusOut, TaskDocumentOut, TaskOut
-from strategy_optimizer.storage import ENDED, TASK_MEMORY, Place, TaskRecord, TaskSort
+from strategy_optimizer.storage import ENDED, TASK_MEMORY, TaskRecord
 
 _SHOWN = (
     "stage",
@@ -94,38 +90,3 @@ def _facts(task: TaskRecord) -> dict[str, Any]:
         "deadline": task.deadline,
         "events": task.events,
     }
-
-
-# -- where a page of tasks begins -----------------------------------------------------------------------------
-
-
-def cursor_of(place: Place, sort: TaskSort = "created") -> str:
-    """Return the text that names a place in the list that is sorted by `sort`.
-
-    >>> text = cursor_of(Place(datetime(2026, 1, 2, tzinfo=UTC), "opt_1"))
-    >>> place_of(text)
-    Place(value=datetime.datetime(2026, 1, 2, 0, 0, tzinfo=datetime.timezone.utc), id='opt_1')
-    """
-    value = round(place.value.timestamp() * 1e6) if isinstance(place.value, datetime) else place.value
-    text = json.dumps([sort, value, place.id])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def place_of(cursor: str, sort: TaskSort = "created") -> Place:
-    """Return the place that `cursor_of` named in the list that is sorted by `sort`.
-
-    Raises
-    ------
-    TaskError
-        When it is no such text.
-    """
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        sorted_by, value, task_id = json.loads(base64.b64decode(padded, b"-_", validate=True))
-        if sorted_by != sort or not isinstance(task_id, str) or type(value) is not int:
-            raise ValueError("it is of another list")
-        if sort == "created":
-            value = datetime.fromtimestamp(value / 1e6, UTC)
-        return Place(value, task_id)
-    except (ValueError, TypeError, OverflowError, OSError, RecursionError, binascii.Error) as error:
-        raise TaskError(f"the cursor {cursor!r} is none that a page of this list gave") from error

@@ -6,18 +6,21 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx2
 
 from strategy_optimizer.client.exchange import (
+    COMPUTING,
     LONG_POLL,
     Patience,
     as_document,
     base_url,
+    body_of,
     checked,
     find_key,
     given,
@@ -30,6 +33,7 @@ from strategy_optimizer.client.exchange import (
 from strategy_optimizer.errors import ServiceError, TaskError
 from strategy_optimizer.models.accounts import KeyOut, KeysOut, MeOut, NewKeyOut
 from strategy_optimizer.models.analysis import AnalysisOut, CompareOut, PredictionOut
+from strategy_optimizer.models.base import PageModel
 from strategy_optimizer.models.datasets import DatasetDetailsOut, DatasetOut, DatasetsOut
 from strategy_optimizer.models.history import HistoryOut, TrialOut
 from strategy_optimizer.models.ledger import LedgerPageOut, LedgerResetOut
@@ -47,6 +51,7 @@ from strategy_optimizer.models.service_task import (
 from strategy_optimizer.models.strategies import StrategiesOut, StrategyOut
 from strategy_optimizer.models.webhook import NewWebhookOut, WebhookOut, WebhooksOut
 
+P = TypeVar("P", bound=PageModel)
 ENDED = ("completed", "failed", "cancelled")
 _PIECE = 1 << 16
 
@@ -274,7 +279,7 @@ class AsyncClient:
         task_id : str
         **query
             ``offset``, ``limit``, ``since`` (only later trials), ``state``, ``feasible``, ``min_score``, ``max_score``,
-            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``asc``, ``desc``).
+            ``sort`` (``iteration``, ``score`` or a metric), ``order`` (``ascending``, ``descending``).
         """
         return HistoryOut.model_validate(await self._get(path_of("optimize", task_id, "history"), query))
 
@@ -303,27 +308,29 @@ class AsyncClient:
 
     async def analysis(self, task_id: str) -> AnalysisOut:
         """Return what the trials say: importance, surfaces, insights, the course of the search."""
-        return AnalysisOut.model_validate(await self._get(path_of("optimize", task_id, "analysis")))
+        path = path_of("optimize", task_id, "analysis")
+        return AnalysisOut.model_validate(await self._send("GET", path, **self._patient))
 
     async def predict(
         self, task_id: str, parameters: Mapping[str, Any], *, metrics: Sequence[str] | None = None
     ) -> PredictionOut:
         """Return what parameters are likely to measure, with intervals."""
         asked = given(parameters=dict(parameters), metrics=None if metrics is None else list(metrics))
-        return PredictionOut.model_validate(
-            await self._post(path_of("optimize", task_id, "prediction"), asked)
-        )
+        path = path_of("optimize", task_id, "prediction")
+        return PredictionOut.model_validate(await self._send("POST", path, json=asked, **self._patient))
 
     async def compare(self, *task_ids: str) -> CompareOut:
         """Return tasks beside each other."""
-        answer = await self._post(path_of("optimize", "compare"), {"tasks": list(task_ids)})
+        asked = {"tasks": list(task_ids)}
+        answer = await self._send("POST", path_of("optimize", "compare"), json=asked, **self._patient)
         return CompareOut.model_validate(answer)
 
     # -- what tasks name -------------------------------------------------------------------------------------
 
     async def strategies(self) -> list[StrategyOut]:
         """Return the strategies that tasks can name, with their parameters."""
-        return StrategiesOut.model_validate(await self._get(path_of("strategies"))).strategies
+        pages = await self._pages(StrategiesOut, path_of("strategies"))
+        return [strategy for page in pages for strategy in page.strategies]
 
     async def strategy(self, name: str) -> StrategyOut:
         """Return a strategy."""
@@ -361,13 +368,18 @@ class AsyncClient:
         except OSError as error:
             raise ServiceError(f"the file {path} cannot be read: {error.strerror or error}") from error
         answer = await self._send(
-            "POST", path_of("datasets"), params=query, files={"file": (path.name, content)}
+            "POST",
+            path_of("datasets"),
+            params=query,
+            files={"file": (path.name, content)},
+            **self._patient,
         )
         return DatasetDetailsOut.model_validate(answer)
 
     async def datasets(self) -> list[DatasetOut]:
         """Return one's datasets."""
-        return DatasetsOut.model_validate(await self._get(path_of("datasets"))).datasets
+        pages = await self._pages(DatasetsOut, path_of("datasets"))
+        return [dataset for page in pages for dataset in page.datasets]
 
     async def dataset(self, dataset_id: str) -> DatasetDetailsOut:
         """Return a dataset with what was found when it was checked."""
@@ -385,7 +397,8 @@ class AsyncClient:
 
     async def schedules(self) -> list[ScheduleOut]:
         """Return one's schedules."""
-        return SchedulesOut.model_validate(await self._get(path_of("schedules"))).schedules
+        pages = await self._pages(SchedulesOut, path_of("schedules"))
+        return [schedule for page in pages for schedule in page.schedules]
 
     async def change_schedule(self, schedule_id: str, **changes: Any) -> ScheduleOut:
         """Change cron, timezone, data, warm_start or enabled."""
@@ -407,7 +420,8 @@ class AsyncClient:
 
     async def webhooks(self) -> list[WebhookOut]:
         """Return one's webhooks."""
-        return WebhooksOut.model_validate(await self._get(path_of("webhooks"))).webhooks
+        pages = await self._pages(WebhooksOut, path_of("webhooks"))
+        return [hook for page in pages for hook in page.webhooks]
 
     async def delete_webhook(self, webhook_id: str) -> None:
         """Remove a webhook."""
@@ -434,12 +448,13 @@ class AsyncClient:
         return MeOut.model_validate(await self._get(path_of("me")))
 
     async def make_key(self, name: str, **fields: Any) -> NewKeyOut:
-        """Make another key, with ``scopes=`` and ``expires=``; it is shown in this answer only."""
+        """Make another key, with ``scopes=`` and ``expires_at=``; it is shown in this answer only."""
         return NewKeyOut.model_validate(await self._post(path_of("keys"), {"name": name, **fields}))
 
     async def keys(self) -> list[KeyOut]:
         """Return one's keys."""
-        return list(KeysOut.model_validate(await self._get(path_of("keys"))).keys)
+        pages = await self._pages(KeysOut, path_of("keys"))
+        return [key for page in pages for key in page.keys]
 
     async def revoke_key(self, key_id: str) -> None:
         """End a key."""
@@ -460,14 +475,38 @@ class AsyncClient:
     async def _get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return await self._send("GET", path, params=query)
 
+    async def _pages(self, model: type[P], path: str) -> list[P]:
+        """Return all pages of a list."""
+        pages: list[P] = []
+        while not pages or pages[-1].next_cursor is not None:
+            query = given(limit=200, cursor=pages[-1].next_cursor if pages else None)
+            pages.append(model.model_validate(await self._get(path, query)))
+        return pages
+
     async def _post(
         self, path: str, document: Mapping[str, Any] | None = None, idempotency_key: str | None = None
     ) -> dict[str, Any]:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return await self._send("POST", path, json=document, headers=headers)
 
-    async def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        answer = checked(await self._patiently(method, path, **content))
+    @property
+    def _patient(self) -> dict[str, Any]:
+        """What a request says that waits for something to be computed."""
+        timeout = self.patience.timeout
+        return {"timeout": httpx2.Timeout(timeout, read=max(timeout, COMPUTING))}
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **content: Any,
+    ) -> dict[str, Any]:
+        body = body_of(json)
+        body["headers"] = {**body.get("headers", {}), **(headers or {})}
+        answer = checked(await self._patiently(method, path, **body, **content))
         if not answer.content:
             return {}
         try:
@@ -499,7 +538,7 @@ class AsyncClient:
         target = Path(to)
         partial = target.with_name(target.name + ".part")
         try:
-            async with self._http.stream("GET", path, params=query) as answer:
+            async with self._http.stream("GET", path, params=query, **self._patient) as answer:
                 if answer.status_code >= 400:
                     await answer.aread()
                     checked(answer)
@@ -509,6 +548,9 @@ class AsyncClient:
             partial.replace(target)
         except httpx2.TransportError as error:
             raise unreachable(self.url, error, 1) from error
+        except OSError as error:
+            raise ServiceError(f"the file {target} cannot be written: {error.strerror or error}") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
         return target

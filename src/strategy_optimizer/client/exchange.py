@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from strategy_optimizer.json_files import read_json_file
 KEY_VARIABLE = "STRATEGY_OPTIMIZER_KEY"
 _PASSING = (429, 502, 503, 504)
 _SAFE_TO_REPEAT = ("GET", "HEAD", "PUT", "DELETE")
+COMPUTING = 150.0
+"""Seconds that the service may take for what it computes first, the waiting for a process included."""
 LONG_POLL = 20.0
 """Seconds for which the service may hold a request that waits for news."""
 
@@ -29,7 +32,7 @@ class Patience:
     Attributes
     ----------
     timeout : float
-        Seconds for one answer.
+        Seconds for one answer; for what is computed first, such as a report, at least 150.
     retries : int
         Attempts after the first, for requests that may be repeated: reading, deleting, and making tasks, which carry a
         key of their own.
@@ -78,6 +81,8 @@ def find_key(key: str | None) -> str | None:
 
 def headers_of(key: str | None) -> dict[str, str]:
     """Return what every request carries."""
+    if key and not key.isascii():
+        raise ServiceError("the key has letters that no key has; expected so_ and 58 letters and digits")
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
@@ -136,7 +141,35 @@ def unreachable(url: str, error: Exception, attempts: int) -> ServiceUnreachable
     """Return the error for a service that does not answer."""
     asked = "asked once" if attempts == 1 else f"asked {attempts} times"
     reason = str(error) or type(error).__name__
+    if isinstance(error, httpx2.TimeoutException):
+        reason += "; a longer Patience(timeout=...) waits longer"
     return ServiceUnreachableError(f"the service at {url} does not answer ({asked}): {reason}")
+
+
+def body_of(document: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a request carries as JSON; NumPy's numbers are sent as plain ones.
+
+    >>> body_of({"budget": 20})
+    {'content': '{"budget": 20}', 'headers': {'Content-Type': 'application/json'}}
+    >>> body_of({"data": Path("bars.csv")})
+    Traceback (most recent call last):
+    strategy_optimizer.errors.ServiceError: a PosixPath cannot be sent as JSON; expected texts, numbers, lists, mappings
+    """
+    if document is None:
+        return {}
+    try:
+        content = json.dumps(document, default=_plain, allow_nan=False)
+    except ValueError as error:
+        raise ServiceError(f"this cannot be sent as JSON: {error}") from error
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has no word for as one that it has."""
+    if hasattr(value, "tolist"):  # of NumPy
+        return value.tolist()
+    kind = type(value).__name__
+    raise ServiceError(f"a {kind} cannot be sent as JSON; expected texts, numbers, lists, mappings")
 
 
 def as_document(task: Mapping[str, Any] | str | Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, StringConstraints
 
-from strategy_optimizer.models.base import Model, Whole
+from strategy_optimizer.models.base import Model, PageModel, Whole
 
 Role: TypeAlias = Literal["viewer", "operator", "admin"]
 Scope: TypeAlias = Literal["read", "run", "admin"]
@@ -106,8 +106,8 @@ class UserOut(Model):
     created_at: datetime
 
 
-class UsersOut(Model):
-    """All users by name."""
+class UsersOut(PageModel):
+    """All users."""
 
     users: list[UserOut]
 
@@ -210,8 +210,8 @@ class NewKeyOut(KeyOut):
     key: str = Field(repr=False)
 
 
-class KeysOut(Model):
-    """A user's keys, the oldest first."""
+class KeysOut(PageModel):
+    """A user's keys."""
 
     keys: list[KeyOut]
 

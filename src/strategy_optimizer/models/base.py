@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -43,3 +43,10 @@ class Model(BaseModel):
     def from_json(cls, text: str | bytes) -> Self:
         """Return the model of JSON text; pydantic's ValidationError lists what is wrong."""
         return cls.model_validate_json(text)
+
+
+class PageModel(Model):
+    """A part of a list, and where the next part begins."""
+
+    total: int = Field(description="of all pages")
+    next_cursor: str | None = Field(default=None, description="`cursor` of the next page; null on the last")

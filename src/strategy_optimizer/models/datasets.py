@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from strategy_optimizer.models.base import Model
+from strategy_optimizer.models.base import Model, PageModel
 
 
 class FindingOut(Model):
@@ -74,8 +74,8 @@ class DatasetDetailsOut(DatasetOut):
     problems: list[FindingOut]
 
 
-class DatasetsOut(Model):
-    """Datasets by name; an administrator sees everybody's."""
+class DatasetsOut(PageModel):
+    """Datasets; an administrator sees everybody's."""
 
     datasets: list[DatasetOut]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, StrictBool, field_validator
 
-from strategy_optimizer.models.base import Model
+from strategy_optimizer.models.base import Model, PageModel
 from strategy_optimizer.models.service_task import TaskIn
 
 _SET_BY_SCHEDULE = ("task_id", "strategy_name", "data", "warm_start", "deadline")
@@ -97,7 +97,7 @@ class ScheduleOut(Model):
     note: str | None = Field(description="why the last run was left out, or what it stands for")
 
 
-class SchedulesOut(Model):
-    """One's schedules, the oldest first."""
+class SchedulesOut(PageModel):
+    """One's schedules."""
 
     schedules: list[ScheduleOut]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from strategy_optimizer.models.base import Model, Value
+from strategy_optimizer.models.base import Model, PageModel, Value
 
 StrategySource = Literal["built_in", "package", "file"]
 
@@ -65,8 +65,8 @@ class StrategyOut(Model):
     changed_at: datetime
 
 
-class StrategiesOut(Model):
-    """All strategies, by name."""
+class StrategiesOut(PageModel):
+    """All strategies."""
 
     strategies: list[StrategyOut]
 
@@ -81,8 +81,8 @@ class StrategyVersionOut(Model):
     created_at: datetime
 
 
-class StrategyVersionsOut(Model):
-    """The versions of a strategy, the newest first, at most a hundred."""
+class StrategyVersionsOut(PageModel):
+    """The versions of a strategy."""
 
     name: str
     newest: str | None

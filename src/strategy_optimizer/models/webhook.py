@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from strategy_optimizer.models.base import Model
+from strategy_optimizer.models.base import Model, PageModel
 
 WebhookEvent = Literal["task.ended", "verdict"]
 
@@ -50,8 +50,8 @@ class NewWebhookOut(WebhookOut):
     secret: str
 
 
-class WebhooksOut(Model):
-    """One's webhooks, the oldest first."""
+class WebhooksOut(PageModel):
+    """One's webhooks."""
 
     webhooks: list[WebhookOut]
 
@@ -70,7 +70,7 @@ class DeliveryOut(Model):
     error: str | None
 
 
-class DeliveriesOut(Model):
-    """What a webhook was told, the newest first."""
+class DeliveriesOut(PageModel):
+    """What a webhook was told."""
 
     deliveries: list[DeliveryOut]

@@ -78,8 +78,10 @@ class HistoryReader:
         )
         self._entries = BoundedCache[Place, Entries](ENTRIES, len)
 
-    def page(self, task: TaskRecord, query: HistoryQuery, offset: int, limit: int) -> HistoryPage:
-        """Return a page of the trials that the task has.
+    def page(
+        self, task: TaskRecord, query: HistoryQuery, offset: int, limit: int, *, user: str
+    ) -> HistoryPage:
+        """Return a page of the trials that the task has, for a user who asks.
 
         Raises
         ------
@@ -92,19 +94,19 @@ class HistoryReader:
             return self._plain_page(task, query, offset, limit)
         if task.trials == 0:
             return HistoryPage(0, Entries())
-        places = self._chosen.get((moment_of(task), query), lambda: self._choose(task, query))
-        table, _ = self._table(task, ITERATION)
+        places = self._chosen.get((moment_of(task), query), lambda: self._choose(task, query, user))
+        table, _ = self._table(task, ITERATION, user)
         return HistoryPage(len(places), Entries(table.entries(places[offset : offset + limit])))
 
-    def _choose(self, task: TaskRecord, query: HistoryQuery) -> NDArray[Any]:
+    def _choose(self, task: TaskRecord, query: HistoryQuery, user: str) -> NDArray[Any]:
         """Return the places of the trials that are wanted, in their order."""
-        table, order = self._table(task, query.sort)
+        table, order = self._table(task, query.sort, user)
         return query.select(table.rows if table.keys is None else table.keys, order)
 
-    def _table(self, task: TaskRecord, sort: str) -> tuple[TrialTable, RisingOrder | None]:
+    def _table(self, task: TaskRecord, sort: str, user: str) -> tuple[TrialTable, RisingOrder | None]:
         """Return all trials of a task, and their order by a number."""
         if task.trials > IN_MEMORY:
-            return self._files.read(task, sort)
+            return self._files.read(task, sort, user)
         table = self._tables.get(moment_of(task), lambda: self._read(task.id, 0, task.trials))
         assert table is not None
         if sort == ITERATION:

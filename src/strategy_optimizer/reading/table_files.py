@@ -8,11 +8,11 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from strategy_optimizer.errors import CheckpointError
 from strategy_optimizer.reading.history_query import RisingOrder
@@ -24,6 +24,13 @@ from strategy_optimizer.tasks.lock import FileLock
 LIMIT = 1 << 30
 """Bytes of all files; a million trials of five parameters take 210 MB and 4 MB for each order."""
 _PREFIX, _LOCK = "tables-", "lock"
+
+
+class Run(Protocol):
+    """Runs a function of `strategy_optimizer.reading.functions` for a user, in a child process."""
+
+    def __call__(self, function: str, arguments: Mapping[str, Any], *, user: str) -> bytes:
+        """Return what it finds, as JSON."""
 
 
 @dataclass
@@ -42,15 +49,12 @@ class TableFiles:
     ----------
     parent : Path
         Where the folder is made; folders of processes that have died are removed from there.
-    run : callable
-        Runs a function of `strategy_optimizer.reading.functions` in a child process.
+    run : Run
     limit : int
         Bytes.
     """
 
-    def __init__(
-        self, parent: Path, run: Callable[[str, Mapping[str, Any]], bytes], limit: int = LIMIT
-    ) -> None:
+    def __init__(self, parent: Path, run: Run, limit: int = LIMIT) -> None:
         self.limit = limit
         self._parent = parent
         self._run = run
@@ -65,8 +69,8 @@ class TableFiles:
         with self._lock:
             return sum(kept.size for kept in self._kept.values())
 
-    def read(self, task: TaskRecord, sort: str) -> tuple[TrialTable, RisingOrder | None]:
-        """Return the table of all trials that a task has, and their order by a number.
+    def read(self, task: TaskRecord, sort: str, user: str) -> tuple[TrialTable, RisingOrder | None]:
+        """Return the table of all trials that a task has, and their order by a number, for a user who asks.
 
         Raises
         ------
@@ -80,11 +84,12 @@ class TableFiles:
             files = kept.files
             if not files.has(task.trials, sort):
                 asked = {"task_id": task.id, "trials": task.trials, "folder": str(files.path), "sort": sort}
-                kept.files = files = TableFolder(files.path, **json.loads(self._run("index", asked)))
+                found = json.loads(self._run("index", asked, user=user))
+                kept.files = files = TableFolder(files.path, **found)
                 kept.size = files.size
-            found = files.table(task.trials), files.order(sort, task.trials)
+            read = files.table(task.trials), files.order(sort, task.trials)
         self._forget()
-        return found
+        return read
 
     def close(self) -> None:
         """Remove all files."""

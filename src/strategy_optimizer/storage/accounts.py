@@ -17,6 +17,8 @@ from strategy_optimizer.storage.records import (
     ApiKeyRecord,
     AuditRecord,
     KeyHolder,
+    Listing,
+    Page,
     Quota,
     SessionHolder,
     SessionRecord,
@@ -72,6 +74,10 @@ class Accounts(TableAccess):
     def users(self) -> list[UserRecord]:
         """Return all users by name."""
         return self.list_rows(users, UserRecord, order=[users.c.name])
+
+    def page_of_users(self, listing: Listing) -> Page[UserRecord]:
+        """Return a part of the users."""
+        return self.page_rows(users, UserRecord, listing)
 
     def change_user(self, user_id: str, **values: Any) -> UserRecord:
         """Change role, password_hash or disabled.
@@ -204,6 +210,11 @@ class Accounts(TableAccess):
             order=[api_keys.c.created, api_keys.c.id],
         )
         return [_scopes_as_tuple(key) for key in found]
+
+    def page_of_keys(self, user_id: str, listing: Listing) -> Page[ApiKeyRecord]:
+        """Return a part of a user's keys."""
+        page = self.page_rows(api_keys, ApiKeyRecord, listing, api_keys.c.user_id == user_id)
+        return replace(page, rows=[_scopes_as_tuple(key) for key in page.rows])
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key; the first time counts."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import NotStoredError, QuotaError, StorageError
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import DatasetRecord
+from strategy_optimizer.storage.records import DatasetRecord, Listing, Page
 from strategy_optimizer.storage.table_access import TableAccess, new_id
 from strategy_optimizer.storage.tables import dataset_chunks, dataset_contents, datasets, users
 from strategy_optimizer.storage.task_store import pack_json, unpack_json
@@ -183,6 +183,11 @@ class DatasetStore(TableAccess):
         if digest is not None:
             wanted.append(datasets.c.digest == digest)
         return self.list_rows(datasets, DatasetRecord, *wanted, order=[datasets.c.owner, datasets.c.name])
+
+    def page(self, listing: Listing, *, owner: str | None = None) -> Page[DatasetRecord]:
+        """Return a part of the datasets."""
+        wanted = [] if owner is None else [datasets.c.owner == owner]
+        return self.page_rows(datasets, DatasetRecord, listing, *wanted)
 
     def rename(self, dataset_id: str, name: str) -> DatasetRecord:
         """Give a dataset another name.

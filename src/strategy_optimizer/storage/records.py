@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from strategy_optimizer.storage.states import TaskState
 
+R = TypeVar("R")
 TaskSort: TypeAlias = Literal["created", "priority", "trials"]
 """What tasks can be listed by."""
 TASK_MEMORY = 4 * 2**30
@@ -80,10 +81,48 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task, or its entry in the ledger, stands in a list: by what it is sorted, and its id."""
+    """Where something stands in a list: by what it is sorted, and its id."""
 
     value: datetime | int | str
     id: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which part of a list is wanted.
+
+    Attributes
+    ----------
+    sort : str
+        The column that it is sorted by.
+    ascending : bool
+    after : Place or None
+        The last place of the page before.
+    limit : int
+    """
+
+    sort: str
+    ascending: bool = True
+    after: Place | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class Page(Generic[R]):
+    """A part of a list.
+
+    Attributes
+    ----------
+    rows : list
+    total : int
+        How many there are in the whole list.
+    last : Place or None
+        What the next part begins after; None when there is none.
+    """
+
+    rows: list[R]
+    total: int
+    last: Place | None
 
 
 @dataclass(frozen=True)
@@ -195,12 +234,13 @@ class LedgerRecord:
 
 @dataclass(frozen=True)
 class OldLedgerEntry:
-    """An entry that was kept elsewhere before; `task` is a name that it keeps."""
+    """An entry that was kept elsewhere before; `task` is a name that it keeps, `months` say which bars it is about."""
 
     task: str
     recorded: datetime
     summary: Mapping[str, Any]
     entry: bytes
+    months: bytes | None = None
 
 
 @dataclass(frozen=True)

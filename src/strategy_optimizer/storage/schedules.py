@@ -9,7 +9,7 @@ from sqlalchemy import and_, update
 
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import NewSchedule, ScheduleRecord
+from strategy_optimizer.storage.records import Listing, NewSchedule, Page, ScheduleRecord
 from strategy_optimizer.storage.table_access import TableAccess, new_id
 from strategy_optimizer.storage.tables import schedules
 
@@ -48,6 +48,11 @@ class ScheduleStore(TableAccess):
         wanted = [] if owner is None else [schedules.c.owner == owner]
         order = [schedules.c.created, schedules.c.id]
         return self.list_rows(schedules, ScheduleRecord, *wanted, order=order)
+
+    def page(self, listing: Listing, *, owner: str | None = None) -> Page[ScheduleRecord]:
+        """Return a part of the schedules."""
+        wanted = [] if owner is None else [schedules.c.owner == owner]
+        return self.page_rows(schedules, ScheduleRecord, listing, *wanted)
 
     def change(self, schedule_id: str, **values: Any) -> ScheduleRecord:
         """Change cron, document, dataset, enabled, next_run, last_task or note."""

@@ -8,7 +8,13 @@ from sqlalchemy import select
 
 from strategy_optimizer.errors import NotStoredError, nearest_name
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import NewStrategyVersion, StrategyRecord, StrategyVersionRecord
+from strategy_optimizer.storage.records import (
+    Listing,
+    NewStrategyVersion,
+    Page,
+    StrategyRecord,
+    StrategyVersionRecord,
+)
 from strategy_optimizer.storage.table_access import TableAccess
 from strategy_optimizer.storage.tables import strategies, strategy_versions
 
@@ -63,6 +69,10 @@ class StrategyStore(TableAccess):
         """Return the strategies by name."""
         return self.list_rows(strategies, StrategyRecord, order=[strategies.c.name])
 
+    def page(self, listing: Listing) -> Page[StrategyRecord]:
+        """Return a part of the strategies."""
+        return self.page_rows(strategies, StrategyRecord, listing, id_name="name")
+
     def find(self, name: str) -> StrategyRecord | None:
         """Return a strategy, None when there is none of this name."""
         return self.find_row(strategies, StrategyRecord, strategies.c.name == name)
@@ -99,6 +109,11 @@ class StrategyStore(TableAccess):
         order = [strategy_versions.c.created.desc(), strategy_versions.c.digest]
         wanted = strategy_versions.c.name == name
         return self.list_rows(strategy_versions, StrategyVersionRecord, wanted, order=order, limit=limit)
+
+    def page_of_versions(self, name: str, listing: Listing) -> Page[StrategyVersionRecord]:
+        """Return a part of the versions of a strategy."""
+        wanted = strategy_versions.c.name == name
+        return self.page_rows(strategy_versions, StrategyVersionRecord, listing, wanted, id_name="digest")
 
     def newest_versions(self) -> dict[str, StrategyVersionRecord]:
         """Return the newest version of each strategy that has one."""

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Table, delete, select, update
+from sqlalchemy import Column, ColumnElement, Table, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import DuplicateError, NotStoredError, StorageError
 from strategy_optimizer.storage.database import Database, Transaction
+from strategy_optimizer.storage.records import Listing, Page, Place
 
 R = TypeVar("R")
 
@@ -25,6 +26,19 @@ def new_id(kind: str) -> str:
 def record_columns(table: Table, record: type[Any]) -> list[Any]:
     """Return the columns of a table that a record has."""
     return [table.c[field.name] for field in fields(record)]
+
+
+def beyond(key: Column[Any], id_column: Column[Any], place: tuple[Any, Any], ascending: bool) -> Any:
+    """Return the condition that a row comes after a place, of value and id, in a list that is sorted by `key`."""
+    value, row_id = place
+    if ascending:
+        return (key > value) | ((key == value) & (id_column > row_id))
+    return (key < value) | ((key == value) & (id_column < row_id))
+
+
+def in_order(key: Column[Any], id_column: Column[Any], ascending: bool) -> tuple[Any, Any]:
+    """Return the order of such a list; those of the same value are told apart by their ids."""
+    return (key.asc(), id_column.asc()) if ascending else (key.desc(), id_column.desc())
 
 
 class TableAccess:
@@ -96,6 +110,32 @@ class TableAccess:
         return self._database.read(
             lambda transaction: [record(**row._mapping) for row in transaction.connection.execute(statement)]
         )
+
+    def page_rows(
+        self,
+        table: Table,
+        record: type[R],
+        listing: Listing,
+        *conditions: ColumnElement[bool],
+        id_name: str = "id",
+    ) -> Page[R]:
+        """Return one part of the list of records that all conditions hold for."""
+        key, ids, after = table.c[listing.sort], table.c[id_name], listing.after
+        rows = select(*record_columns(table, record)).where(*conditions)
+        if after is not None:
+            rows = rows.where(beyond(key, ids, (after.value, after.id), listing.ascending))
+        rows = rows.order_by(*in_order(key, ids, listing.ascending)).limit(listing.limit + 1)
+        count = select(func.count()).select_from(table).where(*conditions)
+
+        def work(transaction: Transaction) -> tuple[list[R], int]:
+            found = [record(**row._mapping) for row in transaction.connection.execute(rows)]
+            return found, int(transaction.connection.execute(count).scalar_one())
+
+        found, total = self._database.read(work)
+        shown, last = found[: listing.limit], None
+        if len(found) > listing.limit:
+            last = Place(getattr(shown[-1], listing.sort), getattr(shown[-1], id_name))
+        return Page(shown, total, last)
 
     def change_rows(self, table: Table, condition: ColumnElement[bool], **values: Any) -> int:
         """Change the rows that a condition holds for and return how many."""

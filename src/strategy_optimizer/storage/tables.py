@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from strategy_optimizer.storage.column_types import Document, LargeInteger, Moment
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that makes these tables: a database that has it needs none."""
 
 metadata = MetaData(
@@ -227,7 +227,18 @@ ledger = Table(
     Column("recorded", Moment, nullable=False),
     Column("summary", Document, nullable=False),
     Column("entry", LargeBinary, nullable=False),
+    # Which bars it is about, a row of `ledger_bars`; null until somebody has looked into the entry.
+    Column("bars", String(64)),
     Index(None, "owner", "recorded"),
+    Index(None, "owner", "bars"),
+)
+
+ledger_bars = Table(
+    "ledger_bars",
+    metadata,
+    Column("owner", ForeignKey("users.id"), primary_key=True),
+    Column("bars", String(64), primary_key=True),
+    Column("months", LargeBinary, nullable=False),
 )
 
 # -- datasets and schedules -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from strategy_optimizer.storage.column_types import to_text
 from strategy_optimizer.storage.database import Database, Transaction
 from strategy_optimizer.storage.records import Creation, NewTask, Place, ResultRecord, TaskRecord, TaskSort
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
+from strategy_optimizer.storage.table_access import beyond, in_order
 from strategy_optimizer.storage.tables import idempotency_keys, results, tasks, users
 from strategy_optimizer.storage.task_rows import (
     COLUMNS,
@@ -269,9 +270,8 @@ def _page(
     key = tasks.c[sort]
     if is_later:
         value, task_id = bindparam("value", type_=key.type), bindparam("id", type_=tasks.c.id.type)
-        beyond = (key > value, tasks.c.id > task_id) if ascending else (key < value, tasks.c.id < task_id)
-        wanted.append(beyond[0] | ((key == value) & beyond[1]))
-    order = (key.asc(), tasks.c.id.asc()) if ascending else (key.desc(), tasks.c.id.desc())
+        wanted.append(beyond(key, tasks.c.id, (value, task_id), ascending))
+    order = in_order(key, tasks.c.id, ascending)
     return select(*COLUMNS).order_by(*order).where(*wanted).limit(bindparam("most"))
 
 

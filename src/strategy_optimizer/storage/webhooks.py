@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import DeliveryRecord, NewEvent, WebhookRecord
+from strategy_optimizer.storage.records import DeliveryRecord, Listing, NewEvent, Page, WebhookRecord
 from strategy_optimizer.storage.states import ENDED
 from strategy_optimizer.storage.table_access import TableAccess, new_id, record_columns
 from strategy_optimizer.storage.tables import deliveries, tasks, webhooks
@@ -52,6 +52,11 @@ class WebhookStore(TableAccess):
         wanted = [] if owner is None else [webhooks.c.owner == owner]
         return self.list_rows(webhooks, WebhookRecord, *wanted, order=[webhooks.c.created, webhooks.c.id])
 
+    def page(self, listing: Listing, *, owner: str | None = None) -> Page[WebhookRecord]:
+        """Return a part of the webhooks."""
+        wanted = [] if owner is None else [webhooks.c.owner == owner]
+        return self.page_rows(webhooks, WebhookRecord, listing, *wanted)
+
     def change(self, hook_id: str, **values: Any) -> WebhookRecord:
         """Change url, events or enabled."""
         unknown = values.keys() - _CHANGEABLE
@@ -73,6 +78,10 @@ class WebhookStore(TableAccess):
         return self.list_rows(
             deliveries, DeliveryRecord, deliveries.c.webhook_id == hook_id, order=order, limit=limit
         )
+
+    def page_of_deliveries(self, hook_id: str, listing: Listing) -> Page[DeliveryRecord]:
+        """Return a part of a webhook's deliveries."""
+        return self.page_rows(deliveries, DeliveryRecord, listing, deliveries.c.webhook_id == hook_id)
 
     def take_due(self, *, hold: float, limit: int = 20) -> list[DeliveryRecord]:
         """Return deliveries that are to be tried now; nobody else gets them for `hold` seconds."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
 
 from strategy_optimizer.storage import OldLedgerEntry, Store
 from strategy_optimizer.storage.ledger import OLD
@@ -54,19 +57,56 @@ class StoreLedger:
         """
         store, lease = self._writer.store, self._writer.lease
         with _undisturbed():
-            self._writer.insist(lambda: store.ledger.put(lease, summary=entry.to_dict(), entry=encode(entry)))
-        return next((kept for kept in self.read().entries if kept.task_id == entry.task_id), entry)
+            self._writer.insist(
+                lambda: store.ledger.put(
+                    lease, summary=entry.to_dict(), entry=encode(entry), months=months_of(entry)
+                )
+            )
+        return next((kept for kept in self.read(entry).entries if kept.task_id == entry.task_id), entry)
 
-    def read(self) -> Reading:
-        """Return the entries of the task's owner."""
+    def read(self, beside: Entry | None = None) -> Reading:
+        """Return the entries of the task's owner, or only those that share bars with an entry.
+
+        Those on other bars are neither read nor decoded: an owner may have many of them.
+        """
         store, owner = self._writer.store, self._writer.lease.task.owner
+        bars = None if beside is None else self._shared(beside)
         entries, unreadable = [], []
-        for task, data in self._writer.insist(lambda: store.ledger.entries(owner)):
+        for task, data in self._writer.insist(lambda: store.ledger.entries(owner, bars=bars)):
             try:
                 entries.append(decode(data))
             except UnreadableError:
                 unreadable.append(task)
         return Reading(tuple(one_each(entries)), tuple(unreadable), f"of {owner} in the store")
+
+    def _shared(self, beside: Entry) -> list[str]:
+        """Return the names of the bars that share months with those of an entry."""
+        store, owner = self._writer.store, self._writer.lease.task.owner
+        # Entries of older versions are looked into once.
+        if found := _months_of_all(self._writer.insist(lambda: store.ledger.undescribed(owner))):
+            self._writer.insist(lambda: store.ledger.describe(owner, found))
+        own = _digests(months_of(beside))
+        known = self._writer.insist(lambda: store.ledger.bars(owner))
+        return [name for name, months in known.items() if np.isin(own, _digests(months)).any()]
+
+
+def months_of(entry: Entry) -> bytes:
+    """Return the digests of all months that an entry is about, searched or held out, the same for the same bars."""
+    digests = np.union1d(entry.searched.digests, entry.held_out.digests)
+    return digests.astype("<u8", copy=False).tobytes()
+
+
+def _digests(months: bytes) -> NDArray[np.uint64]:
+    return np.frombuffer(months, "<u8")
+
+
+def _months_of_all(entries: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Return the months of those entries that can be read, by their tasks."""
+    found = {}
+    for task, data in entries:
+        with suppress(UnreadableError):
+            found[task] = months_of(decode(data))
+    return found
 
 
 def take_in_folders(store: Store, data_dir: Path) -> int:
@@ -102,7 +142,9 @@ def _folder_name(owner: str) -> str:
 def _old(entry: Entry) -> OldLedgerEntry:
     data = encode(entry)
     name = f"{OLD}{hashlib.sha256(data).hexdigest()[:32]}"
-    return OldLedgerEntry(name, datetime.fromisoformat(entry.recorded), entry.to_dict(), data)
+    return OldLedgerEntry(
+        name, datetime.fromisoformat(entry.recorded), entry.to_dict(), data, months_of(entry)
+    )
 
 
 def _put_aside(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -11,6 +11,7 @@ from strategy_optimizer.access.passwords import check_password
 from strategy_optimizer.access.principal import ROLE_SCOPES, in_order
 from strategy_optimizer.api.authentication import address_of
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.errors import AccountError, NotAllowedError
 from strategy_optimizer.models.accounts import (
     AuditEntryOut,
@@ -36,6 +37,7 @@ router = APIRouter(prefix="/api/v1")
 _ID = r"^[A-Za-z0-9_.-]+$"
 UserId = Annotated[str, Path(max_length=64, pattern=_ID, examples=["user_9c2f41d07ab35e68"])]
 KeyId = Annotated[str, Path(max_length=64, pattern=_ID, examples=["key_0f6be2a94d7715c3"])]
+KeyPage = Annotated[AskedPage, asked_page(Literal["created", "name"])]
 ActorId = Annotated[str | None, Query(max_length=64, pattern=_ID, description="id of a user")]
 
 # -- oneself --------------------------------------------------------------------------------------------------
@@ -70,9 +72,9 @@ def change_my_password(
 
 
 @router.get("/keys", tags=["keys"])
-def list_my_keys(caller: Caller, store: TheStore) -> KeysOut:
-    """List one's keys, the oldest first, with those that have ended."""
-    return _keys(store, caller.user_id)
+def list_my_keys(caller: Caller, store: TheStore, page: KeyPage) -> KeysOut:
+    """List one's keys, by default the oldest first, with those that have ended."""
+    return _keys(store, caller.user_id, page)
 
 
 @router.post("/keys", status_code=201, tags=["keys"])
@@ -99,9 +101,16 @@ def revoke_key(key_id: KeyId, caller: Caller, service: TheService) -> None:
 
 
 @router.get("/users", tags=["users"])
-def list_users(store: TheStore) -> UsersOut:
-    """List all users by name."""
-    return UsersOut(users=[_user(user) for user in store.accounts.users()])
+def list_users(
+    store: TheStore, page: Annotated[AskedPage, asked_page(Literal["name", "created"])]
+) -> UsersOut:
+    """List all users, by default by name."""
+    found = store.accounts.page_of_users(page.listing)
+    return UsersOut(
+        users=[_user(user) for user in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
+    )
 
 
 @router.post("/users", status_code=201, tags=["users"])
@@ -140,9 +149,9 @@ def set_password(user_id: UserId, new: PasswordIn, service: TheService) -> None:
 
 
 @router.get("/users/{user_id}/keys", tags=["users"])
-def list_keys(user_id: UserId, store: TheStore) -> KeysOut:
-    """List a user's keys, the oldest first, with those that have ended."""
-    return _keys(store, store.accounts.user(user_id).id)
+def list_keys(user_id: UserId, store: TheStore, page: KeyPage) -> KeysOut:
+    """List a user's keys, by default the oldest first, with those that have ended."""
+    return _keys(store, store.accounts.user(user_id).id, page)
 
 
 @router.post("/users/{user_id}/keys", status_code=201, tags=["users"])
@@ -231,8 +240,13 @@ def _key_values(key: ApiKeyRecord) -> dict[str, object]:
     }
 
 
-def _keys(store: Store, user_id: str) -> KeysOut:
-    return KeysOut(keys=[KeyOut.model_validate(_key_values(key)) for key in store.accounts.keys(user_id)])
+def _keys(store: Store, user_id: str, page: AskedPage) -> KeysOut:
+    found = store.accounts.page_of_keys(user_id, page.listing)
+    return KeysOut(
+        keys=[KeyOut.model_validate(_key_values(key)) for key in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
+    )
 
 
 def _made(key: NewKey, response: Response) -> NewKeyOut:

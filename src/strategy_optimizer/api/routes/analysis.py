@@ -26,7 +26,15 @@ from strategy_optimizer.storage import TaskRecord
 
 router = APIRouter(prefix="/api/v1/optimize", tags=["analysis"])
 _HTML: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the page", "content": {"text/html": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "the page",
+        "content": {
+            "text/html": {
+                "schema": {"type": "string"},
+                "example": '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">...',
+            }
+        },
+    }
 }
 # The page has a script of its own; the sandbox keeps it from all that the caller may do here.
 _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts"}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.uploads import ReceivedFile, received_file
 from strategy_optimizer.catalogue.datasets import (
     add_dataset,
@@ -92,9 +93,18 @@ def upload_dataset(
 
 
 @router.get("")
-def list_datasets(caller: Caller, store: TheStore) -> DatasetsOut:
-    """List one's datasets; an administrator sees everybody's."""
-    return DatasetsOut(datasets=[_shown(record) for record in store.datasets.all(owner=caller.owner)])
+def list_datasets(
+    caller: Caller,
+    store: TheStore,
+    page: Annotated[AskedPage, asked_page(Literal["name", "created", "size"])],
+) -> DatasetsOut:
+    """List one's datasets, by default by name; an administrator sees everybody's."""
+    found = store.datasets.page(page.listing, owner=caller.owner)
+    return DatasetsOut(
+        datasets=[_shown(record) for record in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
+    )
 
 
 @router.get("/{dataset_id}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from strategy_optimizer.api.answers import asker_of
 from strategy_optimizer.api.conditional import NOT_MODIFIED, etag_of, matches, not_modified, validated_by
 from strategy_optimizer.api.dependencies import TheStore
 from strategy_optimizer.api.reading import OwnTask, TheReading
@@ -58,7 +60,8 @@ async def get_history(
         return not_modified(etag)
     page = reading.history.kept_page(task, query, offset, limit)
     if page is None:  # to read trials takes a while
-        page = await run_in_threadpool(reading.history.page, task, query, offset, limit)
+        read = partial(reading.history.page, task, query, offset, limit, user=asker_of(request))
+        page = await run_in_threadpool(read)
     after = offset + len(page.entries)
     about = {
         "task_id": task.id,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.dependencies import Caller, TheStore
-from strategy_optimizer.api.task_views import cursor_of, place_of
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.errors import NotStoredError
 from strategy_optimizer.models.ledger import LedgerEntryOut, LedgerPageOut, LedgerResetOut
-from strategy_optimizer.storage import LedgerRecord, Place, Store
+from strategy_optimizer.storage import LedgerRecord, Store
 from strategy_optimizer.storage.ledger import OLD
 
 router = APIRouter(prefix="/api/v1/ledger", tags=["ledger"])
@@ -29,26 +29,20 @@ Owner = Annotated[
 def get_ledger(
     caller: Caller,
     store: TheStore,
+    page: Annotated[AskedPage, asked_page(Literal["recorded"], "descending")],
     owner: Owner = None,
-    cursor: Annotated[
-        str | None, Query(max_length=200, description="`next_cursor` of the page before")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> LedgerPageOut:
     """List what the ledger has, the newest first: each task that made trials, also those that are gone.
 
     A task counts the trials of all that searched at least half of its bars.
     """
     whose = _owner(caller, store, owner)
-    before = None if cursor is None else place_of(cursor)
-    found = store.ledger.page(whose, before=before, limit=limit + 1)
-    page = found[:limit]
-    last = Place(page[-1].recorded, page[-1].task) if len(found) > limit else None
+    found = store.ledger.page(whose, page.listing)
     return LedgerPageOut(
         owner=whose,
-        entries=[_shown(record) for record in page],
-        total=store.ledger.count(whose),
-        next_cursor=None if last is None else cursor_of(last),
+        entries=[_shown(record) for record in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.task_views import shown
 from strategy_optimizer.models.schedule import (
     ScheduleChangeIn,
@@ -50,10 +51,19 @@ def make_schedule(schedule: ScheduleIn, caller: Caller, store: TheStore, respons
 
 
 @router.get("")
-def list_schedules(caller: Caller, store: TheStore) -> SchedulesOut:
-    """List one's schedules; an administrator sees everybody's."""
+def list_schedules(
+    caller: Caller,
+    store: TheStore,
+    page: Annotated[AskedPage, asked_page(Literal["created", "strategy"])],
+) -> SchedulesOut:
+    """List one's schedules, by default the oldest first; an administrator sees everybody's."""
     now = store.schedules.now()
-    return SchedulesOut(schedules=[_shown(each, now) for each in store.schedules.all(owner=caller.owner)])
+    found = store.schedules.page(page.listing, owner=caller.owner)
+    return SchedulesOut(
+        schedules=[_shown(each, now) for each in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
+    )
 
 
 @router.get("/{schedule_id}")

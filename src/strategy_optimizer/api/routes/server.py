@@ -75,7 +75,20 @@ def openapi(request: Request) -> JSONResponse:
     return JSONResponse(describe(request.app))
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            CONTENT_TYPE_LATEST: {
+                "schema": {"type": "string"},
+                "example": "# HELP strategy_optimizer_database_up Whether the database answers\n"
+                "# TYPE strategy_optimizer_database_up gauge\nstrategy_optimizer_database_up 1.0\n",
+            }
+        }
+    }
+}
+
+
+@router.get("/metrics", response_class=Response, responses=_METRICS)
 def metrics(service: TheService) -> Response:
     """Return counts and times in Prometheus's text format."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 
 from strategy_optimizer.api.dependencies import TheStore
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.catalogue.versions import canonical_name
 from strategy_optimizer.models.strategies import (
     StrategiesOut,
@@ -21,11 +22,16 @@ Name = Annotated[str, Path(max_length=200, description="name of the strategy", e
 
 
 @router.get("")
-def list_strategies(store: TheStore) -> StrategiesOut:
-    """List the strategies that tasks can name."""
+def list_strategies(
+    store: TheStore, page: Annotated[AskedPage, asked_page(Literal["name", "changed"])]
+) -> StrategiesOut:
+    """List the strategies that tasks can name, by default by name."""
     newest = store.strategies.newest_versions()
+    found = store.strategies.page(page.listing)
     return StrategiesOut(
-        strategies=[shown(record, newest.get(record.name)) for record in store.strategies.all()]
+        strategies=[shown(record, newest.get(record.name)) for record in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
     )
 
 
@@ -38,9 +44,12 @@ def get_strategy(name: Name, store: TheStore) -> StrategyOut:
 
 
 @router.get("/{name}/versions")
-def list_versions(name: Name, store: TheStore) -> StrategyVersionsOut:
-    """List the versions of a strategy, the newest first."""
+def list_versions(
+    name: Name, store: TheStore, page: Annotated[AskedPage, asked_page(Literal["created"], "descending")]
+) -> StrategyVersionsOut:
+    """List the versions of a strategy, by default the newest first."""
     record = store.strategies.get(canonical_name(name))
+    found = store.strategies.page_of_versions(record.name, page.listing)
     return StrategyVersionsOut(
         name=record.name,
         newest=record.newest,
@@ -52,8 +61,10 @@ def list_versions(name: Name, store: TheStore) -> StrategyVersionsOut:
                 constraints=version.space["constraints"],
                 created_at=version.created,
             )
-            for version in store.strategies.versions(record.name)
+            for version in found.rows
         ],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,9 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of, json_of
 from strategy_optimizer.api.dependencies import Caller, TheService, TheShortReads, TheStore
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.reading import OwnTask, TaskId
 from strategy_optimizer.api.service import Service
-from strategy_optimizer.api.task_views import cursor_of, no_result, place_of, shown, shown_whole, status_of
+from strategy_optimizer.api.task_views import no_result, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
 from strategy_optimizer.models.result import PerformanceModel, ResultModel
 from strategy_optimizer.models.service_task import (
@@ -62,37 +63,33 @@ def start_task(
 async def list_tasks(
     caller: Caller,
     reads: TheShortReads,
+    page: Annotated[AskedPage, asked_page(TaskSort, "descending")],
     status: Annotated[list[State], Query(description="only tasks in these states")] = [],  # noqa: B006
     strategy: Annotated[str | None, Query(max_length=200)] = None,
-    sort: Annotated[TaskSort, Query(description="what the tasks are listed by")] = "created",
-    order: Literal["ascending", "descending"] = "descending",
-    cursor: Annotated[
-        str | None, Query(max_length=200, description="`next_cursor` of the page before")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """List one's tasks, by default the newest first; an administrator sees everybody's."""
-    place = None if cursor is None else place_of(cursor, sort)
+    asked = page.listing
 
     def read(store: Store) -> str:
         found = store.tasks.page(
             owner=caller.owner,
             states=status,
             strategy=strategy,
-            sort=sort,
-            ascending=order == "ascending",
-            before=place,
-            limit=limit + 1,
+            sort=page.sort,  # type: ignore[arg-type]  # FastAPI has checked it
+            ascending=asked.ascending,
+            before=asked.after,
+            limit=asked.limit + 1,
         )
-        page = found[:limit]
-        last = Place(getattr(page[-1], sort), page[-1].id) if len(found) > limit else None
+        rows, last = found[: asked.limit], None
+        if len(found) > asked.limit:
+            last = Place(getattr(rows[-1], asked.sort), rows[-1].id)
         return TaskPageOut(
-            tasks=[shown(task) for task in page],
+            tasks=[shown(task) for task in rows],
             total=store.tasks.count(owner=caller.owner, states=status, strategy=strategy),
-            next_cursor=None if last is None else cursor_of(last, sort),
+            next_cursor=page.next_cursor(last),
         ).model_dump_json()
 
-    text = await reads(("tasks", caller.owner, tuple(status), strategy, sort, order, cursor, limit), read)
+    text = await reads(("tasks", caller.owner, tuple(status), strategy, page), read)
     return Response(text, media_type="application/json")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.errors import QuotaError
 from strategy_optimizer.models.webhook import (
     DeliveriesOut,
@@ -47,9 +48,16 @@ def make_webhook(hook: WebhookIn, caller: Caller, service: TheService, response:
 
 
 @router.get("")
-def list_webhooks(caller: Caller, store: TheStore) -> WebhooksOut:
-    """List one's webhooks; an administrator sees everybody's."""
-    return WebhooksOut(webhooks=[WebhookOut(**_fields(h)) for h in store.webhooks.all(owner=caller.owner)])
+def list_webhooks(
+    caller: Caller, store: TheStore, page: Annotated[AskedPage, asked_page(Literal["created"])]
+) -> WebhooksOut:
+    """List one's webhooks, by default the oldest first; an administrator sees everybody's."""
+    found = store.webhooks.page(page.listing, owner=caller.owner)
+    return WebhooksOut(
+        webhooks=[WebhookOut(**_fields(hook)) for hook in found.rows],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
+    )
 
 
 @router.get("/{webhook_id}")
@@ -85,11 +93,11 @@ def list_deliveries(
     webhook_id: WebhookId,
     caller: Caller,
     store: TheStore,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    page: Annotated[AskedPage, asked_page(Literal["created"], "descending")],
 ) -> DeliveriesOut:
-    """List what a webhook was told, and what it will be, the newest first."""
+    """List what a webhook was told, and what it will be, by default the newest first."""
     store.webhooks.get(webhook_id, owner=caller.owner)
-    found = store.webhooks.deliveries(webhook_id, limit=limit)
+    found = store.webhooks.page_of_deliveries(webhook_id, page.listing)
     return DeliveriesOut(
         deliveries=[
             DeliveryOut(
@@ -103,8 +111,10 @@ def list_deliveries(
                 status=each.status,
                 error=each.error,
             )
-            for each in found
-        ]
+            for each in found.rows
+        ],
+        total=found.total,
+        next_cursor=page.next_cursor(found.last),
     )
 
 

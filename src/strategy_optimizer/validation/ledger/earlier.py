@@ -70,7 +70,7 @@ def record(entry: Entry, ledger: TrialLedger | None = None) -> Earlier:
     except OSError as error:
         notes.append(f"{_NOT_WRITTEN}: {_reason(error)}")
     try:
-        reading = ledger.read()
+        reading = ledger.read(entry)
     except OSError as error:
         notes.append(f"the trial ledger cannot be read, no earlier search is counted: {_reason(error)}")
     notes += [unreadable_note(reading)] if reading.unreadable else []

@@ -33,7 +33,7 @@ class Ledger:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = data_folder() / "ledger" if folder is None else folder
 
-    def read(self) -> Reading:
+    def read(self, beside: Entry | None = None) -> Reading:
         """Return all entries; a file that is damaged or of another version is named, not raised."""
         entries, unreadable = [], []
         for path in self._files(ENDING):

@@ -36,6 +36,9 @@ class TrialLedger(Protocol):
         """Keep an entry, and return it with what earlier sessions of the same task left, see `continued`."""
         ...
 
-    def read(self) -> Reading:
-        """Return all entries; one that cannot be read is named, not raised."""
+    def read(self, beside: Entry | None = None) -> Reading:
+        """Return all entries; one that cannot be read is named, not raised.
+
+        Beside an entry, those may be left out that share no bars with it.
+        """
         ...
