@@ -80,8 +80,8 @@ test-nautilus: $(NAUTILUS)/.installed  ## run the adapter of NautilusTrader with
 test-freqtrade: $(FREQTRADE)/.installed install  ## run the adapter of freqtrade with it; the outcome goes to docs/engine-tiers.md
 	$(BIN)/python tests/run_tier.py freqtrade --python $(FREQTRADE)/bin/python freqtrade pandas ccxt ta-lib
 
-test-ray: $(RAY)/.installed  ## run trials on real Ray clusters of one to three nodes on this machine
-	$(RAY)/bin/python -m pytest tests/ray_cluster
+test-ray: $(RAY)/.installed  ## run trials on real Ray clusters of one to three nodes here; the outcome goes to docs/engine-tiers.md
+	$(RAY)/bin/python tests/run_tier.py ray_cluster ray numpy
 
 lint: install  ## format check and lint
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Runs the tests of one engine with the real engine and writes the outcome into docs/engine-tiers.md.
+"""Runs the tests of one engine, or of Ray, with the real thing and writes the outcome into docs/engine-tiers.md.
 
 These tests need environments that do not go together, and minutes; so `.ci/run` leaves them out and the last outcome
 of each is committed.
@@ -19,9 +19,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "engine-tiers.md"
-HEAD = """# Engines: the last run of each
+HEAD = """# Engines and clusters: the last run of each
 
-Each line is written by the tests themselves (`make test-NAME`), with the real engine in an environment of its own.
+Each line is written by the tests themselves (`make test-nautilus`, `test-freqtrade`, `test-ray`), with the real engine or
+cluster in an environment of its own.
 
 | tier | outcome | passed | failed | skipped | seconds | date | with |
 |---|---|---|---|---|---|---|---|
