@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "engine-tiers.md"
 HEAD = """# Engines and clusters: the last run of each
 
-Each line is written by the tests themselves (`make test-nautilus`, `test-freqtrade`, `test-ray`), with the real engine or
-cluster in an environment of its own.
+Each line is written by the tests themselves (`make test-nautilus`, `test-freqtrade`, `test-ray`), with the real engine
+or cluster in an environment of its own.
 
 | tier | outcome | passed | failed | skipped | seconds | date | with |
 |---|---|---|---|---|---|---|---|
