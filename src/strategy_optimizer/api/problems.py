@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from strategy_optimizer import errors
+from strategy_optimizer.api.field_names import unknown_field
 from strategy_optimizer.models.problem import ProblemModel
 
 MEDIA_TYPE = "application/problem+json"
@@ -174,7 +175,7 @@ def _of_request(request: Request, error: Exception) -> JSONResponse:
             f"the body is {media}, and JSON is expected: send the header 'Content-Type: application/json'"
         )
         return problem_response(request, 415, _OF_STATUS[415], detail)
-    found = [_found(problem) for problem in error.errors()]
+    found = [_found(request, problem) for problem in error.errors()]
     text = "; ".join(f"{'.'.join(problem['where'])}: {problem['problem']}" for problem in found[:5])
     more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
     return problem_response(request, 422, "invalid-request", text + more, details={"errors": found})
@@ -187,7 +188,7 @@ def _other_media(request: Request) -> str | None:
     return None if is_json else media[:80] or "of a type that was not said"
 
 
-def _found(problem: Mapping[str, Any]) -> dict[str, Any]:
+def _found(request: Request, problem: Mapping[str, Any]) -> dict[str, Any]:
     """Return a problem of a request as it is told: where, what, and its kind."""
     where, text = [str(part) for part in problem["loc"]], problem["msg"]
     if problem["type"] == "json_invalid":
@@ -197,6 +198,8 @@ def _found(problem: Mapping[str, Any]) -> dict[str, Any]:
         text = "a JSON document is expected, and there is none"
     elif problem["type"] == "model_attributes_type":
         text = "a JSON object is expected: {...}"
+    elif problem["type"] == "extra_forbidden":
+        text = unknown_field(request, where)
     return {"where": where, "problem": text, "kind": problem["type"]}
 
 
