@@ -43,6 +43,16 @@ def score_text(score: float | None) -> str:
     return "-" if score is None or not math.isfinite(score) else f"{score:.4g}"
 
 
+def compared_text(first: float, second: float) -> str:
+    """Return two numbers with as many digits, two to four, as it takes to tell them apart.
+
+    >>> compared_text(0.4, 0.391), compared_text(0.4232, 0.4188)
+    ('0.40 against 0.39', '0.423 against 0.419')
+    """
+    texts = [f"{first:.{digits}f} against {second:.{digits}f}" for digits in (2, 3, 4)]
+    return next((text for text in texts if len({*text.split(" against ")}) == 2), texts[0])
+
+
 def value_text(value: Any) -> str:
     """Return a parameter's value; six digits for a float."""
     if value is None:

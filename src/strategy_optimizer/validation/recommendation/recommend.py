@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from strategy_optimizer.backtest import PopulationEvaluator
 from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.errors import SpaceError
+from strategy_optimizer.number_texts import compared_text
 from strategy_optimizer.optimizer.surrogate import LEAST_VALUES, fit_surrogate
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks import FinishedSearch, Performance, TrialHistory, bind_evaluator, performance_of
@@ -250,5 +251,5 @@ def reason_of(chosen: Contender, best: Contender) -> str:
     compared = f", with a Sharpe ratio of {sharpe:.2f} against {theirs:.2f}" if known else ""
     return (
         f"it and its {chosen.neighbours} neighbours earned more evenly than the best trial in sample and its own "
-        f"({chosen.plateau:.2f} against {best.plateau:.2f}){compared}"
+        f"({compared_text(chosen.plateau, best.plateau)}){compared}"
     )
