@@ -26,7 +26,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.mark.parametrize(
     ("body", "where", "said"),
     [
-        ({**TASK, "objectiv_function": "x"}, "objectiv_function", "there is no such field; did you mean 'objective_function'?"),
+        (
+            {**TASK, "objectiv_function": "x"},
+            "objectiv_function",
+            "there is no such field; did you mean 'objective_function'?",
+        ),
         (
             {**TASK, "optimization_config": {"budgt": 20}},
             "budgt",
