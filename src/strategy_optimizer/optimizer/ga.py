@@ -27,11 +27,11 @@ _SHARES = (0.35, 0.30, 0.35)  # to begin with
 
 # Chosen on the landscapes of benchmarks/ and eight strategies on daily data; most of them matter little.
 TOURNAMENT = 2
-FIRST_SIZE, LONG_FIRST_SIZE = (
+FIRST_SIZE, GROWTH, LARGEST_SIZE = (
     30,
-    50,
-)  # survivors at first, in a search of up to 3,600 and from 10,000 trials on
-GROWTH, LARGEST_SIZE = 1.5, 400  # of their number: at each restart, and in the end
+    1.5,
+    400,
+)  # survivors at first, their growth at each restart, their most
 FIRST_POPULATIONS = 1.5  # size of the first generation and of those after a restart
 ELITE_SHARE = 0.2
 EXCHANGED_SHARE = 0.5  # of the adaptive crossovers exchange whole genes, the others blend them
@@ -50,7 +50,7 @@ class GAOptimizer(EvolutionaryOptimizer):
     param_space : ParameterSpace
         Where to search.
     population_size : int, optional
-        Survivors that breed. None: 30 to 50 at first, see :func:`first_population`, and half as many again after each
+        Survivors that breed. None: 30 or more at first, see :func:`first_population`, and half as many again after each
         restart of a run that stood still, up to 400: an easy landscape needs few, and a hard one gets more in
         time [3]_.
     generations : int, optional
@@ -333,9 +333,9 @@ def first_population(budget: int) -> int:
     """Return how many survivors a search of so many trials begins with.
 
     >>> [first_population(budget) for budget in (20, 100, 200, 2000, 10_000, 100_000)]
-    [12, 21, 30, 30, 50, 50]
+    [12, 21, 30, 30, 50, 158]
     """
-    most = np.clip(0.5 * budget**0.5, FIRST_SIZE, LONG_FIRST_SIZE)
+    most = np.clip(0.5 * budget**0.5, FIRST_SIZE, LARGEST_SIZE)
     return int(np.clip(round(budget**0.66), 12, most))
 
 
