@@ -18,8 +18,8 @@ from strategy_optimizer.tasks import Result
 
 @pytest.fixture(scope="session")
 def searches() -> dict[str, Result]:
-    with_verdict = search("ga", 400, ONE)
-    assert with_verdict.counts.failed > 5
+    with_verdict = search("ga", 400, ONE, seed=2)
+    assert with_verdict.counts.failed > 10
     assert with_verdict.counts.infeasible > 10
     return {
         "opt_ga": with_verdict,
