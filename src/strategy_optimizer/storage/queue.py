@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import TASK_MEMORY, Heartbeat, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
 from strategy_optimizer.storage.tables import quotas, results, tasks
+from strategy_optimizer.storage.task_records import TASK_MEMORY, Heartbeat, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.task_rows import (
     COLUMNS,
     change_task,
@@ -253,14 +253,6 @@ class Queue:
 
         return self._database.write(work)
 
-    def is_held(self, lease: Lease) -> bool:
-        """Return whether a lease is still the newest of a running task."""
-        try:
-            task = self._database.read(lambda transaction: get_task(transaction, lease.task.id))
-        except KeyError:
-            return False
-        return task.state == "running" and task.token == lease.token
-
 
 _ANY = (
     select(tasks.c.id)
@@ -363,7 +355,7 @@ def _give_back_lost(transaction: Transaction, task: TaskRecord, lost: str) -> Ta
     """Queue a task whose process is gone, or end it when that is due."""
     now = transaction.now()
     if not _settle(transaction, task, now, lost):
-        queued = change_task(transaction, task.id, **leave_running("queued", now, losses=task.losses + 1))
+        queued = change_task(transaction, task.id, **leave_running("queued", losses=task.losses + 1))
         tell(transaction, task.id, [state_event(queued)], now)
     return get_task(transaction, task.id)
 
@@ -386,7 +378,7 @@ def _settle(transaction: Transaction, task: TaskRecord, now: datetime, lost: str
         return False
     if state in ENDED:
         changes["finished"] = now
-    moved = change_task(transaction, task.id, **leave_running(state, now, **changes))
+    moved = change_task(transaction, task.id, **leave_running(state, **changes))
     tell(transaction, task.id, [state_event(moved)], now)
     return True
 
@@ -407,7 +399,7 @@ def _end_lease(
     now = transaction.now()
     if state in ENDED:
         changes["finished"] = now
-    moved = write_as_worker(transaction, lease, **leave_running(state, now, **changes))
+    moved = write_as_worker(transaction, lease, **leave_running(state, **changes))
     tell(transaction, moved.id, [*events, state_event(moved)], now)
     return get_task(transaction, moved.id)
 

@@ -18,8 +18,8 @@ from sqlalchemy import Row, delete, func, insert, select
 
 from strategy_optimizer.errors import TrialConflictError
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import CheckpointRecord, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.tables import checkpoints, trial_chunks, usage
+from strategy_optimizer.storage.task_records import CheckpointRecord, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.task_rows import get_task, tell, was_written, write_as_worker
 from strategy_optimizer.storage.task_store import pack_json, unpack_json
 from strategy_optimizer.storage.trial_chunk import (
