@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from strategy_optimizer.analysis import analyse, compare_optimizers, compare_tasks
-from strategy_optimizer.analysis.comparison import same_problem
+from strategy_optimizer.analysis.comparable import same_problem
 from strategy_optimizer.cli.analysis_view import print_analysis, print_comparison
 from strategy_optimizer.cli.arguments import UsageError, parse_fixed
 from strategy_optimizer.cli.exits import DONE

@@ -57,7 +57,8 @@ _HOMES = {
     "store": ("Store",),
     "trial_chunk": ("CHUNK_ROWS", "TrialChunk"),
     "trial_layout": ("TrialLayout",),
-    "trial_store": ("ChunkSummary", "ScoreCurve"),
+    "score_curve": ("ScoreCurve",),
+    "trial_store": ("ChunkSummary",),
 }
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     )
     from strategy_optimizer.storage.listing import Listing, Page, Place
     from strategy_optimizer.storage.maintenance import Removed, Retention
+    from strategy_optimizer.storage.score_curve import ScoreCurve
     from strategy_optimizer.storage.states import ENDED, FOLLOWERS, STATES, TaskState
     from strategy_optimizer.storage.store import Store
     from strategy_optimizer.storage.task_records import (
@@ -104,7 +106,7 @@ if TYPE_CHECKING:
     )
     from strategy_optimizer.storage.trial_chunk import CHUNK_ROWS, TrialChunk
     from strategy_optimizer.storage.trial_layout import TrialLayout
-    from strategy_optimizer.storage.trial_store import ChunkSummary, ScoreCurve
+    from strategy_optimizer.storage.trial_store import ChunkSummary
 
 __all__ = [
     "CHUNK_ROWS",
