@@ -211,8 +211,7 @@ def _given_space(
     if isinstance(space, ParameterSpace):
         return space
     if space is not None:
-        data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
-        return ParameterSpace.from_json(data)
+        return ParameterSpace.from_json(space_document(space))
     declared = engine.space()
     if declared is None:
         raise SpaceError(

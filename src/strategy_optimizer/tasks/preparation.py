@@ -167,8 +167,7 @@ def search_space(
         return own.with_constraints(*more) if more else own
     if isinstance(space, ParameterSpace):
         return own.override(dict(space.parameters), [*_added(own, space), *more])
-    data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
-    return own.override(data, more)
+    return own.override(space_document(space), more)
 
 
 def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
@@ -176,8 +175,11 @@ def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
     return [constraint for constraint in space.constraints if constraint not in own.constraints]
 
 
-def space_document(path: Path) -> Mapping[str, Any]:
-    """Return what a JSON file of parameters holds."""
+def space_document(given: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    """Return a document of parameters: as it is given, or what the JSON file at that path holds."""
+    if not isinstance(given, (str, Path)):
+        return given
+    path = Path(given)
     data = read_json_file(path, "parameter file", SpaceError)
     if not isinstance(data, Mapping):
         raise SpaceError(f"the parameter file {path} holds {type(data).__name__}; expected an object")
