@@ -38,19 +38,26 @@ def test_gains_add_up_to_what_was_gained(scores: list[float]) -> None:
     assert found.gains.sum() == pytest.approx(max(scores) - max(scores[: len(scores) // 8]))
 
 
-def test_converged_after_a_doubling_in_vain() -> None:
+def test_converged_after_a_third_of_the_trials_in_vain() -> None:
     rng = np.random.default_rng(0)
-    scores = rng.random(2000)
-    scores[900] = 3.0
-    assert not why_converged(scores[:999])
-    assert not why_converged(scores[:1700])  # the best came in the later half
-    assert why_converged(scores[:1820]) == (
-        "the last doubling of the trials, from 910 to 1,820, raised the best score by 0"
-    )
-    scores[1500] = 3.001  # too little to count
-    assert why_converged(scores[:1820])
-    scores[1500] = 3.5
-    assert not why_converged(scores[:1820])
+    scores = rng.random(3000)
+    scores[300] = 2.0
+    assert not why_converged(scores[:899])
+    assert why_converged(scores[:900]) == "the last 450 of 900 trials raised the best score by 0"
+    scores[1500] = 3.0
+    assert not why_converged(scores[:2250])  # the best came in the last third
+    assert why_converged(scores[:2251]) == "the last 750 of 2,251 trials raised the best score by 0"
+    scores[2000] = 3.02  # too little to count: the median is 0.5
+    assert why_converged(scores[:2251])
+    scores[2000] = 3.03
+    assert not why_converged(scores[:2251])
+
+
+def test_a_search_that_succeeds_late_has_not_converged() -> None:
+    scores = np.full(1000, -np.inf)
+    scores[600] = 1.0
+    assert why_converged(scores) is None
+    assert why_converged(np.full(1000, np.nan)) is None
 
 
 def test_failed_trials_count_as_trials_without_gain() -> None:

@@ -2,7 +2,8 @@
 
 On 32 landscapes of real strategies (benchmarks/search) a doubling of the trials raised the best score by 4 to 5 % of
 its distance from the median trial, and how much the doublings before had raised it said almost nothing about the next
-one (correlation 0.0 to 0.3). So the forecast is a cautious mean, and the rule waits for a whole doubling in vain.
+one (correlation 0.0 to 0.3). So the forecast is a cautious mean, and the rule waits long in vain: for a third of all
+trials. What it saves and loses: benchmarks/search/results/early_stopping.md.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from strategy_optimizer.optimizer.history import FloatArray
 from strategy_optimizer.optimizer.pareto.hypervolume import hypervolume
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 
-LEAST_TRIALS = 1000  # before which no search is called converged
-TOLERANCE = 0.005  # gains below this share of the best score's distance from the median are none
+LEAST_TRIALS = 900  # before which no search is called converged
+VAIN_SHARE, LEAST_IN_VAIN = (
+    3,
+    450,
+)  # the last third of the trials, and at least so many, brought next to nothing
+TOLERANCE = 0.01  # gains below this share of the best score's distance from the median are none
+LEAST_FOR_FRONT, FRONT_TOLERANCE = 1000, 0.005  # the same of fronts, which wait for a doubling of the trials
 DOUBLINGS = 3  # that a forecast looks back on
 SLOWDOWN = 0.5  # what a doubling brings, of the mean of those before: measured, see above
 _FEWEST = 2 ** (DOUBLINGS + 1)
@@ -121,28 +127,41 @@ def _front(scores: FloatArray) -> FloatArray:
 def why_converged(scores: FloatArray) -> str | None:
     """Return in a sentence why a search has converged, None when it has not.
 
-    It has when the last doubling of the trials, 1,000 and more of them, brought next to nothing.
+    It has when the last third of its trials, 450 and more of at least 900, brought next to nothing; with several
+    objectives, when the last doubling of at least 1,000 did.
 
     Parameters
     ----------
     scores : ndarray
         (n,) or (n, m) in the order of the trials, larger is better, -inf or NaN for trials that cannot win.
     """
+    return _best_stands(scores) if scores.ndim == 1 else _front_stands(scores)
+
+
+def _best_stands(scores: FloatArray) -> str | None:
     n = len(scores)
     if n < LEAST_TRIALS:
         return None
+    usable = np.where(np.isnan(scores), -np.inf, scores)
+    in_vain = max(LEAST_IN_VAIN, n // VAIN_SHARE)
+    before, best = usable[: n - in_vain].max(), usable.max()
+    if not np.isfinite(before):
+        return None
+    gain = float(best - before)
+    if gain > TOLERANCE * float(best - np.median(usable[np.isfinite(usable)])):
+        return None
+    return f"the last {in_vain:,} of {n:,} trials raised the best score by {gain:.2g}"
+
+
+def _front_stands(scores: FloatArray) -> str | None:
+    n = len(scores)
+    if n < LEAST_FOR_FRONT:
+        return None
     doubling = f"the last doubling of the trials, from {n // 2:,} to {n:,},"
-    if scores.ndim == 1:
-        found = search_progress(scores)
-        if found is None or found.gains[0] > TOLERANCE * found.spread:
-            return None
-        return f"{doubling} raised the best score by {found.gains[0]:.2g}"
     grown = front_progress(scores)
     if grown is None:
         earlier, last = _front(scores[: n // 2]), _front(scores)
-        return (
-            f"{doubling} added no point to the front" if len(last) and np.array_equal(earlier, last) else None
-        )
-    return (
-        f"{doubling} added {grown.gains[0]:.1%} to the hypervolume" if grown.gains[0] <= TOLERANCE else None
-    )
+        stands = len(last) and np.array_equal(earlier, last)
+        return f"{doubling} added no point to the front" if stands else None
+    stands = grown.gains[0] <= FRONT_TOLERANCE
+    return f"{doubling} added {grown.gains[0]:.1%} to the hypervolume" if stands else None
