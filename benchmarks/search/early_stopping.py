@@ -80,7 +80,7 @@ def report(found: dict[tuple[str, str], list[Search]], seeds: int) -> str:
         "",
         f"Machine: {machine_line()}. {seeds} seeds; {ASKED}.",
         "",
-        "| optimizer | landscapes | searches | saved | stopped | mean loss | its error | largest | without loss | score |",
+        "| optimizer | landscapes | runs | saved | stopped | mean loss | its error | largest | without loss | score |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name in dict.fromkeys(name for name, _ in found):
