@@ -38,7 +38,7 @@ class AutoOptimizer(Portfolio):
     -----
     After the first design, and each time the trials have doubled, it compares the time that trials take with the
     time a model takes to choose them. Where thinking is affordable, a model chooses each trial (`bo`). Where trials are
-    quicker than thoughts, it chooses the first 200 (400 from three milliseconds on; with one objective none where 5,000
+    quicker than thoughts, it chooses the first 200 (400 from three milliseconds on; with one objective none where 1,000
     trials or more are planned), and a population breeds the others by the hundred: `ga`, with several objectives
     `nsga2`. :attr:`reason` says what was chosen and why. Of noisy trials the winner is by the model's mean, whatever
     chose them. The number and kinds of parameters do not enter the choice: on the landscapes of `benchmarks/search` no

@@ -12,9 +12,7 @@ THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
 THOUGHTS = ((3e-3, 200), (1e-2, 400))
-LONG_BUDGET = (
-    5_000  # planned trials of these from which none is worth a thought: a population finds as much alone
-)
+LONG_BUDGET = 1_000  # planned trials of these from which none is worth a thought: a population finds as much alone
 
 
 class CostPolicy:
@@ -97,10 +95,10 @@ def thoughts(seconds: float, budget: int, long_budget: float = LONG_BUDGET) -> i
     """Return how many trials of so many seconds a model is to choose; None: all of them.
 
     A step function, so that the same search on another machine most often makes the same choices. Where less than as
-    many again would be left, a population would get nowhere with them: the model chooses them too. Where thousands are
-    left, it gets as far without any: decisions/004.
+    many again would be left, a population would get nowhere with them: the model chooses them too. Where a thousand are
+    planned, it gets as far without any: decisions/004.
 
-    >>> thoughts(1e-5, 2000), thoughts(1e-5, 400), thoughts(1e-5, 10_000), thoughts(60.0, 2000)
+    >>> thoughts(1e-5, 900), thoughts(1e-5, 400), thoughts(1e-5, 10_000), thoughts(60.0, 2000)
     (200, None, 0, None)
     """
     most = next((n for below, n in THOUGHTS if seconds < below), None)
