@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from strategy_optimizer.catalogue.datasets import Upload
-from strategy_optimizer.errors import DatasetError
+from strategy_optimizer.errors import DatasetError, RepeatedKeyError
+from strategy_optimizer.json_files import refuse_repeated_keys
 from strategy_optimizer.market.columns import ROLES
 
 BLOCK = 2**20
@@ -95,7 +96,10 @@ def _read_columns(text: str | None) -> dict[str, Any] | None:
     if not text:
         return None
     try:
+        refuse_repeated_keys(text)
         return dict(_COLUMNS.validate_json(text))
+    except RepeatedKeyError as error:
+        raise DatasetError(f"columns: {error}") from error
     except ValidationError as error:
         raise DatasetError(
             f"columns: {error.errors()[0]['msg']}; expected a JSON object of role to column, such as "

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from strategy_optimizer.json_files import refuse_repeated_keys
+
 
 def _finite_or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -41,7 +43,16 @@ class Model(BaseModel):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Return the model of JSON text; pydantic's ValidationError lists what is wrong."""
+        """Return the model of JSON text.
+
+        Raises
+        ------
+        RepeatedKeyError
+            When a key stands twice in one object.
+        pydantic.ValidationError
+            It lists what else is wrong.
+        """
+        refuse_repeated_keys(text)
         return cls.model_validate_json(text)
 
 

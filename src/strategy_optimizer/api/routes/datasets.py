@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.dependencies import Caller, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.uploads import ReceivedFile, received_file
 from strategy_optimizer.catalogue.datasets import (
     add_dataset,
@@ -31,7 +32,7 @@ from strategy_optimizer.models.datasets import (
 )
 from strategy_optimizer.storage import DatasetRecord, Store
 
-router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
+router = Router(prefix="/api/v1/datasets", tags=["datasets"])
 DatasetId = Annotated[
     str,
     Path(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 
 from strategy_optimizer.api.reading import OwnTask, TheReading
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.reading.formats import ExportFormat
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["trials"])
+router = Router(prefix="/api/v1/optimize", tags=["trials"])
 MEDIA_TYPES: Mapping[ExportFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",

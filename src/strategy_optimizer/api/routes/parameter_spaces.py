@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.catalogue.spaces import check_space, is_feasible, keep_space, space_in_force
 from strategy_optimizer.models.parameter_spaces import NamedSpaceIn, SpaceIn, SpaceOut
 from strategy_optimizer.storage import Store
 
-router = APIRouter(prefix="/api/v1/optimize/parameter-space", tags=["parameter spaces"])
+router = Router(prefix="/api/v1/optimize/parameter-space", tags=["parameter spaces"])
 Strategy = Annotated[str, Path(max_length=200, description="name of the strategy", examples=["momentum"])]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.task_views import shown
 from strategy_optimizer.models.schedule import (
     ScheduleChangeIn,
@@ -24,7 +25,7 @@ from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_now
 from strategy_optimizer.workers.submission import pinned
 
-router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
+router = Router(prefix="/api/v1/schedules", tags=["schedules"])
 ScheduleId = Annotated[str, Path(max_length=64)]
 SHOWN = 5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_o
 from strategy_optimizer.api.dependencies import Caller, TheService, TheShortReads, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.reading import OwnTask, TaskId
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.task_views import no_result, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
@@ -34,7 +35,7 @@ from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.storage import ENDED, Creation, Place, ResultRecord, Store, TaskRecord, TaskSort
 from strategy_optimizer.workers.submission import copy_of, submit
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
+router = Router(prefix="/api/v1/optimize", tags=["tasks"])
 IdempotencyKey = Annotated[
     str | None,
     Header(
