@@ -39,6 +39,8 @@ class Turns:
     ----------
     places : int
         At once.
+    of_user : int, optional
+        How many of them one user may have; all, when it is not said. Who has as many waits, also while places are free.
     waiting : int
         How many may wait; half of them for one user, so that others find room.
     patience : float
@@ -51,8 +53,9 @@ class Turns:
     >>> turns.give_back("ada")
     """
 
-    def __init__(self, places: int, *, waiting: int, patience: float) -> None:
+    def __init__(self, places: int, *, of_user: int | None = None, waiting: int, patience: float) -> None:
         self._places = places
+        self._of_user = places if of_user is None else of_user
         self._most = waiting
         self._most_of_user = max(1, waiting // 2)
         self._patience = patience
@@ -86,7 +89,7 @@ class Turns:
         CallCancelledError
         """
         with self._lock:
-            if self._held.total() < self._places:
+            if self._held.total() < self._places and self._held[user] < self._of_user:
                 self._give(user)
                 return
             one = self._stand(user)
@@ -102,12 +105,19 @@ class Turns:
             self._held[user] -= 1
             if not self._held[user]:
                 del self._held[user]
-            if self._waiting:
-                one = min(self._waiting, key=self._place_in_line)
-                self._waiting.remove(one)
-                self._give(one.user)
-                one.has_place.set()
+            self._hand_out()
             self._forget(user)
+
+    def _hand_out(self) -> None:
+        """Give what is free to those whose turn it is."""
+        while self._held.total() < self._places:
+            able = [one for one in self._waiting if self._held[one.user] < self._of_user]
+            if not able:
+                return
+            one = min(able, key=self._place_in_line)
+            self._waiting.remove(one)
+            self._give(one.user)
+            one.has_place.set()
 
     def _place_in_line(self, one: _Waiting) -> tuple[int, int, int]:
         return self._held[one.user], self._last_turn.get(one.user, 0), one.number
@@ -140,8 +150,14 @@ class Turns:
                 raise CallCancelledError
             if time.monotonic() > until:
                 raise ComputationBusyError(
-                    f"all {self._places} processes were busy for {self._patience:g} s; ask again later"
+                    f"{self._busy(one.user)} busy for {self._patience:g} s; ask again later"
                 )
+
+    def _busy(self, user: str) -> str:
+        with self._lock:
+            if self._held[user] == self._of_user < self._places:
+                return f"what may work for one user, {self._of_user} of {self._places} processes, was"
+        return f"all {self._places} processes were"
 
     def _leave(self, one: _Waiting) -> None:
         """Let somebody go who waits no longer; a place that came at the last moment goes on to the next."""
