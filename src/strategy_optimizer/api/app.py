@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -34,6 +35,7 @@ from strategy_optimizer.api.routes import (
 )
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.short_reads import ShortReads
+from strategy_optimizer.api.turns import Turns
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
@@ -56,6 +58,11 @@ ROUTERS: Sequence[APIRouter] = (
     events.router,
     sockets.router,
 )
+CHECKS, CHECKS_WAITING, CHECKS_PATIENCE = 2, 16, 60.0
+"""Uploads and spaces that are checked at once: each may take gigabytes. How many wait, and for how many seconds.
+
+Each that waits holds one of the forty threads in which most routes run.
+"""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -78,6 +85,8 @@ def create_app(service: Service) -> FastAPI:
         pace=service.pace,
     )
     app.state.reading = Reading(service)
+    app.state.checks = Turns(CHECKS, waiting=CHECKS_WAITING, patience=CHECKS_PATIENCE)
+    app.state.uploading = Counter()
     app.state.short_reads = ShortReads(service.store)
     problems.install(app)
     app.add_middleware(

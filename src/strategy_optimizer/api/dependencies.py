@@ -19,6 +19,7 @@ from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.query_names import check_query
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.short_reads import ShortReads
+from strategy_optimizer.api.turns import Turns
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
 
@@ -47,6 +48,12 @@ async def the_hub(connection: HTTPConnection) -> Hub:
     """Return what brings events to sockets."""
     hub: Hub = connection.app.state.hub
     return hub
+
+
+async def the_checks(connection: HTTPConnection) -> Turns:
+    """Return whose turn it is to have something checked in a process of its own."""
+    checks: Turns = connection.app.state.checks
+    return checks
 
 
 async def authorize(connection: HTTPConnection) -> None:
@@ -81,5 +88,6 @@ async def current_principal(connection: HTTPConnection) -> Principal:
 TheService = Annotated[Service, Depends(the_service)]
 TheStore = Annotated[Store, Depends(the_store)]
 TheShortReads = Annotated[ShortReads, Depends(the_short_reads)]
+TheChecks = Annotated[Turns, Depends(the_checks)]
 TheHub = Annotated[Hub, Depends(the_hub)]
 Caller = Annotated[Principal, Depends(current_principal)]

@@ -6,6 +6,8 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strategy_optimizer.errors import ComputationBusyError, TooManyRequestsError
@@ -98,6 +100,15 @@ class Turns:
         except BaseException:
             self._leave(one)
             raise
+
+    @contextmanager
+    def held(self, user: str) -> Iterator[None]:
+        """Wait for a place, and have it for the length of a block; raises as `take`."""
+        self.take(user, threading.Event())
+        try:
+            yield
+        finally:
+            self.give_back(user)
 
     def give_back(self, user: str) -> None:
         """Give a place back, which goes to the next."""
