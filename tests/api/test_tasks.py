@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def client(store: Store, tmp_path: Path) -> Iterator[TestClient]:
     user = store.accounts.add_user("ada", "operator")
     ada = Principal(user.id, "ada", "operator", ROLE_SCOPES["operator"])
-    app = create_app(Service(store, ServiceSettings(data_dir=tmp_path), lambda connection: ada))
+    app = create_app(Service(store, ServiceSettings(data_dir=tmp_path, workers=0), lambda connection: ada))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

@@ -13,6 +13,7 @@ from strategy_optimizer.access.policy import POLICY, RouteName
 from strategy_optimizer.api import problems, sockets
 from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
+from strategy_optimizer.api.first_look import FirstLook
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
@@ -86,6 +87,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.reading = Reading(service)
     app.state.checks = Turns(CHECKS, waiting=CHECKS_WAITING, patience=CHECKS_PATIENCE)
+    app.state.first_look = FirstLook(service.store, service.settings)
     app.state.uploading = Counter()
     app.state.short_reads = ShortReads(service.store)
     problems.install(app)

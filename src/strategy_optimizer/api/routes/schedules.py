@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.first_look import TheFirstLook
 from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.task_views import shown
@@ -31,9 +32,15 @@ SHOWN = 5
 
 
 @router.post("", status_code=201)
-def make_schedule(schedule: ScheduleIn, caller: Caller, store: TheStore, response: Response) -> ScheduleOut:
+def make_schedule(
+    schedule: ScheduleIn,
+    caller: Caller,
+    store: TheStore,
+    first_look: TheFirstLook,
+    response: Response,
+) -> ScheduleOut:
     """Make a schedule; its first run is at the next time that its cron expression names."""
-    pinned(store, caller.user_id, schedule.strategy_name, schedule.data)
+    first_look.told(lambda: pinned(store, caller.user_id, schedule.strategy_name, schedule.data))
     (first,) = next_runs(schedule.cron, schedule.timezone, store.schedules.now())
     document = ScheduledTask(task=schedule.task, timezone=schedule.timezone, warm_start=schedule.warm_start)
     made = store.schedules.add(

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of, json_of
 from strategy_optimizer.api.dependencies import Caller, TheService, TheShortReads, TheStore
+from strategy_optimizer.api.first_look import TheFirstLook
 from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.reading import OwnTask, TaskId
 from strategy_optimizer.api.routing import Router
@@ -53,11 +54,13 @@ def start_task(
     task: TaskIn,
     caller: Caller,
     service: TheService,
+    first_look: TheFirstLook,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Put a task into the queue."""
-    return _made(_submit(service, caller, task, idempotency_key=idempotency_key), response)
+    made = first_look.told(lambda: _submit(service, caller, task, idempotency_key=idempotency_key))
+    return _made(made, response)
 
 
 @router.get("/tasks", response_model=TaskPageOut)
