@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from strategy_optimizer.access.policy import POLICY, RouteName
 from strategy_optimizer.api import problems, sockets
@@ -118,7 +120,13 @@ def bare_app() -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.router.default = _no_such_route
     return app
+
+
+async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say that nothing is there, also to who opens a socket, whom Starlette would leave without a word."""
+    raise HTTPException(404)
 
 
 @asynccontextmanager

@@ -284,8 +284,8 @@ class Client:
         channel : {"progress", "results", "convergence"}
             States are told on all of them, and progress; improvements and the verdict; how the best score grows.
         after : int, optional
-            Number of the last event that is known already, such as ``seq`` of the last frame of an earlier call; 0 tells
-            the task from its beginning. Without it a `SnapshotFrame` comes first.
+            Number of the last event that is known already: ``seq`` of the last frame of an earlier call, or 0 to begin
+            with the first one. Without it a `SnapshotFrame` comes first.
 
         Yields
         ------
