@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,15 @@ _SHOWN = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, *, finite: bool = False) -> Any:
     """Return the value of JSON text.
+
+    Parameters
+    ----------
+    text : str
+    finite : bool
+        Whether NaN, Infinity and numbers that are too large for any other are refused; JSON has none of them, and
+        Python reads them.
 
     Raises
     ------
@@ -36,9 +44,14 @@ def parse_json(text: str) -> Any:
     strategy_optimizer.errors.RepeatedKeyError: the key 'a' stands twice in one object; keep one of them
     """
     try:
-        found = json.loads(text, object_pairs_hook=_object)
+        found = json.loads(text, object_pairs_hook=_object, **(_FINITE if finite else {}))
     except (json.JSONDecodeError, RepeatedKeyError):
         raise
+    except _NotFiniteError as error:
+        number = str(error)
+        raise json.JSONDecodeError(
+            f"{number[:_SHOWN]} is no number of JSON", text, text.find(number)
+        ) from None
     except ValueError:  # Python reads no more digits at once
         raise json.JSONDecodeError("a number has too many digits", text, 0) from None
     except RecursionError:
@@ -47,7 +60,21 @@ def parse_json(text: str) -> Any:
     return found
 
 
-def parse_json_bytes(content: bytes) -> Any:
+class _NotFiniteError(ValueError):
+    """The text of a number is NaN or infinite."""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _NotFiniteError(text)
+    return number
+
+
+_FINITE: Mapping[str, Any] = {"parse_float": _finite, "parse_constant": _finite}
+
+
+def parse_json_bytes(content: bytes, *, finite: bool = False) -> Any:
     """Return the value of JSON as it is sent: UTF-8, with or without the mark that Windows puts first.
 
     Raises
@@ -64,7 +91,7 @@ def parse_json_bytes(content: bytes) -> Any:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError("it is not UTF-8 text", "", error.start) from None
-    return parse_json(text)
+    return parse_json(text, finite=finite)
 
 
 def refuse_repeated_keys(text: str | bytes) -> None:

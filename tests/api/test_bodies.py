@@ -67,6 +67,9 @@ def test_all_routes_are_of_the_kind_that_is_strict() -> None:
         (b'{"task_id": ' + b"9" * 5000 + b"}", "a number has too many digits (character 0)"),
         (b'{"task_id": "\xff"}', "it is not UTF-8 text (character 13)"),
         (b'{"task_id": "\\ud83d"}', "half of a surrogate pair is no letter (character 13)"),
+        (b'{"deadline": NaN}', "NaN is no number of JSON (character 13)"),
+        (b'{"deadline": -Infinity}', "-Infinity is no number of JSON (character 13)"),
+        (b'{"optimization_config": {"target": -1e999}}', "-1e999 is no number of JSON (character 35)"),
         (b'{"\\uDC00": 1}', "half of a surrogate pair is no letter (character 2)"),
     ],
 )
@@ -74,6 +77,19 @@ def test_what_is_no_json_is_said(world: World, client: TestClient, content: byte
     answer = post(client, START, world.headers("ada"), content)
     assert answer.status_code == 422
     assert answer.json()["detail"] == f"body: it is no JSON: {said}"
+
+
+def test_a_copy_is_not_made_without_the_number_that_was_too_large(world: World, client: TestClient) -> None:
+    path = world.path("/api/v1/optimize/{task_id}/clone")
+    answer = post(client, path, world.headers("ada"), '{"optimization_config": {"budget": 1e999}}')
+    assert answer.status_code == 422
+
+
+def test_of_very_many_mistakes_a_hundred_are_told(world: World, client: TestClient) -> None:
+    fields = ", ".join(f'"f{number}": 1' for number in range(20_000))
+    problem = post(client, START, world.headers("ada"), f"{{{fields}}}").json()
+    assert len(problem["details"]["errors"]) == 100
+    assert problem["detail"].endswith("; and 19,996 more")
 
 
 def test_the_mark_that_windows_puts_first_and_whole_pairs_are_no_mistake(

@@ -19,7 +19,7 @@ _LARGE = 1 << 16
 
 
 class StrictRequest(Request):
-    """A request whose JSON is as clear as that of a file: a key that stands twice is refused."""
+    """A request whose JSON is clear: a key that stands twice is refused, and a number that is none."""
 
     _json: Any
 
@@ -28,9 +28,9 @@ class StrictRequest(Request):
         if not hasattr(self, "_json"):
             body = await self.body()
             if len(body) < _LARGE:
-                self._json = parse_json_bytes(body)
+                self._json = parse_json_bytes(body, finite=True)
             else:
-                self._json = await run_in_threadpool(parse_json_bytes, body)
+                self._json = await run_in_threadpool(parse_json_bytes, body, finite=True)
         return self._json
 
 
