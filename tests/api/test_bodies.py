@@ -85,6 +85,20 @@ def test_a_copy_is_not_made_without_the_number_that_was_too_large(world: World, 
     assert answer.status_code == 422
 
 
+def test_what_would_be_ignored_is_refused(world: World, client: TestClient) -> None:
+    headers = world.headers("ada")
+    for method, path in (("POST", "rerun"), ("POST", "pause"), ("DELETE", "")):
+        address = world.path("/api/v1/optimize/{task_id}/" + path).rstrip("/")
+        answer = client.request(method, address, content='{"priority": 9}', headers=headers)
+        assert answer.status_code == 422, address
+        assert answer.json()["detail"].startswith("body: nothing is expected here")
+    before = world.store.tasks.count()
+    rerun = world.path("/api/v1/optimize/{task_id}/rerun")
+    for content in ("", "{}", " null "):
+        assert client.post(rerun, content=content, headers=headers).status_code == 201
+    assert world.store.tasks.count() == before + 3
+
+
 def test_of_very_many_mistakes_a_hundred_are_told(world: World, client: TestClient) -> None:
     fields = ", ".join(f'"f{number}": 1' for number in range(20_000))
     problem = post(client, START, world.headers("ada"), f"{{{fields}}}").json()
@@ -133,3 +147,37 @@ def test_columns_of_an_upload_are_read_so_too(world: World, client: TestClient) 
     assert answer.json()["detail"] == (
         "columns: the key 'close' stands twice in one object; keep one of them"
     )
+
+
+BEYOND = ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")
+"""Moments that are none in UTC."""
+
+
+@pytest.mark.parametrize("moment", BEYOND)
+def test_a_moment_that_utc_has_not_is_refused(world: World, client: TestClient, moment: str) -> None:
+    headers = world.headers("ada")
+    task = {"strategy_name": "momentum", "deadline": moment}
+    for path, body in ((START, task), ("/api/v1/keys", {"name": "late", "expires_at": moment})):
+        answer = client.post(path, json=body, headers=headers)
+        assert answer.status_code == 422, answer.text
+        assert "beyond the years 1 to 9999" in answer.json()["detail"]
+    assert client.get("/api/v1/keys", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"constraints": ["nonsense >"]}, "constraint 'nonsense >'"),
+        ({"constraints": ["lookback_period > 1"] * 101}, "at most 100 are taken"),
+        ({"parameter_space": {"nope": {"type": "discrete", "bounds": [1, 2]}}}, "unknown parameter 'nope'"),
+        ({"objective_function": {"metric": "nope"}}, "there is no metric 'nope'"),
+        ({"optimization_config": {"trial_time": 3}}, "trial_time: this is for engines"),
+    ],
+)
+def test_a_schedule_is_not_made_whose_tasks_could_not_be(
+    world: World, client: TestClient, task: dict[str, Any], said: str
+) -> None:
+    schedule = {"strategy_name": "momentum", "data": "nasdaq", "cron": "0 0 * * *", "task": task}
+    answer = client.post("/api/v1/schedules", json=schedule, headers=world.headers("ada"))
+    assert answer.status_code == 422, answer.text
+    assert said in answer.json()["detail"]

@@ -451,8 +451,8 @@ def test_a_dataset_that_a_task_uses(world: World, ada: Asks) -> None:
 def test_checks_go_to_users_in_turn(world: World, ada: Asks, ben: Asks) -> None:
     """Whoever uploads much, others wait for one of theirs at most; nor are all threads of the routes held."""
     checks = world.app.state.checks
-    for _ in range(2):
-        checks.take("ada", threading.Event())  # as if two of her files were checked
+    for user in ("ada", "viv"):
+        checks.take(user, threading.Event())  # as if a file of each were checked
 
     def waits(number: int, asks: Asks) -> Future[Response]:
         waiting = threads.submit(upload, asks, make_csv(), f"number {number}")
@@ -464,7 +464,7 @@ def test_checks_go_to_users_in_turn(world: World, ada: Asks, ben: Asks) -> None:
         answer = upload(ada, make_csv(), "one more")
         assert "4 uploads of yours are not done yet" in problem(answer, 429, "too-many-requests")["detail"]
         asked.append(waits(5, ben))
-        checks.give_back("ada")
+        checks.give_back("viv")
         assert asked[4].result(timeout=120).status_code == 201  # he came last, and hers wait still
         checks.give_back("ada")
         assert [each.result(timeout=120).status_code for each in asked] == [201] * 5
@@ -473,13 +473,16 @@ def test_checks_go_to_users_in_turn(world: World, ada: Asks, ben: Asks) -> None:
 
 def test_one_user_may_not_fill_the_line(world: World, ada: Asks) -> None:
     checks = world.app.state.checks
-    for _ in range(2):
-        checks.take("ben", threading.Event())
+    for user in ("ben", "viv"):
+        checks.take(user, threading.Event())
     with ThreadPoolExecutor(8) as threads:
         for number in range(8):
             threads.submit(checks.take, "ada", threading.Event())
             until(lambda number=number: checks.waiting == number + 1)  # type: ignore[misc]
         answer = upload(ada, make_csv(), "one more")
         assert "8 requests of yours wait" in problem(answer, 429, "too-many-requests")["detail"]
-        for user in ("ben", "ben", *["ada"] * 8):
+        for user in ("ben", "viv"):
             checks.give_back(user)
+        for _ in range(8):
+            until(lambda: checks._held["ada"] == 1)
+            checks.give_back("ada")

@@ -64,7 +64,8 @@ ROUTERS: Sequence[APIRouter] = (
 CHECKS, CHECKS_WAITING, CHECKS_PATIENCE = 2, 16, 60.0
 """Uploads and spaces that are checked at once: each may take gigabytes. How many wait, and for how many seconds.
 
-Each that waits holds one of the forty threads in which most routes run.
+One at once may be of one user: a file that was made to be read slowly takes two minutes. Each that waits holds one of
+the forty threads in which most routes run.
 """
 
 
@@ -88,7 +89,7 @@ def create_app(service: Service) -> FastAPI:
         pace=service.pace,
     )
     app.state.reading = Reading(service)
-    app.state.checks = Turns(CHECKS, waiting=CHECKS_WAITING, patience=CHECKS_PATIENCE)
+    app.state.checks = Turns(CHECKS, of_user=1, waiting=CHECKS_WAITING, patience=CHECKS_PATIENCE)
     app.state.first_look = FirstLook(service.store, service.settings)
     app.state.uploading = Counter()
     app.state.short_reads = ShortReads(service.store)

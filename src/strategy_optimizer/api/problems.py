@@ -171,7 +171,9 @@ def _attributes(error: errors.StrategyOptimizerError) -> dict[str, Any]:
 
 def _of_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, (RequestValidationError, WebSocketRequestValidationError))
-    is_unread = any(p["loc"] == ("body",) and p["type"] != "missing" for p in error.errors())
+    is_unread = any(
+        p["loc"] == ("body",) and p["type"] not in ("missing", "unexpected_body") for p in error.errors()
+    )
     if is_unread and (media := _other_media(request)):
         detail = (
             f"the body is {media}, and JSON is expected: send the header 'Content-Type: application/json'"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -43,14 +44,33 @@ class Route(APIRoute):
 
         async def answer_strictly(request: Request) -> Response:
             await authorize(request)  # FastAPI reads the body before it looks at dependencies
+            strict = StrictRequest(request.scope, request.receive, request._send)
+            if self._takes_nothing:
+                await _refuse_body(strict)
             try:
-                return await answer(StrictRequest(request.scope, request.receive, request._send))
+                return await answer(strict)
             except HTTPException as error:  # what FastAPI makes of every error of reading but JSON's own
                 if isinstance(error.__cause__, RepeatedKeyError):
                     raise error.__cause__ from None
                 raise
 
         return answer_strictly
+
+    @property
+    def _takes_nothing(self) -> bool:
+        """Whether it makes or changes something and has no body, neither a model's nor one that is only described."""
+        return (
+            self.body_field is None
+            and not self.openapi_extra
+            and not (self.methods or set()) & {"GET", "HEAD"}
+        )
+
+
+async def _refuse_body(request: Request) -> None:
+    """Refuse what would be ignored: who sends it believes that it counts. An empty object says nothing."""
+    if (await request.body()).strip() not in (b"", b"{}", b"null"):
+        text = "nothing is expected here, and this would be ignored; leave it out"
+        raise RequestValidationError([{"loc": ("body",), "msg": text, "type": "unexpected_body"}])
 
 
 class Router(APIRouter):

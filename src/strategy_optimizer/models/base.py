@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from strategy_optimizer.json_files import refuse_repeated_keys
 
@@ -28,6 +29,17 @@ Whole: TypeAlias = Annotated[int, BeforeValidator(_no_other_kind)]
 """A whole number that callers give; true and "1" are none, though Python would take them."""
 Real: TypeAlias = Annotated[float, BeforeValidator(_no_other_kind)]
 """The same for any number."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC it lies beyond the years 1 to 9999") from None
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time that callers give, with its zone; it is kept in UTC, where the last hours of 9999 may not be there."""
 Value: TypeAlias = bool | int | float | str
 """A parameter's value; the kinds are kept apart, 1 stays 1 and true stays true."""
 

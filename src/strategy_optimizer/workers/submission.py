@@ -78,6 +78,12 @@ def submit(
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
 
+def check(store: Store, owner: str, task: TaskIn, *, task_memory: int = TASK_MEMORY) -> None:
+    """Raise what `submit` would, but for quotas, of a task that is made later."""
+    _checked(store, owner, task)
+    _memory(task, task_memory)
+
+
 def pinned(store: Store, owner: str, strategy: str, data: str | None) -> tuple[str, str | None]:
     """Return the versions that a strategy and data of these names have now; an engine has no data here.
 

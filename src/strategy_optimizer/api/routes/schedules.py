@@ -19,12 +19,12 @@ from strategy_optimizer.models.schedule import (
     ScheduleOut,
     SchedulesOut,
 )
-from strategy_optimizer.models.service_task import TaskOut
+from strategy_optimizer.models.service_task import TaskIn, TaskOut
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.storage import NewSchedule, ScheduleRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_now
-from strategy_optimizer.workers.submission import pinned
+from strategy_optimizer.workers.submission import check, pinned
 
 router = Router(prefix="/api/v1/schedules", tags=["schedules"])
 ScheduleId = Annotated[str, Path(max_length=64)]
@@ -35,12 +35,15 @@ SHOWN = 5
 def make_schedule(
     schedule: ScheduleIn,
     caller: Caller,
-    store: TheStore,
+    service: TheService,
     first_look: TheFirstLook,
     response: Response,
 ) -> ScheduleOut:
     """Make a schedule; its first run is at the next time that its cron expression names."""
+    store, memory = service.store, service.settings.task_memory * MEGABYTE
     first_look.told(lambda: pinned(store, caller.user_id, schedule.strategy_name, schedule.data))
+    each = {**schedule.task, "strategy_name": schedule.strategy_name, "data": schedule.data}
+    check(store, caller.user_id, TaskIn.model_validate(each), task_memory=memory)
     (first,) = next_runs(schedule.cron, schedule.timezone, store.schedules.now())
     document = ScheduledTask(task=schedule.task, timezone=schedule.timezone, warm_start=schedule.warm_start)
     made = store.schedules.add(

@@ -40,6 +40,7 @@ router = Router(prefix="/api/v1/optimize", tags=["tasks"])
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        min_length=1,
         max_length=200,
         description="the same key with the same task gives the task that was made the first time, not another",
     ),
