@@ -42,3 +42,8 @@ def as_plain(value: Any) -> Any:
 def plain_fields(instance: Any) -> dict[str, Any]:
     """Return the JSON values of a dataclass's fields, for its `to_dict`."""
     return {item.name: as_plain(getattr(instance, item.name)) for item in fields(instance)}
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an optimizer's settings as JSON has them: NumPy's numbers as Python's."""
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}

@@ -10,7 +10,8 @@ from scipy.stats import permutation_test
 
 from strategy_optimizer import Result, optimize
 from strategy_optimizer.analysis import compare_before_after, compare_optimizers, compare_tasks
-from strategy_optimizer.analysis.comparison import same_problem, sign_flip_p_value
+from strategy_optimizer.analysis.comparable import same_problem
+from strategy_optimizer.analysis.optimizer_comparison import sign_flip_p_value
 from strategy_optimizer.errors import SpaceError, TaskError
 from strategy_optimizer.validation.statistics import NotEnough
 

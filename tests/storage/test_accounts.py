@@ -58,27 +58,27 @@ def test_sessions(store: Store, clock: Clock) -> None:
     digests = [bytes([number]) * 32 for number in range(3)]
     for digest in digests:
         store.accounts.add_session("ada", digest=digest, expires=clock.now + timedelta(hours=1))
-    session = store.accounts.find_session(digests[0])
-    assert session is not None
-    assert session.user_id == "ada"
+    holder = store.accounts.session_holder(digests[0])
+    assert holder is not None
+    assert holder.session.user_id == "ada"
     store.accounts.end_session(digests[0])
-    assert store.accounts.find_session(digests[0]) is None
+    assert store.accounts.session_holder(digests[0]) is None
     clock.move(minutes=59)
-    assert store.accounts.find_session(digests[1]) is not None
+    assert store.accounts.session_holder(digests[1]) is not None
     clock.move(minutes=1)
-    assert store.accounts.find_session(digests[1]) is None
+    assert store.accounts.session_holder(digests[1]) is None
 
 
 def test_a_disabled_user_has_no_session(store: Store, clock: Clock) -> None:
     store.accounts.add_session("ada", digest=DIGEST, expires=clock.now + timedelta(hours=1))
     store.accounts.change_user("ada", disabled=True)
-    assert store.accounts.find_session(DIGEST) is None
+    assert store.accounts.session_holder(DIGEST) is None
 
 
 def test_a_new_password_ends_all_sessions(store: Store, clock: Clock) -> None:
     store.accounts.add_session("ada", digest=DIGEST, expires=clock.now + timedelta(hours=1))
     store.accounts.change_user("ada", password_hash="$argon2id$1")
-    assert store.accounts.find_session(DIGEST) is None
+    assert store.accounts.session_holder(DIGEST) is None
 
 
 def test_another_hash_of_the_same_password_ends_no_session(store: Store, clock: Clock) -> None:
@@ -87,7 +87,7 @@ def test_another_hash_of_the_same_password_ends_no_session(store: Store, clock: 
     store.accounts.replace_password_hash("ada", "$argon2id$1", "$argon2id$2")
     store.accounts.replace_password_hash("ada", "$argon2id$1", "$argon2id$3")  # was changed meanwhile
     assert store.accounts.user("ada").password_hash == "$argon2id$2"
-    assert store.accounts.find_session(DIGEST) is not None
+    assert store.accounts.session_holder(DIGEST) is not None
 
 
 def test_sessions_with_their_users(store: Store, clock: Clock) -> None:

@@ -44,6 +44,7 @@ def test_any_grouping_gives_the_same_columns(group: int, space: Any) -> None:
     np.testing.assert_array_equal(history.points, points)
     np.testing.assert_array_equal(history.metrics, values)
     np.testing.assert_array_equal(history.blocks, blocks)
+    np.testing.assert_array_equal(history.block_returns, blocks[:, :, 1])
     np.testing.assert_array_equal(history.scores, values[:, METRICS.index("skew")])
     assert history.best == int(np.argmax(history.scores))
     np.testing.assert_array_equal(history.column("scores", 5, 40), history.scores[5:40])
@@ -64,6 +65,7 @@ def test_an_empty_history(space: Any) -> None:
     assert len(history) == 0
     assert history.points.shape == (0, 4)
     assert history.blocks.shape == (0, 2, 3)
+    assert history.block_returns.shape == (0, 2)
     assert history.reasons == []
     assert history.improvements() == []
     assert dict(history.failures()) == {}

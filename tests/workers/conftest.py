@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage_worlds import Postgres
+from storage_worlds import Clock, Postgres
+from strategy_optimizer.storage import Store
 from worker_strategies import install
 from worker_worlds import World
 
@@ -17,6 +18,20 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    """A store on SQLite with one user, whose clock is the test's."""
+    with Store(tmp_path / "store.db", clock=clock) as store:
+        store.upgrade()
+        store.accounts.add_user("ada", "operator", user_id="ada")
+        yield store
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,19 +16,6 @@ from strategy_optimizer.storage import TASK_MEMORY, NewSchedule, Quota, Schedule
 from strategy_optimizer.workers import schedules
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_due, run_now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    with Store(tmp_path / "store.db", clock=clock) as store:
-        store.upgrade()
-        store.accounts.add_user("ada", "operator", user_id="ada")
-        yield store
 
 
 def add(store: Store, clock: Clock, cron: str = "@hourly", **values: Any) -> ScheduleRecord:

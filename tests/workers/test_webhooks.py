@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,19 +58,6 @@ def receiver() -> Iterator[Receiver]:
     receiver.server.shutdown()
     receiver.server.server_close()
     receiver.thread.join()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    with Store(tmp_path / "store.db", clock=clock) as store:
-        store.upgrade()
-        store.accounts.add_user("ada", "operator", user_id="ada")
-        yield store
 
 
 @pytest.fixture

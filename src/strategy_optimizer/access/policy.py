@@ -51,7 +51,7 @@ class Rule:
             )
 
 
-PUBLIC, READ, RUN, ADMIN = Rule(None), Rule("read"), Rule("run"), Rule("admin")
+PUBLIC, READ, ADMIN = Rule(None), Rule("read"), Rule("admin")
 _TASKS, _TASK = "/api/v1/optimize", "/api/v1/optimize/{task_id}"
 _ENGINE = "/api/v1/engines/{strategy}/{data}"
 _SCHEDULES, _WEBHOOKS = "/api/v1/schedules", "/api/v1/webhooks"

@@ -54,11 +54,6 @@ class Quotas:
             "plan fewer, or go on after midnight UTC",
         )
 
-    def trials_left(self, user_id: str) -> int | None:
-        """Return how many trials a user may still make today; None without a limit."""
-        limit = self._accounts.quota(user_id).trials_a_day
-        return None if limit is None else max(0, limit - self._accounts.usage(user_id).trials_today)
-
 
 def _check(quota: str, limit: int | None, used: int, asked: int, what: str, advice: str) -> None:
     if limit is not None and used + asked > limit:

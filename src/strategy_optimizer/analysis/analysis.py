@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from strategy_optimizer.analysis.comparison import BeforeAfter, compare_before_after
+from strategy_optimizer.analysis.before_after import BeforeAfter, compare_before_after
 from strategy_optimizer.analysis.convergence import Course, analyse_course
 from strategy_optimizer.analysis.importance import Importance, analyse_importance
 from strategy_optimizer.analysis.insights import Insight, find_failures, find_insights

@@ -12,7 +12,6 @@ from strategy_optimizer.analysis.target import BoolArray, FloatArray
 from strategy_optimizer.space import Categorical, Parameter, ParameterSpace
 
 CUTS = 10  # a range is cut at these many even places
-LEAST_SHARE = 0.1  # of a range: a region is no narrower
 LEAST_CAUGHT, MOST_FALSE = 0.75, 0.25  # of what a region is to hold, and of what it is not to hold
 
 

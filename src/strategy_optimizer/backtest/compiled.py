@@ -53,7 +53,7 @@ def strategy_kernel(strategy: type[CompiledStrategy]) -> types.ModuleType:
     generated = _UNPACK.format(
         names=space.names,
         outputs=tuple(outputs),
-        values=", ".join(_value(i, space.parameters[name], space) for i, name in enumerate(space.names)),
+        values=", ".join(_value(i, space.parameters[name]) for i, name in enumerate(space.names)),
         orders=", ".join(_order(strategy, space, name) for name in ORDER_FIELDS),
         chosen=", ".join(outputs),
     )
@@ -84,7 +84,7 @@ def _check_orders(strategy: type[CompiledStrategy], space: ParameterSpace) -> No
             )
 
 
-def _value(i: int, parameter: Parameter, space: ParameterSpace) -> str:
+def _value(i: int, parameter: Parameter) -> str:
     """Return the expression for one parameter; an inactive discrete or categorical one takes its default."""
     if isinstance(parameter, Discrete):
         return f"(int(point[{i}]) if point[{i}] == point[{i}] else {parameter.default_value})"

@@ -44,6 +44,8 @@ FloatArray = NDArray[np.float64]
 SIGNAL_BYTES = 2**18
 # Over very many bars more, but not without bound: candidates that are to walk through the bars together.
 MOST_SIGNAL_BYTES = 2**23
+# Fewer candidates than this a chunk, and calling the kernels would show.
+LEAST_AT_ONCE = 16
 # Dicts of candidates that exist at a time: thousands would set off Python's garbage collector.
 DICTS_AT_ONCE = 256
 
@@ -163,16 +165,16 @@ class PopulationEvaluator:
         """Let each thread take chunk after chunk of the points, turn it into signals and simulate these."""
         maker.compile()
         together = min(self.simulator.together, MOST_SIGNAL_BYTES // maker.bytes_each)
-        size = _chunk_size(len(points), self.threads, max(1, together, SIGNAL_BYTES // maker.bytes_each))
-        chunks = iter(range(0, len(points), size))
+        at_most = max(1, together, SIGNAL_BYTES // maker.bytes_each)
+        chunks = _chunks(len(points), self.threads, at_most)
+        left = iter(chunks)
 
         def work() -> None:
-            arrays, room = maker.room(min(size, len(points))), self.simulator.room()
-            for first in chunks:
-                rows = slice(first, min(first + size, len(points)))
+            arrays, room = maker.room(min(at_most, len(points))), self.simulator.room()
+            for rows in left:
                 self._fill_and_simulate(maker, points, rows, arrays, room, table)
 
-        workers = min(self.threads, -(-len(points) // size))
+        workers = min(self.threads, len(chunks))
         if workers < 2:
             work()
             return
@@ -376,9 +378,17 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def _chunk_size(n: int, threads: int, at_most: int) -> int:
-    """Return how many of n candidates a thread takes at once: a few chunks a thread keep all evenly busy."""
-    return max(1, min(at_most, max(16, -(-n // (threads * 4)))))
+def _chunks(n: int, threads: int, at_most: int) -> list[slice]:
+    """Return n candidates cut up for threads that take one chunk after the other.
+
+    Towards the end the chunks get smaller, so that all threads are done at about the same time.
+    """
+    chunks, first = [], 0
+    while first < n:
+        size = min(at_most, max(LEAST_AT_ONCE, (n - first) // (2 * threads)))
+        chunks.append(slice(first, min(first + size, n)))
+        first += size
+    return chunks
 
 
 def _batch_for(plan: SignalRows, unused: list[SignalBatch]) -> SignalBatch:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from strategy_optimizer.backtest import reference
 from strategy_optimizer.backtest.costs import Costs
@@ -27,7 +26,6 @@ from strategy_optimizer.backtest.strategy import AnyStrategy
 from strategy_optimizer.errors import BacktestError
 from strategy_optimizer.market import Bars
 
-FloatArray = NDArray[np.float64]
 ENGINES = ("kernel", "reference")
 
 

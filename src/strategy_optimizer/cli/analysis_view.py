@@ -16,9 +16,9 @@ from strategy_optimizer.analysis import (
     Prediction,
     TaskRow,
 )
-from strategy_optimizer.analysis.comparison import PairTest
 from strategy_optimizer.analysis.convergence import Course
 from strategy_optimizer.analysis.importance import Measure
+from strategy_optimizer.analysis.optimizer_comparison import PairTest
 from strategy_optimizer.cli.terminal import console, plain_table, wrapped
 from strategy_optimizer.number_texts import duration_text, metric_text, score_text, value_text
 from strategy_optimizer.report.course import course_texts

@@ -6,44 +6,22 @@ Only Typer is imported here, so that ``--help`` comes at once; a command imports
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from strategy_optimizer.cli.account_commands import add_account_commands
-from strategy_optimizer.cli.option_types import (
-    AsJson,
-    Borrow,
-    Cash,
-    Columns,
-    Commission,
-    Data,
-    Fill,
-    FixedFee,
-    From,
-    Holdout,
-    Param,
-    Quiet,
-    Repair,
-    Seed,
-    Slippage,
-    StrategyName,
-    To,
-    Trials,
-    Workers,
-    whole,
-)
-from strategy_optimizer.cli.options import (
-    SAMPLE,
-    DataChoice,
-    EngineOptions,
-    OptimizeOptions,
+from strategy_optimizer.cli.judging_options import (
+    AnalyseOptions,
+    CheckOptions,
+    LedgerOptions,
     ReportOptions,
-    WalkForwardOptions,
-    takes,
+    ValidateOptions,
 )
+from strategy_optimizer.cli.option_types import AsJson, Seed
+from strategy_optimizer.cli.search_options import EngineOptions, OptimizeOptions, WalkForwardOptions
 from strategy_optimizer.cli.service_commands import add_service_commands
+from strategy_optimizer.cli.taking import takes
 from strategy_optimizer.version import __version__
 
 PROGRAM = "strategy-optimizer"
@@ -143,30 +121,8 @@ def walk_forward(options: WalkForwardOptions, call: Sequence[str]) -> int:
     "  strategy-optimizer analyse result.json --at 'lookback_period=60,threshold=0.03'\n"
     "  strategy-optimizer analyse ga-1.json --compare ga-2.json --compare bo-1.json --compare bo-2.json",
 )
-def analyse(
-    result: Annotated[
-        Path, typer.Argument(metavar="RESULT.json", help="What `optimize --json` wrote.", show_default=False)
-    ],
-    at: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="NAME=VALUE,...",
-            help="Predict these parameters; those left out are the winner's. Several times.",
-        ),
-    ] = None,
-    compare: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--compare",
-            metavar="FILE",
-            help="Another result. Several of one problem, with other optimizers and seeds, are tested in pairs.",
-        ),
-    ] = None,
-    trials: Trials = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> int:
+@takes(AnalyseOptions)
+def analyse(options: AnalyseOptions, call: Sequence[str]) -> int:
     """Say what the trials of a search tell: which parameters matter, what more may be found, what others would do.
 
     A model of the trials answers for parameters that were not tried, with intervals that held nine of ten trials which
@@ -174,7 +130,7 @@ def analyse(
     """
     from strategy_optimizer.cli.analyse import run_analyse
 
-    return run_analyse(result, at or [], compare or [], trials, seed, as_json)
+    return run_analyse(options)
 
 
 @app.command(
@@ -184,56 +140,17 @@ def analyse(
     "  strategy-optimizer optimize ma_cross --data nasdaq --json > result.json\n"
     "  strategy-optimizer validate ma_cross --data nasdaq --result result.json",
 )
-def validate(
-    strategy: StrategyName,
-    data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
-    start: From = None,
-    end: To = None,
-    columns: Columns = [],  # noqa: B006  # Typer copies it
-    repair: Repair = [],  # noqa: B006  # Typer copies it
-    param: Param = [],  # noqa: B006  # Typer copies it
-    result: Annotated[
-        Path | None,
-        typer.Option(
-            "--result",
-            metavar="FILE",
-            help="Take the recommended parameters of this result, written by `optimize --json`.",
-        ),
-    ] = None,
-    commission: Commission = 0.0005,
-    slippage: Slippage = 0.0002,
-    fixed_fee: FixedFee = 0.0,
-    borrow: Borrow = 0.0,
-    cash: Cash = 100_000.0,
-    fill: Fill = "next_open",
-    replications: Annotated[
-        int,
-        typer.Option(
-            "--replications", parser=whole, metavar="N", help="Backtests on each kind of changed market."
-        ),
-    ] = 100,
-    seed: Seed = 0,
-    workers: Workers = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> int:
+@takes(ValidateOptions)
+def validate(options: ValidateOptions, call: Sequence[str]) -> int:
     """Change all that the result of one set of parameters hangs on, and show what is left of it.
 
     Confidence bands, neighbouring parameters, doubled costs, decisions a bar later, noise, resampled and dropped
     bars, trades in other orders, and a full look-ahead check. Nothing is searched and nothing chosen, so this counts
     against no winner. Parameters that are not given take their defaults. Ends with 1 when the signals look ahead.
     """
-    typed = {
-        **locals(),
-        "json": as_json,
-        "columns": columns or [],
-        "repair": repair or [],
-        "param": param or [],
-    }
-    del typed["as_json"]
-    from strategy_optimizer.cli.validate import ValidateOptions, run_validate
+    from strategy_optimizer.cli.validate import run_validate
 
-    return run_validate(ValidateOptions(**typed))
+    return run_validate(options)
 
 
 @app.command(
@@ -244,45 +161,8 @@ def validate(
     "  strategy-optimizer report result.json --out report.html\n"
     "  strategy-optimizer report mine.json --out mine.html --strategy my_strategy.py --data prices.csv",
 )
-def report_result(
-    result: Annotated[
-        Path, typer.Argument(metavar="RESULT.json", help="What `optimize --json` wrote.", show_default=False)
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", metavar="FILE.html", help="The page; an existing one is replaced.", show_default=False
-        ),
-    ],
-    trials: Trials = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            "--strategy",
-            metavar="NAME|FILE",
-            help="The strategy, where it is not found by the name in the result.",
-        ),
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="NAME|FILE",
-            help="The data, where they are no sample; of them the result's period is taken. As for `optimize`.",
-        ),
-    ] = None,
-    columns: Columns = [],  # noqa: B006  # Typer copies it
-    repair: Repair = [],  # noqa: B006  # Typer copies it
-    walk_forward: Annotated[
-        bool,
-        typer.Option(
-            "--walk-forward/--no-walk-forward",
-            help="Search again in six windows of the searched bars, where that takes less than about 20 seconds.",
-        ),
-    ] = True,
-    quiet: Quiet = False,
-) -> int:
+@takes(ReportOptions)
+def report_result(options: ReportOptions, call: Sequence[str]) -> int:
     """Write a result as one HTML page that needs no network.
 
     It opens with the verdict and its reasons, and shows equity and drawdown, the contenders, every statistic with what
@@ -291,11 +171,7 @@ def report_result(
     """
     from strategy_optimizer.cli.report import run_report
 
-    return run_report(
-        ReportOptions(
-            result, out, trials, strategy, data or [], columns or [], repair or [], walk_forward, quiet
-        )
-    )
+    return run_report(options)
 
 
 @app.command(
@@ -305,28 +181,8 @@ def report_result(
     "  strategy-optimizer check - --data prices.csv\n"
     "  strategy-optimizer check - --data prices.csv --repair sort",
 )
-def check(
-    strategy: Annotated[
-        str, typer.Argument(metavar="STRATEGY|-", help="As for `optimize`; - checks the data only.")
-    ],
-    data: Data = [SAMPLE],  # noqa: B006  # Typer copies it
-    start: From = None,
-    end: To = None,
-    columns: Columns = [],  # noqa: B006  # Typer copies it
-    repair: Repair = [],  # noqa: B006  # Typer copies it
-    param: Param = [],  # noqa: B006  # Typer copies it
-    candidates: Annotated[
-        int,
-        typer.Option(
-            "--candidates",
-            parser=whole,
-            metavar="N",
-            help="Parameter sets to test: the defaults, then random.",
-        ),
-    ] = 5,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> int:
+@takes(CheckOptions)
+def check(options: CheckOptions, call: Sequence[str]) -> int:
     """Check data for errors, and STRATEGY for looking into the future.
 
     The look-ahead test computes the signals again on shortened data and on data with another future: a signal
@@ -334,8 +190,7 @@ def check(
     """
     from strategy_optimizer.cli.check import run_check
 
-    wanted = DataChoice(data, start, end, columns or [], repair or [])
-    return run_check(strategy, wanted, param or [], candidates, seed, as_json)
+    return run_check(options)
 
 
 @app.command(
@@ -365,27 +220,8 @@ def strategies(
     "  strategy-optimizer ledger --data prices.csv\n"
     "  strategy-optimizer ledger --data prices.csv --reset",
 )
-def show_ledger(
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="NAME|FILE",
-            help="Only what would count for a search of these data; as for `optimize`.",
-        ),
-    ] = None,
-    start: From = None,
-    end: To = None,
-    columns: Columns = [],  # noqa: B006  # Typer copies it
-    repair: Repair = [],  # noqa: B006  # Typer copies it
-    holdout: Holdout = 0.25,
-    reset: Annotated[
-        bool, typer.Option("--reset", help="Remove what is shown; later searches do not count it any more.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a reset.")] = False,
-    as_json: AsJson = False,
-) -> int:
+@takes(LedgerOptions)
+def show_ledger(options: LedgerOptions, call: Sequence[str]) -> int:
     """Show the trial ledger: every search and walk-forward that was made, on which data, with how many trials.
 
     A new search counts the trials of earlier ones that searched at least half of its bars, and the winners that were
@@ -394,8 +230,7 @@ def show_ledger(
     """
     from strategy_optimizer.cli.ledger import run_ledger
 
-    wanted = DataChoice(data or [], start, end, columns or [], repair or [])
-    return run_ledger(wanted, holdout, reset, yes, as_json)
+    return run_ledger(options)
 
 
 @app.command(

@@ -13,7 +13,7 @@ import numpy as np
 from strategy_optimizer.cli.arguments import UsageError, parse_fixed
 from strategy_optimizer.cli.data import data_source, load_named_bars, reading_options
 from strategy_optimizer.cli.exits import DONE, WORK_FAILED
-from strategy_optimizer.cli.options import DataChoice
+from strategy_optimizer.cli.judging_options import CheckOptions
 from strategy_optimizer.cli.terminal import console, note
 from strategy_optimizer.errors import DataError, StrategyError
 from strategy_optimizer.market import Bars, DataReport, check_bars
@@ -24,23 +24,21 @@ from strategy_optimizer.validation import LookaheadReport, check_lookahead
 NO_STRATEGY = "-"
 
 
-def run_check(
-    strategy: str, wanted: DataChoice, fixed: Sequence[str], candidates: int, seed: int, as_json: bool
-) -> int:
+def run_check(options: CheckOptions) -> int:
     """Print both reports; return 1 when there is something to mend."""
-    how = reading_options(wanted)
-    if candidates < 1:
-        raise UsageError(f"--candidates is {candidates}; expected at least 1")
+    how = reading_options(options)
+    if options.candidates < 1:
+        raise UsageError(f"--candidates is {options.candidates}; expected at least 1")
     reports: list[LookaheadReport] = []
     with redirect_stdout(sys.stderr):  # what a strategy prints must not get into the reports
-        cls = None if strategy == NO_STRATEGY else get_strategy(strategy)
-        space = None if cls is None else cls.space().fix(parse_fixed(fixed, cls.parameters))
-        data_report = check_bars(data_source(wanted.data), **how)
+        cls = None if options.strategy == NO_STRATEGY else get_strategy(options.strategy)
+        space = None if cls is None else cls.space().fix(parse_fixed(options.param, cls.parameters))
+        data_report = check_bars(data_source(options.data), **how)
         if space is not None and data_report.ok:
-            bars = load_named_bars(wanted)
-            reports = _lookahead(cls, bars, space, candidates, seed)
+            bars = load_named_bars(options)
+            reports = _lookahead(cls, bars, space, options.candidates, options.seed)
     ok = data_report.ok and all(report.ok for report in reports)
-    if as_json:
+    if options.json:
         document = {"ok": ok, "data": data_report.to_dict(), "lookahead": [r.to_dict() for r in reports]}
         print(json.dumps(document, indent=2))  # noqa: T201
     else:

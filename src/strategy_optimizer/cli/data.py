@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.cli.arguments import UsageError, parse_fixed, read_json_object
-from strategy_optimizer.cli.options import DataOptions
+from strategy_optimizer.cli.backtest_options import DataOptions
 from strategy_optimizer.errors import DataError, SpaceError, nearest_name
 from strategy_optimizer.market import SAMPLES, Bars, load_bars
 from strategy_optimizer.market.advice import ColumnChoice

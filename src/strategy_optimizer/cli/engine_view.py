@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -14,10 +13,10 @@ from strategy_optimizer.cli.result_view import (
     label_text,
     optimizer_text,
     parameters_table,
-    print_verdict,
+    print_end,
     score_text_of,
 )
-from strategy_optimizer.cli.terminal import console, plain_table, wrapped
+from strategy_optimizer.cli.terminal import console, plain_table
 from strategy_optimizer.market.report import counted
 from strategy_optimizer.number_texts import duration_text, metric_text, rate_text, score_text
 from strategy_optimizer.records import STOP_REASONS
@@ -37,13 +36,7 @@ def print_engine_result(result: EngineResult, call: Sequence[str] = ()) -> None:
         out.print()
         out.print(table)
     out.print()
-    if result.validation is not None:
-        print_verdict(result.validation, out)
-    for text in (*result.notes, f"the winner was run again by {result.reproduced_by}"):
-        out.print("- " + wrapped(text, out).lstrip())
-    if call:
-        again = shlex.join(argument for argument in call if argument != "--resume")
-        out.print(f"\nThe same again: strategy-optimizer {again}", soft_wrap=True)
+    print_end(result, result.reproduced_by, call, out)
 
 
 def engine_heading(result: EngineResult) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_fixed, parse_settings
 from strategy_optimizer.cli.engine_view import print_engine_result
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
-from strategy_optimizer.cli.options import EngineOptions
 from strategy_optimizer.cli.progress import SearchProgress
+from strategy_optimizer.cli.search_options import EngineOptions
 from strategy_optimizer.cli.searching import check_writable
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.engines.registry import get_engine
@@ -104,14 +104,18 @@ def prepare(options: EngineOptions, progress: SearchProgress) -> tuple[EngineTas
         **parse_settings(options.setting),
     )
     folder = options.checkpoint or runs.run_folder(_run_name(task, options))
+    task.settings = replace(task.settings, checkpoint=folder, resume=_resumes(folder, options))
+    return task, folder
+
+
+def _resumes(folder: Path, options: EngineOptions) -> bool:
+    """Return whether what is in the folder is continued: when that is asked for, or the call was made before."""
     started = runs.holds_search(folder)
     if options.resume and not started:
         raise UsageError(f"there is no search to resume in {folder}")
     if started and not options.resume and options.checkpoint is None:
         note("an earlier run of this call was interrupted: it is continued, which gives the same result")
-    resume = options.resume or (started and options.checkpoint is None)
-    task.settings = replace(task.settings, checkpoint=folder, resume=resume)
-    return task, folder
+    return options.resume or (started and options.checkpoint is None)
 
 
 def _run_name(task: EngineTask, options: EngineOptions) -> str:

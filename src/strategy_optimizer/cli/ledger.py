@@ -11,7 +11,7 @@ from rich.table import Table
 from strategy_optimizer.cli.arguments import UsageError
 from strategy_optimizer.cli.data import load_named_bars
 from strategy_optimizer.cli.exits import DONE
-from strategy_optimizer.cli.options import DataChoice
+from strategy_optimizer.cli.judging_options import LedgerOptions
 from strategy_optimizer.cli.terminal import console, note, plain_table
 from strategy_optimizer.market.report import counted
 from strategy_optimizer.tasks.division import divide
@@ -28,57 +28,58 @@ HEADINGS = (
 )
 
 
-def run_ledger(wanted: DataChoice, holdout: float, reset: bool, yes: bool, as_json: bool) -> int:
+def run_ledger(options: LedgerOptions) -> int:
     """Show the ledger, or remove what would have been shown; all of it where no data are named."""
-    _check(wanted, reset, yes, as_json)
+    _check(options)
     ledger = Ledger()
     reading = ledger.read()
-    entries = _chosen(reading.entries, wanted, holdout)
+    entries = _chosen(reading.entries, options)
     if reading.unreadable:
         note(unreadable_note(reading))
-    if reset:
-        _reset(ledger, entries, wanted, yes, n_unreadable=len(reading.unreadable))
-    elif as_json:
+    if options.reset:
+        _reset(ledger, entries, options, n_unreadable=len(reading.unreadable))
+    elif options.json:
         print(json.dumps([entry.to_dict() for entry in entries], indent=2))  # noqa: T201
     else:
-        _print(entries, ledger, wanted)
+        _print(entries, ledger, options)
     return DONE
 
 
-def _check(wanted: DataChoice, reset: bool, yes: bool, as_json: bool) -> None:
-    if not wanted.data and any(wanted):
+def _check(options: LedgerOptions) -> None:
+    says_how = any((options.start, options.end, options.columns, options.repair))
+    if says_how and not options.data:
         raise UsageError(
             "--from, --to, --columns and --repair say how --data are read, and which part; add --data"
         )
-    if yes and not reset:
+    if options.yes and not options.reset:
         raise UsageError("--yes answers the question of --reset; add --reset, or leave it out")
-    if reset and as_json:
+    if options.reset and options.json:
         raise UsageError("--reset prints no JSON; give one of --reset and --json")
-    if reset and not yes and not sys.stdin.isatty():
+    if options.reset and not options.yes and not sys.stdin.isatty():
         raise UsageError("--reset asks first, and there is no terminal to ask on; add --yes")
 
 
-def _chosen(entries: Sequence[Entry], wanted: DataChoice, holdout: float) -> list[Entry]:
+def _chosen(entries: Sequence[Entry], options: LedgerOptions) -> list[Entry]:
     """Return the entries that would count for a search of the wanted data."""
-    if not wanted.data:
+    if not options.data:
         return list(entries)
-    bars = load_named_bars(wanted)
-    searched, held_out = (months_of(bars, part) for part in divide(bars, holdout))
+    bars = load_named_bars(options)
+    searched, held_out = (months_of(bars, part) for part in divide(bars, options.holdout))
     return [entry for entry in entries if searched.mostly_in(entry.searched) or saw(entry, held_out)]
 
 
-def _reset(
-    ledger: Ledger, entries: Sequence[Entry], wanted: DataChoice, yes: bool, *, n_unreadable: int
-) -> None:
-    n = len(entries) + (0 if wanted.data else n_unreadable)
+def _reset(ledger: Ledger, entries: Sequence[Entry], options: LedgerOptions, *, n_unreadable: int) -> None:
+    n = len(entries) + (0 if options.data else n_unreadable)
     what = f"{counted(n, 'entry', 'entries')} of the trial ledger {ledger.folder}"
     if not n:
         note("there is nothing to remove")
         return
-    if not yes and not _agreed(f"This removes {what}. Later searches will look better than they are."):
+    if not options.yes and not _agreed(
+        f"This removes {what}. Later searches will look better than they are."
+    ):
         note("nothing was removed")
         return
-    if wanted.data:
+    if options.data:
         ledger.remove(entries)
     else:
         ledger.clear()
@@ -93,17 +94,17 @@ def _agreed(warning: str) -> bool:
         return False
 
 
-def _print(entries: Sequence[Entry], ledger: Ledger, wanted: DataChoice) -> None:
+def _print(entries: Sequence[Entry], ledger: Ledger, options: LedgerOptions) -> None:
     out = console()
     if not entries:
         out.print(
-            f"The trial ledger {ledger.folder} has no search{' of these data' if wanted.data else ''} yet."
+            f"The trial ledger {ledger.folder} has no search{' of these data' if options.data else ''} yet."
         )
         return
     out.print(_table(entries))
     counts = (
         "All of these count for a search of these data."
-        if wanted.data
+        if options.data
         else ("A search counts those that share at least half of its bars: --data NAME shows which.")
     )
     out.print(f"\n{counts} They lie in {ledger.folder}", soft_wrap=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rich.text import Text
 
+from strategy_optimizer.cli.backtest_options import DataChoice
 from strategy_optimizer.cli.data import load_named_bars
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED
-from strategy_optimizer.cli.options import DataChoice, ReportOptions
+from strategy_optimizer.cli.judging_options import ReportOptions
 from strategy_optimizer.cli.progress import LiveProgress
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.models import read_result

@@ -47,9 +47,14 @@ def print_result(result: Result, call: Sequence[str] = ()) -> None:
         out.print()
         out.print(table)
     out.print()
+    print_end(result, f"another engine, the {result.reproduced_by}", call, out)
+
+
+def print_end(result: SearchResult, reproduced_by: str, call: Sequence[str], out: Console) -> None:
+    """Print the verdict, the notes, who ran the winner again, and the call that gives the same result."""
     if result.validation is not None:
         print_verdict(result.validation, out)
-    for text in (*result.notes, f"the winner was run again by another engine, the {result.reproduced_by}"):
+    for text in (*result.notes, f"the winner was run again by {reproduced_by}"):
         out.print("- " + wrapped(text, out).lstrip())
     if call:
         again = shlex.join(argument for argument in call if argument != "--resume")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from strategy_optimizer.config import state_folder
 from strategy_optimizer.errors import CheckpointError
-from strategy_optimizer.tasks.checkpoint import LOCK, STATE, TEMPORARY, TRIALS
+from strategy_optimizer.tasks.checkpoint import TRIALS
+from strategy_optimizer.tasks.checkpoint_folder import LOCK, STATE, TEMPORARY
 from strategy_optimizer.tasks.lock import FileLock
 
 KEPT_DAYS = 30

@@ -17,9 +17,9 @@ from strategy_optimizer.cli import runs
 from strategy_optimizer.cli.arguments import UsageError, parse_duration, parse_settings
 from strategy_optimizer.cli.data import load_named_bars, narrowed_space
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED, NO_EDGE
-from strategy_optimizer.cli.options import OptimizeOptions, StrategyOptions
 from strategy_optimizer.cli.progress import SearchProgress
 from strategy_optimizer.cli.result_view import print_result
+from strategy_optimizer.cli.search_options import OptimizeOptions, StrategyOptions
 from strategy_optimizer.cli.terminal import note
 from strategy_optimizer.errors import CheckpointError, StrategyOptimizerError, TaskError
 from strategy_optimizer.market.report import counted
@@ -43,26 +43,11 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     call : sequence of str
         The arguments as they were typed, to say how the search is continued.
     """
-    for path in options.export:
-        check_writable(path)
-    if options.report is not None:
-        from strategy_optimizer.report import check_report_path  # analysis and drawing, only when used
-
-        check_report_path(options.report)
-    # What a strategy prints must not get into the result.
-    task: OptimizationTask | None = None
-    with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
-        try:
-            task = prepare(options, progress)
-            result = _run(task, options, call)
-        except KeyboardInterrupt:  # before the search, or while its winner is checked
-            if task is not None and runs.holds_search(_folder(task)):
-                _say_how_to_resume(task, call)
-            else:
-                note("interrupted before the first trial; there is nothing to continue")
-            return INTERRUPTED
-    if result is None:
+    _check_paths(options)
+    found = _search(options, call)
+    if found is None:
         return INTERRUPTED
+    task, result = found
     _export(result, options, call)
     interrupted = result.stop_reason == "interrupted"
     try:
@@ -85,6 +70,33 @@ def run_optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     if options.require_edge and result.verdict.decision != "deploy":
         return NO_EDGE
     return DONE
+
+
+def _check_paths(options: OptimizeOptions) -> None:
+    """Refuse files that cannot be written before the search, not after it."""
+    for path in options.export:
+        check_writable(path)
+    if options.report is not None:
+        from strategy_optimizer.report import check_report_path  # analysis and drawing, only when used
+
+        check_report_path(options.report)
+
+
+def _search(options: OptimizeOptions, call: Sequence[str]) -> tuple[OptimizationTask, Result] | None:
+    """Return the task and its result; None after a Ctrl-C that left no result."""
+    task: OptimizationTask | None = None
+    # What a strategy prints must not get into the result.
+    with redirect_stdout(sys.stderr), SearchProgress(quiet=options.quiet) as progress:
+        try:
+            task = prepare(options, progress)
+            result = _run(task, options, call)
+        except KeyboardInterrupt:  # before the search, or while its winner is checked
+            if task is not None and runs.holds_search(_folder(task)):
+                _say_how_to_resume(task, call)
+            else:
+                note("interrupted before the first trial; there is nothing to continue")
+            return None
+    return None if result is None else (task, result)
 
 
 def _run(task: OptimizationTask, options: OptimizeOptions, call: Sequence[str]) -> Result | None:

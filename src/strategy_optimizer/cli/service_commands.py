@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from strategy_optimizer.cli.options import takes
 from strategy_optimizer.cli.service_options import ServeOptions, StoreOptions, WorkerOptions
+from strategy_optimizer.cli.taking import takes
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of the service's data.")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.cli.arguments import UsageError, parse_fixed
 from strategy_optimizer.cli.data import load_named_bars
 from strategy_optimizer.cli.exits import DONE, WORK_FAILED
+from strategy_optimizer.cli.judging_options import ValidateOptions
 from strategy_optimizer.cli.progress import LiveProgress, bar_line
 from strategy_optimizer.cli.validate_view import print_robustness
 from strategy_optimizer.models import read_result
@@ -20,31 +19,6 @@ from strategy_optimizer.plain import as_plain
 from strategy_optimizer.strategies import get_strategy
 from strategy_optimizer.validation import LookaheadReport
 from strategy_optimizer.validation.robustness import Robustness, examine_robustness
-
-
-@dataclass(frozen=True)
-class ValidateOptions:
-    """What was typed after `validate`; names as in the options."""
-
-    strategy: str
-    data: list[str]
-    start: str | None
-    end: str | None
-    columns: list[str]
-    repair: list[str]
-    param: list[str]
-    result: Path | None
-    commission: float
-    slippage: float
-    fixed_fee: float
-    borrow: float
-    cash: float
-    fill: Any
-    replications: int
-    seed: int
-    workers: int | None
-    json: bool
-    quiet: bool
 
 
 class RobustnessProgress(LiveProgress):

@@ -11,7 +11,7 @@ from typing import Any
 from strategy_optimizer.cli.arguments import UsageError
 from strategy_optimizer.cli.data import load_named_bars
 from strategy_optimizer.cli.exits import DONE, INTERRUPTED, WORK_FAILED
-from strategy_optimizer.cli.options import WalkForwardOptions
+from strategy_optimizer.cli.search_options import WalkForwardOptions
 from strategy_optimizer.cli.searching import check_writable, search_arguments
 from strategy_optimizer.cli.terminal import error, note
 from strategy_optimizer.cli.walk_forward_view import print_matrix, print_walk_forward

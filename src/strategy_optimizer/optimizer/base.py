@@ -16,23 +16,25 @@ row
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from strategy_optimizer.errors import SearchError, SpaceError
+from strategy_optimizer.errors import SearchError
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.harvest import Harvest
-from strategy_optimizer.optimizer.history import FloatArray, IntArray, KeyArray, Outcomes, Told, TrialLog
+from strategy_optimizer.optimizer.history import FloatArray, KeyArray, Outcomes, Told, TrialLog
 from strategy_optimizer.optimizer.lattice import Sweep
 from strategy_optimizer.optimizer.ledger import Ledger
 from strategy_optimizer.optimizer.pareto.front import ParetoFront
+from strategy_optimizer.optimizer.points import with_defaults
 from strategy_optimizer.optimizer.simple_loop import EvaluateFunction, ProgressCallback, spend_budget
 from strategy_optimizer.optimizer.state import decode_array, decode_rng, encode_array, encode_rng
 from strategy_optimizer.optimizer.stopping import why_converged
+from strategy_optimizer.optimizer.told_points import canonical_points, check_foreign, drop_outside
+from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.space import ParameterSpace
 
 Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
@@ -79,11 +81,7 @@ class Optimizer(ABC):
         self.budget = checks.as_count(budget, "budget")
         self.seed = checks.as_count(seed, "seed", least=0)
         self.repeats = checks.as_count(repeats, "repeats")
-        # NumPy numbers are no JSON values.
-        self.settings = {
-            key: value.item() if isinstance(value, np.generic) else value
-            for key, value in (settings or {}).items()
-        }
+        self.settings = plain_settings(settings or {})
         self.reason = f"{self.name} was asked for"
         self.directions = checks.as_directions(directions, several=self.several, name=self.name)
         self._rng = np.random.Generator(np.random.PCG64(self.seed))
@@ -182,10 +180,9 @@ class Optimizer(ABC):
     def _densify(self, points: FloatArray, *, random: bool = False) -> FloatArray:
         """Give inactive genes a value: a random one, or the default."""
         inactive = np.isnan(points)
-        if not inactive.any():
-            return points
-        filler = self._free.from_unit(self._rng.random(points.shape)) if random else self.space.default_values
-        return np.where(inactive, filler, points)
+        if not random or not inactive.any():
+            return with_defaults(self.space, points)
+        return np.where(inactive, self._free.from_unit(self._rng.random(points.shape)), points)
 
     # -- telling
 
@@ -228,8 +225,8 @@ class Optimizer(ABC):
         params_list = [params_list] if isinstance(params_list, Mapping) else list(params_list)
         outcomes = self._checked(len(params_list), scores, constraints, std_errors, seconds)
         if warm_start:
-            params_list, outcomes = self._drop_outside(params_list, outcomes)
-        points = self._points_of(params_list)
+            params_list, outcomes = drop_outside(self.space, params_list, outcomes)
+        points = canonical_points(self.space, params_list)
         self._take_in(points, self.space.keys(points), outcomes)
 
     def tell_array(
@@ -251,7 +248,7 @@ class Optimizer(ABC):
         pending = self._ledger.pending
         foreign = np.flatnonzero([key not in pending for key in keys.tolist()])
         if len(foreign):
-            points, outcomes = self._check_foreign(points.copy(), foreign, outcomes, warm_start)
+            points, outcomes = check_foreign(self.space, points.copy(), foreign, outcomes, warm_start)
             keys = self.space.keys(points)
         self._take_in(points, keys, outcomes)
 
@@ -275,58 +272,6 @@ class Optimizer(ABC):
         if unasked.any():
             told.rows[unasked, : self.space.n_dims] = self._densify(points[unasked])
         self._learn(told)
-
-    def _points_of(self, params_list: list[Mapping[str, Any]]) -> FloatArray:
-        """Return canonical points of dicts, or raise the space's own message about the first bad one."""
-        points = self.space.from_dicts(params_list).reshape(-1, self.space.n_dims)
-        for index in np.flatnonzero(~self.space.is_feasible(points)).tolist():
-            self.space.validate(params_list[index])
-        return points
-
-    def _drop_outside(
-        self, params_list: list[Mapping[str, Any]], outcomes: Outcomes
-    ) -> tuple[list[Mapping[str, Any]], Outcomes]:
-        """Keep the candidates which are inside the space and warn about the others."""
-        errors = [self._error_of(params) for params in params_list]
-        keep = np.array([error is None for error in errors], bool)
-        if not keep.all():
-            self._warn_outside(int((~keep).sum()), len(keep), next(error for error in errors if error))
-        inside = [params for params, good in zip(params_list, keep.tolist(), strict=True) if good]
-        return inside, outcomes.take(keep)
-
-    def _error_of(self, params: Mapping[str, Any]) -> SpaceError | None:
-        try:
-            self.space.validate(params)
-        except SpaceError as error:
-            return error
-        return None
-
-    def _check_foreign(
-        self, points: FloatArray, foreign: IntArray, outcomes: Outcomes, warm_start: bool
-    ) -> tuple[FloatArray, Outcomes]:
-        """Make points that were never asked canonical; refuse, or drop, those outside the space."""
-        dense = self._densify(points[foreign])
-        points[foreign] = self.space.deactivate(dense)
-        outside = foreign[~self.space.is_feasible(points[foreign])]
-        if len(outside) == 0:
-            return points, outcomes
-        if not warm_start:
-            raise SpaceError(
-                f"point {int(outside[0])} lies outside the space: {points[outside[0]].tolist()} for "
-                f"{', '.join(self.space.names)}; expected values inside the bounds, on the steps and within "
-                "the constraints (warm_start=True leaves such points out)"
-            )
-        self._warn_outside(len(outside), len(points), None)
-        keep = np.ones(len(points), bool)
-        keep[outside] = False
-        return points[keep], outcomes.take(keep)
-
-    def _warn_outside(self, n_outside: int, n: int, error: SpaceError | None) -> None:
-        cause = f" (first: {error})" if error else ""
-        warnings.warn(
-            f"{n_outside} of {n} warm-start points lie outside the space and were left out{cause}",
-            stacklevel=4,
-        )
 
     def suggest(self, points: FloatArray) -> None:
         """Queue points, (n, n_dims), to be asked before the algorithm's own.

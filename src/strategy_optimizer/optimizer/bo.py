@@ -10,40 +10,18 @@ import numpy as np
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import Optimizer
 from strategy_optimizer.optimizer.bayes.acquisition import log_probability_above
-from strategy_optimizer.optimizer.bayes.belief import (
-    Belief,
-    Data,
-    Regret,
-    hypervolume_reference,
-    margin_data,
-    score_data,
-)
-from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch, far_apart
-from strategy_optimizer.optimizer.bayes.gaussian_process import (
-    EXACT_LENGTHS,
-    NOISY_LENGTHS,
-    GaussianProcess,
-    Hyperparameters,
-    LengthPrior,
-    fit,
-)
+from strategy_optimizer.optimizer.bayes.belief import Belief, Regret
+from strategy_optimizer.optimizer.bayes.candidates import CandidateSearch
+from strategy_optimizer.optimizer.bayes.learning import Learning
 from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray, Told
-from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
-from strategy_optimizer.optimizer.pareto.survival import crowding_survivors
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.threads import in_one_thread
 
 ENUMERATED = 4096  # points of a finite space that are all looked at
-FIT_POINTS = 256  # the most that hyperparameters are fitted to
-REFIT_GROWTH = 1.2  # more trials by this factor before the hyperparameters are fitted again
-SURE_OF_FIT = 60  # trials from which a fit starts only where the last one ended
 FULL_BATCH, FEW_STEPS = 16, 2  # up to so many points each has a model of its own; more share a few
 WAITING_POINTS = 256  # points that are out and that a model expects, the latest ones
 REGRET_TRIALS = 30  # before which nothing is said of the regret
-ELITE = 24  # best trials from which candidates descend
-SPREAD_FROM = 30  # trials from which candidates at times descend from good trials of different regions
-GAP = 0.15  # that these are apart in at least one parameter, a share of its range
 # Trials asked when a second search begins and when the two become one, and the fresh points it begins with.
 SECOND_FROM, SECOND_UNTIL, SECOND_FIRST = 100, 160, 10
 
@@ -114,10 +92,8 @@ class BOOptimizer(Optimizer):
         self._n_initial = first_trials(self.budget, param_space.n_dims)
         if n_initial is not None:
             self._n_initial = checks.as_count(n_initial, "n_initial", least=2)
-        self._categorical = param_space.kinds == 2
         self._first: FloatArray | None = None  # dense points of the first design that are not asked yet
-        self._hyperparameters: list[Hyperparameters] = []  # of the score's model and those of the constraints
-        self._fitted_at = 0
+        self._learning = Learning(param_space, self._free, self.n_objectives)
         self._known: tuple[tuple[int, bool], Belief | None] | None = (
             None  # trials told, apart; what is believed
         )
@@ -202,36 +178,13 @@ class BOOptimizer(Optimizer):
         """Whether the same point may score otherwise: it may be repeated, or its trials came with standard errors."""
         return self.repeats > 1 or bool(np.isfinite(self.log.std_errors).any())
 
-    @property
-    def _lengths(self) -> LengthPrior:
-        """What is believed of the length scales before any data."""
-        return NOISY_LENGTHS if self._noisy else EXACT_LENGTHS
-
     def _best_row(self) -> int | None:
         """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
         if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
             return super()._best_row()
         if self._likeliest is None or self._likeliest[0] != self.n_told:
-            self._likeliest = (self.n_told, self._find_likeliest())
+            self._likeliest = (self.n_told, self._learning.likeliest(self.log, self._noisy))
         return self._likeliest[1]
-
-    @in_one_thread
-    def _find_likeliest(self) -> int:
-        """Return the feasible trial with the best posterior mean; reading it leaves the search as it is."""
-        order = self._order()
-        features = self._features(self._densify(self.log.points[order]))
-        scores, errors = self._table(self.log.scores[order]), self._table(self.log.std_errors[order])
-        data = score_data(features, scores, errors, self.log.violations[order] <= 0.0)[0]
-        known = (
-            self._hyperparameters[0]
-            if self._hyperparameters
-            else Hyperparameters.default(self.space.n_dims, self._lengths)
-        )
-        model = GaussianProcess(*data.thinned(), self._categorical, known)
-        means = np.where(
-            np.isfinite(self.log.winning_scores[order]), model.predict_mean(data.features), -np.inf
-        )
-        return int(order[np.argmax(means)])
 
     @in_one_thread
     def worth(self, dense: FloatArray) -> FloatArray | None:
@@ -248,7 +201,7 @@ class BOOptimizer(Optimizer):
         belief = self._belief()
         if belief is None:
             return None
-        mean, deviation = belief.score_models[0].predict_trial(self._features(dense))
+        mean, deviation = belief.score_models[0].predict_trial(self._learning.features(dense))
         return np.exp(log_probability_above(mean, deviation, belief.target_of(score)))
 
     @property
@@ -280,7 +233,7 @@ class BOOptimizer(Optimizer):
         search = CandidateSearch(self.space, self._free, np.random.default_rng([self.seed, self.n_told]))
 
         def upper(points: FloatArray) -> FloatArray:
-            return optimism(self._features(points))
+            return optimism(self._learning.features(points))
 
         highest = search.search_everywhere(upper, belief.elite, 1)
         return belief.regret(float(upper(highest)[0]))
@@ -290,79 +243,21 @@ class BOOptimizer(Optimizer):
         moment = self.n_told, self._apart
         if self._known is None or self._known[0] != moment:
             enough = (self._competing() & ~self.log.failed).sum() >= 2
-            self._known = (moment, self._learnt() if enough else None)
+            self._known = (
+                moment,
+                self._learning.belief(self.log, self._competing(), self._noisy) if enough else None,
+            )
         return self._known[1]
-
-    def _learnt(self) -> Belief:
-        order = self._order()
-        dense, violations = self._densify(self.log.points[order]), self.log.violations[order]
-        features, scores = self._features(dense), self._table(self.log.scores[order])
-        may_win = (violations <= 0.0) & ~np.isnan(scores[:, 0])
-        data = score_data(features, scores, self._table(self.log.std_errors[order]), may_win)
-        margins = None if self.log.constraints is None else self.log.constraints[order]
-        constraints, thresholds = margin_data(features, margins)
-        self._fit([*data, *constraints])
-        models = [
-            GaussianProcess(*each.thinned(), self._categorical, hyperparameters)
-            for each, hyperparameters in zip([*data, *constraints], self._hyperparameters, strict=True)
-        ]
-        m = self.n_objectives
-        targets = np.column_stack([each.targets for each in data])
-        competing = self._competing()[order]
-        to_beat = may_win & competing
-        front = self._front(models[:m], features[to_beat], targets[to_beat])
-        ranked = dense[competing][self._best_first(targets[competing], violations[competing])]
-        return Belief(
-            score_models=models[:m],
-            margin_models=models[m:],
-            thresholds=thresholds,
-            front=front,
-            reference=np.zeros(m) if front is None else hypervolume_reference(front),
-            elite=ranked[:ELITE],
-            spread=self._spread(ranked),
-            scores=scores,
-            targets=targets,
-        )
-
-    def _table(self, scores: FloatArray) -> FloatArray:
-        """Return scores as (n, m), also with one objective."""
-        return scores.reshape(-1, self.n_objectives)
-
-    def _best_first(self, targets: FloatArray, violations: FloatArray) -> IntArray:
-        """Return the trials from which candidates descend, the best first: feasible ones before the others."""
-        if self.n_objectives > 1:
-            return crowding_survivors(targets, violations, ELITE)
-        competing = np.where(violations <= 0.0, targets[:, 0], targets[:, 0] - 10.0 - violations)
-        return np.argsort(-competing, kind="stable")
-
-    def _spread(self, ranked: FloatArray) -> FloatArray:
-        """Return good trials of different regions, the best of each, of dense points that are the best first."""
-        if len(ranked) < SPREAD_FROM:
-            return ranked[:ELITE]
-        better = ranked[: max(ELITE, len(ranked) // 2)]
-        places = np.where(self._categorical, better, self._free.to_unit(better))
-        return better[far_apart(places, GAP, ELITE)]
-
-    def _front(
-        self, models: list[GaussianProcess], features: FloatArray, targets: FloatArray
-    ) -> FloatArray | None:
-        """Return the targets to improve on, (k, m), of the trials that may win: the models' own where they are noisy.
-
-        A backtest gives the same score again, so its best trial is no luck. Of noisy trials the best one mostly is.
-        """
-        if len(targets) == 0:
-            return None
-        if self._noisy:
-            targets = np.column_stack([model.predict_mean(features) for model in models])
-        return targets[is_non_dominated(targets)]
 
     def _worth(self, belief: Belief, chosen: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Return the acquisition function of dense points once those out and `chosen` (k, d) came out as expected."""
         ahead = self._ledger.pending.export()[1][:, : self.space.n_dims]
         if len(ahead) + len(chosen):
-            belief = belief.expecting(self._features(np.concatenate([ahead, chosen])[-WAITING_POINTS:]))
+            belief = belief.expecting(
+                self._learning.features(np.concatenate([ahead, chosen])[-WAITING_POINTS:])
+            )
         acquisition = belief.acquisition()
-        return lambda points: acquisition(self._features(points))
+        return lambda points: acquisition(self._learning.features(points))
 
     def _best_untried(
         self,
@@ -391,45 +286,18 @@ class BOOptimizer(Optimizer):
             seen.add(key)
         return np.array(untried, np.int64)
 
-    # -- the models
-
-    def _order(self) -> IntArray:
-        """Return the log's trials in an order that does not depend on how they were told: sums must not either."""
-        return np.lexsort((*self._table(self.log.scores).T, self.log.keys))
-
-    def _features(self, dense: FloatArray) -> FloatArray:
-        points = self.space.deactivate(dense)
-        return np.where(self._categorical, points, self.space.to_unit(points))
-
-    def _fit(self, data: list[Data]) -> None:
-        """Fit the hyperparameters anew where there is enough new to learn."""
-        n, d = self.n_told, self.space.n_dims
-        stale = n >= max(self._fitted_at + 1, REFIT_GROWTH * self._fitted_at)
-        if len(self._hyperparameters) == len(data) and not stale:
-            return
-        old: list[Hyperparameters | None] = [*self._hyperparameters]
-        old += [None] * (len(data) - len(old))
-        fitted = []
-        for each, last in zip(data, old, strict=True):
-            starts = [Hyperparameters.default(d, self._lengths)] if last is None or n < SURE_OF_FIT else []
-            starts = starts if last is None else [last, *starts]
-            fitted.append(fit(*each.thinned(FIT_POINTS), self._categorical, starts, self._lengths))
-        self._hyperparameters, self._fitted_at = fitted, n
-
     # -- state
 
     def _save(self) -> dict[str, Any]:
         return {
             "first": None if self._first is None else encode_array(self._first),
-            "hyperparameters": [each.log_values.tolist() for each in self._hyperparameters],
-            "fitted_at": self._fitted_at,
+            **self._learning.save(),
             "second": [self._second_due, self._second_since, sorted(self._second_keys)],
         }
 
     def _load(self, data: dict[str, Any]) -> None:
         self._first = None if data["first"] is None else decode_array(data["first"])
-        self._hyperparameters = [Hyperparameters.from_log(np.array(v)) for v in data["hyperparameters"]]
-        self._fitted_at = int(data["fitted_at"])
+        self._learning.load(data)
         self._second_due, self._second_since, self._second_keys = data["second"]
 
 

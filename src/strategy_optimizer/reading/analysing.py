@@ -13,7 +13,7 @@ from strategy_optimizer.analysis import (
     compare_optimizers,
     compare_tasks,
 )
-from strategy_optimizer.analysis.comparison import same_problem
+from strategy_optimizer.analysis.comparable import same_problem
 from strategy_optimizer.errors import StrategyOptimizerError, TaskError
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.reading.bounded import BoundedCache

@@ -11,94 +11,102 @@ from strategy_optimizer.lazy import lazy_names
 
 _HOMES = {
     "maintenance": ("Removed", "Retention"),
-    "records": (
+    "listing": (
+        "Listing",
+        "Page",
+        "Place",
+    ),
+    "task_records": (
         "TASK_MEMORY",
-        "ApiKeyRecord",
-        "AuditRecord",
         "CheckpointRecord",
         "Creation",
-        "DatasetRecord",
-        "DeliveryRecord",
         "EventRecord",
         "Heartbeat",
-        "KeyHolder",
         "Lease",
         "LedgerRecord",
-        "Listing",
         "NewEvent",
-        "NewSchedule",
-        "NewStrategyVersion",
         "NewTask",
         "OldLedgerEntry",
-        "Page",
-        "ParameterSpaceRecord",
-        "Place",
-        "Quota",
         "ResultRecord",
-        "ScheduleRecord",
-        "SessionHolder",
-        "SessionRecord",
-        "StrategyRecord",
-        "StrategyVersionRecord",
         "TaskRecord",
         "TaskSort",
+    ),
+    "account_records": (
+        "ApiKeyRecord",
+        "AuditRecord",
+        "KeyHolder",
+        "Quota",
+        "SessionHolder",
+        "SessionRecord",
         "TicketRecord",
         "Usage",
         "UserRecord",
+    ),
+    "catalogue_records": (
+        "DatasetRecord",
+        "DeliveryRecord",
+        "NewSchedule",
+        "NewStrategyVersion",
+        "ParameterSpaceRecord",
+        "ScheduleRecord",
+        "StrategyRecord",
+        "StrategyVersionRecord",
         "WebhookRecord",
     ),
-    "webhooks": ("WEBHOOK_EVENTS",),
     "states": ("ENDED", "FOLLOWERS", "STATES", "TaskState"),
     "store": ("Store",),
     "trial_chunk": ("CHUNK_ROWS", "TrialChunk"),
     "trial_layout": ("TrialLayout",),
-    "trial_store": ("ChunkSummary", "ScoreCurve"),
+    "score_curve": ("ScoreCurve",),
+    "trial_store": ("ChunkSummary",),
 }
 
 if TYPE_CHECKING:
-    from strategy_optimizer.storage.maintenance import Removed, Retention
-    from strategy_optimizer.storage.records import (
-        TASK_MEMORY,
+    from strategy_optimizer.storage.account_records import (
         ApiKeyRecord,
         AuditRecord,
-        CheckpointRecord,
-        Creation,
-        DatasetRecord,
-        DeliveryRecord,
-        EventRecord,
-        Heartbeat,
         KeyHolder,
-        Lease,
-        LedgerRecord,
-        Listing,
-        NewEvent,
-        NewSchedule,
-        NewStrategyVersion,
-        NewTask,
-        OldLedgerEntry,
-        Page,
-        ParameterSpaceRecord,
-        Place,
         Quota,
-        ResultRecord,
-        ScheduleRecord,
         SessionHolder,
         SessionRecord,
-        StrategyRecord,
-        StrategyVersionRecord,
-        TaskRecord,
-        TaskSort,
         TicketRecord,
         Usage,
         UserRecord,
+    )
+    from strategy_optimizer.storage.catalogue_records import (
+        DatasetRecord,
+        DeliveryRecord,
+        NewSchedule,
+        NewStrategyVersion,
+        ParameterSpaceRecord,
+        ScheduleRecord,
+        StrategyRecord,
+        StrategyVersionRecord,
         WebhookRecord,
     )
+    from strategy_optimizer.storage.listing import Listing, Page, Place
+    from strategy_optimizer.storage.maintenance import Removed, Retention
+    from strategy_optimizer.storage.score_curve import ScoreCurve
     from strategy_optimizer.storage.states import ENDED, FOLLOWERS, STATES, TaskState
     from strategy_optimizer.storage.store import Store
+    from strategy_optimizer.storage.task_records import (
+        TASK_MEMORY,
+        CheckpointRecord,
+        Creation,
+        EventRecord,
+        Heartbeat,
+        Lease,
+        LedgerRecord,
+        NewEvent,
+        NewTask,
+        OldLedgerEntry,
+        ResultRecord,
+        TaskRecord,
+        TaskSort,
+    )
     from strategy_optimizer.storage.trial_chunk import CHUNK_ROWS, TrialChunk
     from strategy_optimizer.storage.trial_layout import TrialLayout
-    from strategy_optimizer.storage.trial_store import ChunkSummary, ScoreCurve
-    from strategy_optimizer.storage.webhooks import WEBHOOK_EVENTS
+    from strategy_optimizer.storage.trial_store import ChunkSummary
 
 __all__ = [
     "CHUNK_ROWS",
@@ -106,7 +114,6 @@ __all__ = [
     "FOLLOWERS",
     "STATES",
     "TASK_MEMORY",
-    "WEBHOOK_EVENTS",
     "ApiKeyRecord",
     "AuditRecord",
     "CheckpointRecord",

@@ -11,14 +11,10 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, LargeBinary, Row, Table, delete, func, literal, select, update
 
 from strategy_optimizer.errors import LastAdminError, StorageError
-from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import (
-    TASK_MEMORY,
+from strategy_optimizer.storage.account_records import (
     ApiKeyRecord,
     AuditRecord,
     KeyHolder,
-    Listing,
-    Page,
     Quota,
     SessionHolder,
     SessionRecord,
@@ -26,6 +22,8 @@ from strategy_optimizer.storage.records import (
     Usage,
     UserRecord,
 )
+from strategy_optimizer.storage.database import Transaction
+from strategy_optimizer.storage.listing import Listing, Page
 from strategy_optimizer.storage.table_access import TableAccess, new_id, record_columns
 from strategy_optimizer.storage.tables import (
     api_keys,
@@ -38,6 +36,7 @@ from strategy_optimizer.storage.tables import (
     usage,
     users,
 )
+from strategy_optimizer.storage.task_records import TASK_MEMORY
 
 R = TypeVar("R")
 _NO_DIGEST = bytes(32)
@@ -236,11 +235,6 @@ class Accounts(TableAccess):
         self.insert_once(sessions, vars(session), "the session")
         return session
 
-    def find_session(self, digest: bytes) -> SessionRecord | None:
-        """Return a session that has not expired."""
-        alive = (sessions.c.digest == digest) & (sessions.c.expires > self.now())
-        return self.find_row(sessions, SessionRecord, alive)
-
     def session_holder(self, digest: bytes) -> SessionHolder | None:
         """Return a session that has not expired, with its user."""
         columns = [*_labelled(sessions, SessionRecord, "session"), *_labelled(users, UserRecord, "user")]
@@ -264,10 +258,6 @@ class Accounts(TableAccess):
     def end_session(self, digest: bytes) -> None:
         """Remove a session, and the tickets that were made with it."""
         self.remove_rows(sessions, sessions.c.digest == digest)
-
-    def end_sessions(self, user_id: str) -> None:
-        """Remove all sessions of a user."""
-        self.remove_rows(sessions, sessions.c.user_id == user_id)
 
     # -- tickets ---------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import NotStoredError, QuotaError, StorageError
+from strategy_optimizer.storage.catalogue_records import DatasetRecord
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import DatasetRecord, Listing, Page
+from strategy_optimizer.storage.listing import Listing, Page
 from strategy_optimizer.storage.table_access import TableAccess, new_id
 from strategy_optimizer.storage.tables import dataset_chunks, dataset_contents, datasets, users
 from strategy_optimizer.storage.task_store import pack_json, unpack_json

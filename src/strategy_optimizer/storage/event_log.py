@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import EventRecord
 from strategy_optimizer.storage.tables import events, tasks
+from strategy_optimizer.storage.task_records import EventRecord
 from strategy_optimizer.storage.task_rows import get_task
 
 PROGRESS = "progress"

@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import Lease, LedgerRecord, Listing, OldLedgerEntry, Page
+from strategy_optimizer.storage.listing import Listing, Page
 from strategy_optimizer.storage.table_access import TableAccess
 from strategy_optimizer.storage.tables import ledger, ledger_bars
+from strategy_optimizer.storage.task_records import Lease, LedgerRecord, OldLedgerEntry
 from strategy_optimizer.storage.task_rows import check_newest
 
 OLD = "file:"

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import NotStoredError, StorageError
+from strategy_optimizer.storage.catalogue_records import ParameterSpaceRecord
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import ParameterSpaceRecord
 from strategy_optimizer.storage.table_access import TableAccess
 from strategy_optimizer.storage.tables import parameter_spaces
 

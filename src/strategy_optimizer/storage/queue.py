@@ -1,10 +1,7 @@
 """The queue: which worker has which task, for how long, and what it may still write.
 
-The rule: tasks of a higher priority first; among these the owner who has fewest tasks running; among these the one
-that waits longest. An owner at the quota of running tasks waits, and so does a task whose memory has no room in the
-quota beside that of its owner's running ones: smaller ones may go before it until it has waited for `OVERTAKEN`, then
-its owner's later ones wait, too. A task whose worker was silent until its
-lease ended counts as waiting; after `MOST_LOSSES` such leases without a new trial it has failed.
+Which task is next stands in `next_task`. One whose worker was silent until its lease ended counts as waiting; after
+`MOST_LOSSES` such leases without a new trial it has failed.
 """
 
 from __future__ import annotations
@@ -13,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, or_, select, text, tuple_, update
 
 from strategy_optimizer.records import StopReason
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import TASK_MEMORY, Heartbeat, Lease, NewEvent, TaskRecord
+from strategy_optimizer.storage.next_task import ANY_WAITS, next_task
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
-from strategy_optimizer.storage.tables import quotas, results, tasks
+from strategy_optimizer.storage.tables import results, tasks
+from strategy_optimizer.storage.task_records import Heartbeat, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.task_rows import (
     COLUMNS,
     change_task,
@@ -37,8 +35,6 @@ from strategy_optimizer.storage.trial_store import append_trials, new_part
 
 MOST_LOSSES = 10
 """Leases that may run out, or be lost, one after the other, without a new trial between them."""
-OVERTAKEN = timedelta(minutes=10)
-MEMORY = func.coalesce(tasks.c.memory, TASK_MEMORY)
 _LEASING = 7_141_001  # any number that is no other advisory lock of ours
 
 
@@ -55,7 +51,7 @@ class Queue:
         """
 
         def work(transaction: Transaction) -> bool:
-            return transaction.connection.execute(_ANY, {"now": transaction.now()}).first() is not None
+            return transaction.connection.execute(ANY_WAITS, {"now": transaction.now()}).first() is not None
 
         return self._database.read(work)
 
@@ -253,32 +249,12 @@ class Queue:
 
         return self._database.write(work)
 
-    def is_held(self, lease: Lease) -> bool:
-        """Return whether a lease is still the newest of a running task."""
-        try:
-            task = self._database.read(lambda transaction: get_task(transaction, lease.task.id))
-        except KeyError:
-            return False
-        return task.state == "running" and task.token == lease.token
-
-
-_ANY = (
-    select(tasks.c.id)
-    .where(
-        or_(
-            tasks.c.state == "queued",
-            and_(tasks.c.state == "running", tasks.c.lease_ends <= bindparam("now")),
-        )
-    )
-    .limit(1)
-)
-
 
 def _take_next(transaction: Transaction, worker: str, seconds: float) -> Lease | None:
     """Lease the next task; those that must not run any more are ended on the way."""
     while True:
         now = transaction.now()
-        row = transaction.connection.execute(_next(now)).one_or_none()
+        row = transaction.connection.execute(next_task(now)).one_or_none()
         if row is None:
             return None
         task = to_task(row)
@@ -301,58 +277,6 @@ def _take_next(transaction: Transaction, worker: str, seconds: float) -> Lease |
         return _lease_of(get_task(transaction, task.id))
 
 
-def _next(now: datetime) -> Select[Any]:
-    """Return the statement that finds the next task and locks it; the module says by which rule."""
-    lost = and_(tasks.c.state == "running", tasks.c.lease_ends <= now)
-    running = (
-        select(tasks.c.owner, func.count().label("tasks"), func.sum(MEMORY).label("memory"))
-        .where(tasks.c.state == "running", tasks.c.lease_ends > now)
-        .group_by(tasks.c.owner)
-        .subquery("running")
-    )
-    at_work = func.coalesce(running.c.tasks, 0)
-    taken = func.coalesce(running.c.memory, 0)
-    ends_now = and_(lost, or_(tasks.c.cancel_requested, tasks.c.pause_requested))
-    return (
-        select(*COLUMNS)
-        .outerjoin_from(tasks, running, running.c.owner == tasks.c.owner)
-        .outerjoin(quotas, quotas.c.user_id == tasks.c.owner)
-        .where(
-            or_(tasks.c.state == "queued", lost),
-            or_(quotas.c.running_tasks.is_(None), at_work < quotas.c.running_tasks, ends_now),
-            or_(
-                quotas.c.memory.is_(None),
-                and_(taken + MEMORY <= quotas.c.memory, ~_has_larger_before(now, taken)),
-                ends_now,
-            ),
-        )
-        .order_by(tasks.c.priority.desc(), at_work, tasks.c.queued, tasks.c.id)
-        .limit(1)
-        .with_for_update(of=tasks, skip_locked=True)
-    )
-
-
-def _has_larger_before(now: datetime, taken: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return the condition that another task of the owner has waited long enough for room that smaller ones took."""
-    other = tasks.alias("larger")
-    memory = func.coalesce(other.c.memory, TASK_MEMORY)
-    is_before = or_(
-        other.c.priority > tasks.c.priority,
-        and_(
-            other.c.priority == tasks.c.priority,
-            tuple_(other.c.queued, other.c.id) < tuple_(tasks.c.queued, tasks.c.id),
-        ),
-    )
-    return exists().where(
-        other.c.owner == tasks.c.owner,
-        other.c.state == "queued",
-        other.c.queued <= now - OVERTAKEN,
-        memory <= quotas.c.memory,  # else it never has room, and waits for another quota
-        taken + memory > quotas.c.memory,
-        is_before,
-    )
-
-
 def _held(leases: Sequence[Lease]) -> ColumnElement[bool]:
     """Return the condition that these leases are the newest of running tasks."""
     held = [(lease.task.id, lease.token) for lease in leases]
@@ -363,7 +287,7 @@ def _give_back_lost(transaction: Transaction, task: TaskRecord, lost: str) -> Ta
     """Queue a task whose process is gone, or end it when that is due."""
     now = transaction.now()
     if not _settle(transaction, task, now, lost):
-        queued = change_task(transaction, task.id, **leave_running("queued", now, losses=task.losses + 1))
+        queued = change_task(transaction, task.id, **leave_running("queued", losses=task.losses + 1))
         tell(transaction, task.id, [state_event(queued)], now)
     return get_task(transaction, task.id)
 
@@ -386,7 +310,7 @@ def _settle(transaction: Transaction, task: TaskRecord, now: datetime, lost: str
         return False
     if state in ENDED:
         changes["finished"] = now
-    moved = change_task(transaction, task.id, **leave_running(state, now, **changes))
+    moved = change_task(transaction, task.id, **leave_running(state, **changes))
     tell(transaction, task.id, [state_event(moved)], now)
     return True
 
@@ -407,7 +331,7 @@ def _end_lease(
     now = transaction.now()
     if state in ENDED:
         changes["finished"] = now
-    moved = write_as_worker(transaction, lease, **leave_running(state, now, **changes))
+    moved = write_as_worker(transaction, lease, **leave_running(state, **changes))
     tell(transaction, moved.id, [*events, state_event(moved)], now)
     return get_task(transaction, moved.id)
 

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import and_, update
 
 from strategy_optimizer.errors import StorageError
+from strategy_optimizer.storage.catalogue_records import NewSchedule, ScheduleRecord
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import Listing, NewSchedule, Page, ScheduleRecord
+from strategy_optimizer.storage.listing import Listing, Page
 from strategy_optimizer.storage.table_access import TableAccess, new_id
 from strategy_optimizer.storage.tables import schedules
 

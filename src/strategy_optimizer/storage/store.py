@@ -20,10 +20,10 @@ from strategy_optimizer.storage.event_log import EventLog
 from strategy_optimizer.storage.ledger import LedgerStore
 from strategy_optimizer.storage.parameter_spaces import ParameterSpaceStore
 from strategy_optimizer.storage.queue import Queue
-from strategy_optimizer.storage.records import NewTask  # noqa: F401  (the example)
 from strategy_optimizer.storage.schedules import ScheduleStore
 from strategy_optimizer.storage.strategies import StrategyStore
 from strategy_optimizer.storage.tables import REVISION
+from strategy_optimizer.storage.task_records import NewTask  # noqa: F401  (the example)
 from strategy_optimizer.storage.task_store import TaskStore
 from strategy_optimizer.storage.webhooks import WebhookStore
 

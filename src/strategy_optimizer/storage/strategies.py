@@ -8,14 +8,13 @@ from typing import Any
 from sqlalchemy import select
 
 from strategy_optimizer.errors import NotStoredError, nearest_name
-from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import (
-    Listing,
+from strategy_optimizer.storage.catalogue_records import (
     NewStrategyVersion,
-    Page,
     StrategyRecord,
     StrategyVersionRecord,
 )
+from strategy_optimizer.storage.database import Transaction
+from strategy_optimizer.storage.listing import Listing, Page
 from strategy_optimizer.storage.table_access import TableAccess
 from strategy_optimizer.storage.tables import strategies, strategy_versions
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from strategy_optimizer.errors import DuplicateError, NotStoredError, StorageError
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import Listing, Page, Place
+from strategy_optimizer.storage.listing import Listing, Page, Place
 
 R = TypeVar("R")
 

@@ -11,9 +11,9 @@ from sqlalchemy import Row, bindparam, insert, select, update
 
 from strategy_optimizer.errors import LeaseLostError, TaskNotFoundError
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.states import TaskState
 from strategy_optimizer.storage.tables import events, tasks
+from strategy_optimizer.storage.task_records import Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.webhooks import deliver_events
 
 COLUMNS = [tasks.c[field.name] for field in fields(TaskRecord)]
@@ -104,7 +104,7 @@ def change_task(transaction: Transaction, task_id: str, **values: Any) -> TaskRe
     )
 
 
-def leave_running(state: TaskState, now: datetime, **values: Any) -> dict[str, Any]:
+def leave_running(state: TaskState, **values: Any) -> dict[str, Any]:
     """Return the values of a task that leaves its worker."""
     wishes = {"cancel_requested": False, "pause_requested": False}
     return {"state": state, "lease_ends": None, **wishes, **values}

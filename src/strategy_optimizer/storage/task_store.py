@@ -23,10 +23,11 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.storage.column_types import to_text
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import Creation, NewTask, Place, ResultRecord, TaskRecord, TaskSort
+from strategy_optimizer.storage.listing import Place
 from strategy_optimizer.storage.states import ENDED, TaskState, check_change
 from strategy_optimizer.storage.table_access import beyond, in_order
 from strategy_optimizer.storage.tables import idempotency_keys, results, tasks, users
+from strategy_optimizer.storage.task_records import Creation, NewTask, ResultRecord, TaskRecord, TaskSort
 from strategy_optimizer.storage.task_rows import (
     COLUMNS,
     change_task,
@@ -340,6 +341,6 @@ def _move(
     transaction: Transaction, task: TaskRecord, state: TaskState, now: datetime, **values: Any
 ) -> TaskRecord:
     check_change(task.id, task.state, state)
-    moved = change_task(transaction, task.id, **leave_running(state, now, **values))
+    moved = change_task(transaction, task.id, **leave_running(state, **values))
     tell(transaction, task.id, [state_event(moved)], now)
     return get_task(transaction, task.id)

@@ -12,20 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Row, delete, func, insert, select
 
 from strategy_optimizer.errors import TrialConflictError
 from strategy_optimizer.storage.database import Database, Transaction
-from strategy_optimizer.storage.records import CheckpointRecord, Lease, NewEvent, TaskRecord
+from strategy_optimizer.storage.score_curve import ScoreCurve, read_curve
 from strategy_optimizer.storage.tables import checkpoints, trial_chunks, usage
+from strategy_optimizer.storage.task_records import CheckpointRecord, Lease, NewEvent, TaskRecord
 from strategy_optimizer.storage.task_rows import get_task, tell, was_written, write_as_worker
 from strategy_optimizer.storage.task_store import pack_json, unpack_json
 from strategy_optimizer.storage.trial_chunk import (
     CHUNK_ROWS,
-    OUTLINE,
-    OUTLINE_ROWS,
     TrialChunk,
     describe,
     join,
@@ -55,27 +52,6 @@ class ChunkSummary:
     pruned: int
     best_trial: int | None
     size: int
-
-
-@dataclass(frozen=True)
-class ScoreCurve:
-    """The scores of a task in few points.
-
-    Attributes
-    ----------
-    first, stop : array of int
-        Each point stands for the trials from `first` to before `stop`, by index from 0.
-    low, high : array
-        Their lowest and highest score; NaN where none completed.
-    best : array
-        The best feasible score up to the end of the point; NaN before there is one.
-    """
-
-    first: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    best: NDArray[np.float64]
 
 
 class TrialStore:
@@ -198,10 +174,7 @@ class TrialStore:
         """
 
         def work(transaction: Transaction) -> ScoreCurve:
-            task = get_task(transaction, task_id)
-            if task.trials <= points * OUTLINE_ROWS:
-                return _thinned(*_all_scores(transaction, task_id), points)
-            return _thinned(*_outlines(transaction, task_id), points)
+            return read_curve(transaction, get_task(transaction, task_id), points)
 
         return self._database.read(work)
 
@@ -343,59 +316,4 @@ def _count_usage(transaction: Transaction, owner: str, trials: int, now: datetim
         statement.on_conflict_do_update(
             index_elements=[usage.c.user_id, usage.c.day], set_={"trials": usage.c.trials + trials}
         )
-    )
-
-
-def _all_scores(
-    transaction: Transaction, task_id: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]:
-    """Return each trial as a bin of its own: first, stop, outline."""
-    scores, best = [np.empty(0)], [np.empty(0)]
-    statement = select(trial_chunks.c.payload).where(trial_chunks.c.task_id == task_id)
-    for row in transaction.connection.execute(statement.order_by(trial_chunks.c.first)):
-        columns = TrialChunk.from_payload(row.payload).columns
-        finite = np.where(np.isfinite(columns.scores), columns.scores, np.nan)
-        scores.append(finite)
-        best.append(np.where(columns.feasible, finite, np.nan))
-    outline = np.empty(sum(map(len, scores)), OUTLINE)
-    outline["low"] = outline["high"] = np.concatenate(scores)
-    outline["best"] = np.concatenate(best)
-    first = np.arange(len(outline))
-    return first, first + 1, outline
-
-
-def _outlines(
-    transaction: Transaction, task_id: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.void]]:
-    """Return the bins of the stored outlines: first, stop, outline."""
-    firsts, stops, outlines = [], [], []
-    statement = select(trial_chunks.c.first, trial_chunks.c.rows, trial_chunks.c.outline).where(
-        trial_chunks.c.task_id == task_id
-    )
-    for row in transaction.connection.execute(statement.order_by(trial_chunks.c.first)):
-        bins = np.arange(row.first, row.first + row.rows, OUTLINE_ROWS)
-        firsts.append(bins)
-        stops.append(np.minimum(bins + OUTLINE_ROWS, row.first + row.rows))
-        outlines.append(np.frombuffer(row.outline, OUTLINE))
-    return np.concatenate(firsts), np.concatenate(stops), np.concatenate(outlines)
-
-
-def _thinned(
-    first: NDArray[np.int64], stop: NDArray[np.int64], outline: NDArray[np.void], points: int
-) -> ScoreCurve:
-    """Join neighbouring bins until there are at most `points`."""
-    n = len(outline)
-    starts = (
-        np.unique(np.linspace(0, n, min(points, n), endpoint=False).astype(int)) if n else np.empty(0, int)
-    )
-    if not n:
-        nothing = np.empty(0)
-        return ScoreCurve(first, stop, nothing, nothing, nothing)
-    ends = np.append(starts[1:], n) - 1
-    return ScoreCurve(
-        first[starts],
-        stop[ends],
-        np.fmin.reduceat(outline["low"], starts),
-        np.fmax.reduceat(outline["high"], starts),
-        np.fmax.accumulate(np.fmax.reduceat(outline["best"], starts)),
     )

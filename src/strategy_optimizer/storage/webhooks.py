@@ -9,14 +9,15 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from strategy_optimizer.errors import StorageError
+from strategy_optimizer.storage.catalogue_records import DeliveryRecord, WebhookRecord
 from strategy_optimizer.storage.database import Transaction
-from strategy_optimizer.storage.records import DeliveryRecord, Listing, NewEvent, Page, WebhookRecord
+from strategy_optimizer.storage.listing import Listing, Page
 from strategy_optimizer.storage.states import ENDED
 from strategy_optimizer.storage.table_access import TableAccess, new_id, record_columns
 from strategy_optimizer.storage.tables import deliveries, tasks, webhooks
+from strategy_optimizer.storage.task_records import NewEvent
 
 TASK_ENDED, VERDICT = "task.ended", "verdict"
-WEBHOOK_EVENTS = (TASK_ENDED, VERDICT)
 _CHANGEABLE = {"url", "events", "enabled"}
 
 

@@ -38,12 +38,17 @@ def lagged(x: FloatArray, n: int) -> FloatArray:
 
 
 @njit(cache=True, error_model="numpy")
-def _end_of_stretch(x: FloatArray, start: int) -> int:
-    """Return the index of the first NaN from `start` on, the length of x when there is none."""
-    t = start
-    while t < x.size and x[t] == x[t]:
-        t += 1
-    return t
+def _stretches(x: FloatArray) -> list[tuple[int, int]]:
+    """Return where each stretch of values without NaN begins and ends; empty ones too."""
+    found = []
+    start = 0
+    while start < x.size:
+        end = start
+        while end < x.size and x[end] == x[end]:
+            end += 1
+        found.append((start, end))
+        start = end + 1
+    return found
 
 
 @njit(cache=True, error_model="numpy")
@@ -53,9 +58,7 @@ def sma(x: FloatArray, n: int) -> FloatArray:
     Each `n` outputs start from a fresh sum, so that rounding does not build up over long series.
     """
     out = np.full(x.size, np.nan)
-    start = 0
-    while start < x.size:
-        end = _end_of_stretch(x, start)
+    for start, end in _stretches(x):
         for first in range(start + n - 1, end, n):
             total = 0.0
             for k in range(first - n + 1, first + 1):
@@ -64,7 +67,6 @@ def sma(x: FloatArray, n: int) -> FloatArray:
             for t in range(first + 1, min(first + n, end)):
                 total += x[t] - x[t - n]
                 out[t] = total / n
-        start = end + 1
     return out
 
 
@@ -73,16 +75,13 @@ def ema(x: FloatArray, n: int) -> FloatArray:
     """Return the exponential moving average with weight ``2 / (n + 1)``, started from the mean of the first `n`."""
     out = np.full(x.size, np.nan)
     weight = 2.0 / (n + 1.0)
-    start = 0
-    while start < x.size:
-        end = _end_of_stretch(x, start)
+    for start, end in _stretches(x):
         if end - start >= n:
             level = x[start : start + n].mean()
             out[start + n - 1] = level
             for t in range(start + n, end):
                 level += weight * (x[t] - level)
                 out[t] = level
-        start = end + 1
     return out
 
 
@@ -95,9 +94,7 @@ def wma(x: FloatArray, n: int) -> FloatArray:
     """
     out = np.full(x.size, np.nan)
     scale = n * (n + 1) / 2.0
-    start = 0
-    while start < x.size:
-        end = _end_of_stretch(x, start)
+    for start, end in _stretches(x):
         for first in range(start + n - 1, end, n):
             total = 0.0
             weighted = 0.0
@@ -110,7 +107,6 @@ def wma(x: FloatArray, n: int) -> FloatArray:
                 weighted += n * x[t] - total
                 total += x[t] - x[t - n]
                 out[t] = weighted / scale
-        start = end + 1
     return out
 
 
@@ -136,9 +132,7 @@ def rolling_std(x: FloatArray, n: int) -> FloatArray:
     .. [1] Chan, Golub and LeVeque (1983). Algorithms for computing the sample variance. The American Statistician 37.
     """
     out = np.full(x.size, np.nan)
-    start = 0
-    while start < x.size:
-        end = _end_of_stretch(x, start)
+    for start, end in _stretches(x):
         left, mean, squares, largest = 0, 0.0, 0.0, 0.0
         for t in range(start + n - 1, end):
             if left > 0:
@@ -153,7 +147,6 @@ def rolling_std(x: FloatArray, n: int) -> FloatArray:
                 mean, squares = _mean_and_squares(x, t - n + 1, t + 1)
                 largest = squares
             out[t] = np.sqrt(squares / n)
-        start = end + 1
     return out
 
 
@@ -184,9 +177,7 @@ def rolling_max(x: FloatArray, n: int) -> FloatArray:
     """
     out = np.full(x.size, np.nan)
     to_end = np.empty(n)  # of the block before: the largest from its value k to its end
-    start = 0
-    while start < x.size:
-        end = _end_of_stretch(x, start)
+    for start, end in _stretches(x):
         for block in range(start + n, end + 1, n):
             best = x[block - 1]
             for k in range(n - 1, -1, -1):
@@ -198,7 +189,6 @@ def rolling_max(x: FloatArray, n: int) -> FloatArray:
                 for k in range(min(n - 1, end - block)):
                     best = max(best, x[block + k])
                     out[block + k] = max(best, to_end[k + 1])
-        start = end + 1
     return out
 
 
@@ -216,9 +206,7 @@ def rsi(x: FloatArray, n: int) -> FloatArray:
     """
     out = np.full(x.size, np.nan)
     weight = 1.0 / n
-    start = 0
-    while start < x.size:
-        end = _end_of_stretch(x, start)
+    for start, end in _stretches(x):
         gain = 0.0
         loss = 0.0
         for t in range(start + 1, end):
@@ -234,7 +222,6 @@ def rsi(x: FloatArray, n: int) -> FloatArray:
             if t >= start + n:
                 total = gain + loss
                 out[t] = 100.0 * gain / total if total > 0.0 else 50.0
-        start = end + 1
     return out
 
 

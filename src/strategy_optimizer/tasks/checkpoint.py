@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from strategy_optimizer.errors import CheckpointError
-from strategy_optimizer.tasks.files import replace_file
+from strategy_optimizer.tasks.checkpoint_folder import STATE, CheckpointFolder, check_identity
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.lock import FileLock
 from strategy_optimizer.tasks.trial_file import TrialFile
 
 FORMAT = 2
 INTERVAL = 0.5
 """Seconds between two saves."""
-STATE, TEMPORARY, TRIALS, LOCK = "state.json", "state.tmp", "trials.bin", "lock"
+TRIALS = "trials.bin"
 
 
 class SearchCheckpoint(Protocol):
@@ -80,10 +79,8 @@ class Checkpoint:
         self.identity = json.loads(json.dumps(identity))  # as it will be read back
         self.n_saved = 0
         self._trials = TrialFile(self.folder / TRIALS)
-        self._lock = FileLock(self.folder / LOCK)
         self._last = -float("inf")
-        self._make_folder(resume)
-        self._lock.acquire()
+        self._files = CheckpointFolder(self.folder, resume, TRIALS)
         try:
             self._saved = self._open(resume)
         except BaseException:
@@ -103,7 +100,7 @@ class Checkpoint:
     def close(self) -> None:
         """Close the files and give the lock back."""
         self._trials.close()
-        self._lock.release()
+        self._files.release()
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -123,24 +120,12 @@ class Checkpoint:
         state: dict[str, Any] = self._saved["search"]
         return state
 
-    def _make_folder(self, resume: bool) -> None:
-        # A process killed before its first save leaves its lock behind: there is a search, of no trials.
-        if resume and not any((self.folder / name).exists() for name in (STATE, TRIALS, LOCK)):
-            raise CheckpointError(f"there is no checkpoint {self.folder} to resume")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint's folder {self.folder} cannot be made: {error.strerror or error}"
-            ) from error
-
     def _open(self, resume: bool) -> dict[str, Any] | None:
-        path = self.folder / STATE
-        if not path.exists():
+        if not (self.folder / STATE).exists():
             # Killed before its first save: nothing is lost by starting again.
             self._trials.create()
             return None
-        state = self._read(path)
+        state = self._read()
         if not resume:
             raise CheckpointError(
                 f"the folder {self.folder} holds a search of {state['log']['trials']:,} trials already; "
@@ -149,16 +134,13 @@ class Checkpoint:
         check_identity(self.folder, state["identity"], self.identity)
         return state
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
+        path = self.folder / STATE
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = json.loads(self._files.read(STATE))
             found = state["format"]
             if found == FORMAT:
                 _ = state["identity"], state["search"], state["log"]["size"], state["log"]["trials"]
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint {path} cannot be read: {error.strerror or error}"
-            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"the checkpoint {path} is damaged: {error!r}; start in another folder"
@@ -194,7 +176,7 @@ class Checkpoint:
         before = self._trials.size
         try:
             self._trials.append(history, self.n_saved, len(history))
-            self._replace(self._document(history, state()))
+            self._files.replace(STATE, self._document(history, state()))
         except BaseException:
             self._trials.size = before  # the next save writes over what no state names
             raise
@@ -209,55 +191,3 @@ class Checkpoint:
             "search": state,
         }
         return json.dumps(document, separators=(",", ":"), allow_nan=False)
-
-    def _replace(self, text: str) -> None:
-        path = self.folder / STATE
-        try:
-            replace_file(path, text.encode(), self.folder / TEMPORARY)
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint {path} cannot be written; what was saved before is whole: "
-                f"{error.strerror or error}"
-            ) from error
-
-
-def check_identity(
-    place: Path | str, saved: Mapping[str, Any], identity: Mapping[str, Any], kind: str = "search"
-) -> None:
-    """Refuse to continue what is another search, and name each difference.
-
-    Parameters
-    ----------
-    place : Path or str
-        Where the checkpoint is.
-    saved, identity : mapping
-        What it says, and what is to be continued, as JSON values. Nested mappings are compared entry by entry.
-    kind : str
-        What it is a checkpoint of, for the error.
-
-    Raises
-    ------
-    CheckpointError
-        When they differ.
-    """
-    changes = [
-        f"{name}: was {_short(old)}, is {_short(new)}" for name, old, new in _differences(saved, identity)
-    ]
-    if changes:
-        raise CheckpointError(
-            f"the checkpoint {place} belongs to another {kind}; {'; '.join(changes)}. "
-            "Give the same values, or start in another folder"
-        )
-
-
-def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
-    elif old != new:
-        yield name, old, new
-
-
-def _short(value: Any) -> str:
-    text = "absent" if value is None else json.dumps(value) if not isinstance(value, str) else value
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from strategy_optimizer.engines import CallableEngine, Engine, FoldedEngine
 from strategy_optimizer.errors import EngineError, SpaceError
 from strategy_optimizer.objective import Objective, ObjectiveLike, OutcomeConstraint, parse_objective
+from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
@@ -24,7 +25,6 @@ from strategy_optimizer.tasks.engine_task import (
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD
 from strategy_optimizer.tasks.executors import Limits
 from strategy_optimizer.tasks.preparation import (
-    plain_settings,
     planned_evaluations,
     space_document,
     start_points,
@@ -211,8 +211,7 @@ def _given_space(
     if isinstance(space, ParameterSpace):
         return space
     if space is not None:
-        data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
-        return ParameterSpace.from_json(data)
+        return ParameterSpace.from_json(space_document(space))
     declared = engine.space()
     if declared is None:
         raise SpaceError(

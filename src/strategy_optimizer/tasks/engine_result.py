@@ -113,12 +113,7 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
     again, default_run = search.run_searched([trial.parameters, first])
     proof = check_again(search, trial, again)
     points = [history[row] for row in front]
-    held_out: list[dict[str, float] | None] = [None] * (2 + len(points))
-    if search.held_out is not None:
-        runs = search.run_held_out([trial.parameters, first])
-        if points:  # thousands of them: their returns are not kept
-            runs += run_all(search.executor(search.held_out), [point.parameters for point in points])
-        held_out = [scored(search, run) for run in runs]
+    held_out = _held_out(search, [trial.parameters, first], [point.parameters for point in points])
     best = Performance(trial.metrics | {"composite_score": trial.score}, held_out[0])
     defaults = Performance(scored(search, default_run), held_out[1])
     counts = counts_of(history, search.n_resumed)
@@ -141,16 +136,29 @@ def aggregate_engine(search: EngineSearch) -> EngineResult:
         default_parameters=first,
         versions=_versions(search.engine),
         reproduced_by=proof,
-        pareto_front=tuple(
-            FrontPoint(
-                trial=point.number,
-                parameters=point.parameters,
-                objectives={name: point.metrics[name] for name in search.objective.metrics},
-                performance=Performance(point.metrics | {"composite_score": math.nan}, apart),
-            )
-            for point, apart in zip(points, held_out[2:], strict=True)
-        ),
+        pareto_front=tuple(_front_point(search, *found) for found in zip(points, held_out[2:], strict=True)),
         execution=search.execution,
+    )
+
+
+def _held_out(
+    search: EngineSearch, main: Sequence[Mapping[str, Any]], front: Sequence[Mapping[str, Any]]
+) -> list[dict[str, float] | None]:
+    """Return the metrics of all on the held-out data; None where there are none."""
+    if search.held_out is None:
+        return [None] * (len(main) + len(front))
+    runs = search.run_held_out(main)
+    if front:  # thousands of them: their returns are not kept
+        runs += run_all(search.executor(search.held_out), front)
+    return [scored(search, run) for run in runs]
+
+
+def _front_point(search: EngineSearch, trial: Trial, held_out: dict[str, float] | None) -> FrontPoint:
+    return FrontPoint(
+        trial=trial.number,
+        parameters=trial.parameters,
+        objectives={name: trial.metrics[name] for name in search.objective.metrics},
+        performance=Performance(trial.metrics | {"composite_score": math.nan}, held_out),
     )
 
 

@@ -282,6 +282,12 @@ class TrialHistory:
         return blocks
 
     @property
+    def block_returns(self) -> FloatArray:
+        """Sum of the returns in each block, (n, B)."""
+        parts = [page.sums[rows, :, 0] for page, rows in self._spans(0, self._n)]
+        return np.concatenate(parts) if parts else np.empty((0, self.n_blocks))
+
+    @property
     def reasons(self) -> list[str]:
         """Why each trial failed or is infeasible; empty text for the others."""
         return [self._texts[code] for code in self.column("reasons").tolist()]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, ParamSpec
-
-import numpy as np
+from typing import Any, Literal
 
 from strategy_optimizer.backtest import Costs, Rules
 from strategy_optimizer.backtest.strategy import AnyStrategy, strategy_class
@@ -15,6 +13,7 @@ from strategy_optimizer.json_files import read_json_file
 from strategy_optimizer.market import load_bars
 from strategy_optimizer.objective import ObjectiveLike, OutcomeConstraint, parse_objective
 from strategy_optimizer.optimizer.checks import as_count
+from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.strategies import get_strategy
@@ -29,7 +28,6 @@ from strategy_optimizer.tasks.search_task import CheckpointPlace
 from strategy_optimizer.tasks.strategy_binding import StrategyClass
 from strategy_optimizer.tasks.warm_start import earlier_points, n_taken_over
 
-P = ParamSpec("P")
 DEFAULT_COSTS = Costs(commission=0.0005, slippage=0.0002)
 """What a trade costs when nothing is said: also that of the command line."""
 
@@ -169,8 +167,7 @@ def search_space(
         return own.with_constraints(*more) if more else own
     if isinstance(space, ParameterSpace):
         return own.override(dict(space.parameters), [*_added(own, space), *more])
-    data = space_document(Path(space)) if isinstance(space, (str, Path)) else space
-    return own.override(data, more)
+    return own.override(space_document(space), more)
 
 
 def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
@@ -178,8 +175,11 @@ def _added(own: ParameterSpace, space: ParameterSpace) -> list[Any]:
     return [constraint for constraint in space.constraints if constraint not in own.constraints]
 
 
-def space_document(path: Path) -> Mapping[str, Any]:
-    """Return what a JSON file of parameters holds."""
+def space_document(given: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    """Return a document of parameters: as it is given, or what the JSON file at that path holds."""
+    if not isinstance(given, (str, Path)):
+        return given
+    path = Path(given)
     data = read_json_file(path, "parameter file", SpaceError)
     if not isinstance(data, Mapping):
         raise SpaceError(f"the parameter file {path} holds {type(data).__name__}; expected an object")
@@ -188,11 +188,6 @@ def space_document(path: Path) -> Mapping[str, Any]:
 
 def _strategy(strategy: str | AnyStrategy) -> StrategyClass:
     return get_strategy(strategy) if isinstance(strategy, str) else strategy_class(strategy)
-
-
-def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an optimizer's settings as JSON has them: NumPy's numbers as Python's."""
-    return {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
 
 
 def start_points(

@@ -18,7 +18,7 @@ from strategy_optimizer.storage import Store
 from strategy_optimizer.tasks import EngineTask, Limits, make_engine_task
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD
 from strategy_optimizer.tasks.executors.child import system
-from strategy_optimizer.tasks.executors.processes import allow_workers
+from strategy_optimizer.tasks.executors.nesting import allow_workers
 from strategy_optimizer.tasks.trial_cache import default_path
 from strategy_optimizer.workers.inputs import optimizer_settings
 

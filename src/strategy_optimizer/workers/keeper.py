@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from strategy_optimizer.errors import LeaseLostError, StorageError, StorageUnavailableError
 from strategy_optimizer.storage import Lease, Store
@@ -42,7 +42,6 @@ class Wished:
 
 
 News: TypeAlias = Leased | Wished
-Health: TypeAlias = Literal["well", "away"]
 
 
 class Keeper:

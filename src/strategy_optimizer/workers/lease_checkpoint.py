@@ -9,7 +9,8 @@ from typing import Any
 from strategy_optimizer.plain import as_plain
 from strategy_optimizer.storage import NewEvent
 from strategy_optimizer.tasks import TrialHistory
-from strategy_optimizer.tasks.checkpoint import INTERVAL, check_identity
+from strategy_optimizer.tasks.checkpoint import INTERVAL
+from strategy_optimizer.tasks.checkpoint_folder import check_identity
 from strategy_optimizer.workers.store_writer import StoreWriter
 
 

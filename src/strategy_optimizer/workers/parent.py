@@ -229,12 +229,16 @@ class Worker:
                 self._tickets -= 1
                 self._take(news.lease)
             elif isinstance(news, Wished):
-                for process in self._busy():
-                    if process.lease == news.lease:
-                        # A lease is also over when the child has just ended its task: what came of it is told then.
-                        level = logging.DEBUG if news.wish == "lost" else logging.INFO
-                        LOG.log(level, "%s: %s", news.lease.task.id, news.wish)
-                        process.ask(news.wish)
+                self._pass_on(news)
+
+    def _pass_on(self, wished: Wished) -> None:
+        """Ask the process that has a task for what its owner, or the store, wishes."""
+        for process in self._busy():
+            if process.lease == wished.lease:
+                # A lease is also over when the child has just ended its task: what came of it is told then.
+                level = logging.DEBUG if wished.wish == "lost" else logging.INFO
+                LOG.log(level, "%s: %s", wished.lease.task.id, wished.wish)
+                process.ask(wished.wish)
 
     def _take(self, lease: Lease) -> None:
         queue, task = self._store.queue, lease.task
@@ -282,34 +286,39 @@ class Worker:
 
     def _settle(self, process: TaskProcess, lease: Lease, out_of_memory: bool, fate: str) -> None:
         """Write what became of a task whose process is gone."""
-        queue, name = self._store.queue, lease.task.id
         if process.ending not in (None, "fault"):
-            LOG.info("%s: %s%s", name, process.ending, f", {process.reason}" if process.reason else "")
+            why = f", {process.reason}" if process.reason else ""
+            LOG.info("%s: %s%s", lease.task.id, process.ending, why)
             self._keeper.let_go(lease)
             return
         if process.ending == "fault":
             fate = f"its process {process.reason}"
             time.sleep(min(FAULT_PAUSE, self.settings.grace))
-        what: str = fate
-        call: Callable[[], object] = lambda: queue.release(lease, lost=fate)  # noqa: E731
         if process.wish == "lost":
             self._keeper.let_go(lease)
             return
-        if process.wish == "cancel":
-            what, call = "is cancelled", lambda: queue.finish(lease, "cancelled", stop_reason="cancelled")
-        elif process.wish == "pause":
-            what, call = "is paused", lambda: queue.finish(lease, "paused")
-        elif process.wish == "drain":
-            what, call = "is given back", lambda: queue.release(lease)
-        elif process.wish == "deadline" and not process.is_checking:
-            error = "its deadline passed, and the strategy did not come to an end; its trials are kept"
-            what = error
-            call = lambda: queue.finish(lease, "failed", stop_reason="deadline", error=error)  # noqa: E731
-        elif out_of_memory:
-            error = f"memory: the task {fate}"
-            what, call = error, lambda: queue.finish(lease, "failed", error=error)
-        LOG.warning("%s: %s", name, what)
+        what, call = self._ending(process, lease, out_of_memory, fate)
+        LOG.warning("%s: %s", lease.task.id, what)
         self._keeper.settle(lease, what, call)
+
+    def _ending(
+        self, process: TaskProcess, lease: Lease, out_of_memory: bool, fate: str
+    ) -> tuple[str, Callable[[], object]]:
+        """Return what becomes of a task whose process did not end it, in words, and what writes it."""
+        queue = self._store.queue
+        if process.wish == "cancel":
+            return "is cancelled", lambda: queue.finish(lease, "cancelled", stop_reason="cancelled")
+        if process.wish == "pause":
+            return "is paused", lambda: queue.finish(lease, "paused")
+        if process.wish == "drain":
+            return "is given back", lambda: queue.release(lease)
+        if process.wish == "deadline" and not process.is_checking:
+            late = "its deadline passed, and the strategy did not come to an end; its trials are kept"
+            return late, lambda: queue.finish(lease, "failed", stop_reason="deadline", error=late)
+        if out_of_memory:
+            error = f"memory: the task {fate}"
+            return error, lambda: queue.finish(lease, "failed", error=error)
+        return fate, lambda: queue.release(lease, lost=fate)
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ import pytest
 from ctrl_c import interrupt_once
 from strategy_optimizer import Discrete, Signals, Strategy
 from strategy_optimizer.errors import CheckpointError, TaskError
+from strategy_optimizer.tasks import checkpoint_folder
 from strategy_optimizer.validation import walk_forward, walk_forward_matrix
 from strategy_optimizer.validation.ledger import Ledger
-from strategy_optimizer.validation.walkforward import choices, window_store
+from strategy_optimizer.validation.walkforward import choices
 
 QUICK: dict[str, Any] = {"optimizer": "ga", "evaluations": 60, "train": 400, "test": 100, "workers": 1}
 
@@ -172,7 +173,7 @@ def test_damage_is_named(nasdaq, tmp_path) -> None:
 
 def test_a_full_disk_ends_it_and_keeps_what_was_saved(nasdaq, tmp_path, monkeypatch) -> None:
     arguments = {"strategy": "momentum", "data": nasdaq.slice(0, 1000), **QUICK, "checkpoint": tmp_path}
-    replace_file = window_store.replace_file
+    replace_file = checkpoint_folder.replace_file
 
     def full(path: Path, data: bytes, temporary: Path) -> None:
         if len(list(tmp_path.glob("window-*.json"))) == 2:
@@ -180,7 +181,7 @@ def test_a_full_disk_ends_it_and_keeps_what_was_saved(nasdaq, tmp_path, monkeypa
         replace_file(path, data, temporary)
 
     with monkeypatch.context() as patch:
-        patch.setattr(window_store, "replace_file", full)
+        patch.setattr(checkpoint_folder, "replace_file", full)
         with pytest.raises(CheckpointError, match=r"cannot be written; .* No space left on device"):
             walk_forward(**arguments)
     assert walk_forward(**arguments, resume=True).complete

@@ -58,6 +58,14 @@ def _smaller(builder, a, b, reverse=False):
     return builder.select(builder.fcmp_ordered(">" if reverse else "<", a, b), a, b)
 
 
+def _across(builder, vector, reverse=False):
+    """Return the smallest lane of a vector; the largest when reversed."""
+    lanes = [builder.extract_element(vector, ir.Constant(_INT32, i)) for i in range(vector.type.count)]
+    while len(lanes) > 1:
+        lanes = [_smaller(builder, a, b, reverse) for a, b in zip(lanes[::2], lanes[1::2], strict=True)]
+    return lanes[0]
+
+
 @intrinsic
 def flags_at(typing_context, flags, t):
     """Return the set of the 64 flags from t on that are true."""
@@ -104,24 +112,37 @@ def outside(typing_context, lowest, highest, t, lower, upper):
 
 
 @intrinsic
-def all_between(typing_context, values, j, lower, upper):
-    """Return whether ``lower < value < upper`` for all `LANES` values from j on."""
+def lowest_and_highest(typing_context, values, j):
+    """Return the lowest and the highest of the `LANES` values from j on, which are no NaN."""
+    answer = types.UniTuple(types.float64, 2)
 
     def codegen(context, builder, signature, arguments):
-        values, j, lower, upper = arguments
         lowest = highest = None
-        for place in _registers(context, builder, signature.args[0], values, j):
+        for place in _registers(context, builder, signature.args[0], *arguments):
             value = builder.load(place, align=8)
             lowest = value if lowest is None else _smaller(builder, value, lowest)
             highest = value if highest is None else _smaller(builder, value, highest, reverse=True)
-        inside = builder.and_(
-            builder.fcmp_ordered(">", lowest, _splat(builder, lower, _WIDTH)),
-            builder.fcmp_ordered("<", highest, _splat(builder, upper, _WIDTH)),
-        )
-        every = ir.Constant(ir.IntType(_WIDTH), 2**_WIDTH - 1)
-        return builder.icmp_unsigned("==", builder.bitcast(inside, ir.IntType(_WIDTH)), every)
+        lowest, highest = _across(builder, lowest), _across(builder, highest, reverse=True)
+        return context.make_tuple(builder, answer, (lowest, highest))
 
-    return types.boolean(values, types.int64, types.float64, types.float64), codegen
+    return answer(values, types.int64), codegen
+
+
+@intrinsic
+def reaching(typing_context, values, j, level):
+    """Return the set of the `LANES` values from j on that are not below a level."""
+
+    def codegen(context, builder, signature, arguments):
+        values, j, level = arguments
+        level = _splat(builder, level, _WIDTH)
+        found = ir.Constant(_INT64, 0)
+        for i, place in enumerate(_registers(context, builder, signature.args[0], values, j)):
+            reached = builder.fcmp_ordered(">=", builder.load(place, align=8), level)
+            lanes = builder.zext(builder.bitcast(reached, ir.IntType(_WIDTH)), _INT64)
+            found = builder.or_(found, builder.shl(lanes, ir.Constant(_INT64, i * _WIDTH)))
+        return found
+
+    return types.uint64(values, types.int64, types.float64), codegen
 
 
 @intrinsic
@@ -159,6 +180,31 @@ def write_bars(typing_context, bar, j, t):
         return context.get_dummy_value()
 
     return types.void(bar, types.int64, types.int64), codegen
+
+
+@intrinsic
+def unguessed(typing_context, value):
+    """Return an integer of which the compiler knows nothing, so that it makes no branch of what follows from it."""
+
+    def codegen(context, builder, signature, arguments):
+        function = ir.FunctionType(_INT64, [_INT64])
+        return builder.call(ir.InlineAsm(function, "", "=r,0", side_effect=False), arguments)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def either(typing_context, flag, a, b):
+    """Return a where the flag is 1 and b where it is 0, without a branch to guess."""
+
+    def codegen(context, builder, signature, arguments):
+        flag, a, b = arguments
+        mask = builder.neg(flag)
+        ones, zeros = builder.bitcast(a, _INT64), builder.bitcast(b, _INT64)
+        bits = builder.xor(zeros, builder.and_(mask, builder.xor(ones, zeros)))
+        return builder.bitcast(bits, ir.DoubleType())
+
+    return types.float64(types.int64, types.float64, types.float64), codegen
 
 
 @intrinsic

@@ -23,9 +23,11 @@ from .lanes import (
     SIX,
     at,
     bars_from,
+    either,
     first_bar,
     has_bar,
     outside,
+    unguessed,
     write_bars,
     write_equity,
 )
@@ -156,7 +158,7 @@ def next_fresh_entry(wishes, t, end, entries, side, waits_from):
 
 
 @njit(forceinline=True, _nrt=False)
-def follow_groups(prices, leaves, position, t, j, cash, stop, path, blind):
+def follow_groups(prices, leaves, position, long, t, j, cash, stop, path, blind):
     """Carry a position whose levels stand still through whole groups of bars from t on; t becomes element j.
 
     Returns ``(bar, its element, what)``; what is `HELD_TO_END` at the first bar that is left: where no full group
@@ -166,7 +168,6 @@ def follow_groups(prices, leaves, position, t, j, cash, stop, path, blind):
     """
     end = min(stop, prices.close.size - LANES + 1)
     q = position.q
-    long = q > 0.0
     lower = position.stop if long else position.target
     upper = position.target if long else position.stop
     while t < end and write_equity(path.equity, j, cash, q, prices.close, t):
@@ -277,9 +278,10 @@ def advance_symbol(
     position = FLAT
     reverse_to = tally[REVERSE_TO]
     waiting, waits_from = tally[WAITING], int(tally[WAITS_FROM])  # the side that waits for a fresh signal
+    leave_long, leave_short = wishes[LEAVE_LONG], wishes[LEAVE_SHORT]
     while True:
         if reverse_to != 0.0:
-            side = reverse_to
+            long = reverse_to > 0.0
             reverse_to = 0.0
         else:
             if waiting == 0.0:
@@ -297,7 +299,9 @@ def advance_symbol(
                 tally[REVERSE_TO], tally[WAITING], tally[WAITS_FROM] = 0.0, waiting, waits_from
                 pause_symbol(path, n, block, open_block, tally, blocks, curve)
                 return
-            side = 1.0 if has_bar(wishes[ENTER_LONG], t) else -1.0
+            long = has_bar(wishes[ENTER_LONG], t)
+        # Told apart by this flag and not by the sign of q: that would make the search for the exit wait for the size.
+        side = 1.0 if long else -1.0
         fill_bar = t + delay
         # Where this bar is in the path already, as that of an exit, the new position takes its place.
         first = n - int(at(path.bar, n - 1) == fill_bar)
@@ -311,13 +315,14 @@ def advance_symbol(
         cash -= position.q * position.entry + position.carried
 
         t, j = fill_bar, first
-        long = side > 0.0
-        leaves = wishes[LEAVE_LONG if long else LEAVE_SHORT]
+        leaves = leave_long if long else leave_short
         while True:  # once, but for bars within a rounding of a level that is not touched
             what = HELD_TO_END
             blind = at_close and t == fill_bar
             if position.trail != position.trail and (long or account.borrow_per_bar == 0.0):
-                t, j, what = follow_groups(prices, leaves, position, t, j, cash, stop, path, np.uint64(blind))
+                t, j, what = follow_groups(
+                    prices, leaves, position, long, t, j, cash, stop, path, np.uint64(blind)
+                )
                 blind = at_close and t == fill_bar
             if what == HELD_TO_END and t < stop:
                 t, j, what, position, cash = follow_bars(
@@ -334,7 +339,7 @@ def advance_symbol(
             price, found = protective_exit(
                 long, at(prices.open, t), at(prices.high, t), at(prices.low, t), level, position.target
             )
-            if (what == AT_SIGNAL) | (found != NOTHING):
+            if unguessed(int(what == AT_SIGNAL) + found) != 0:
                 break
             if has_bar(leaves, t):
                 what = AT_SIGNAL
@@ -342,7 +347,7 @@ def advance_symbol(
             t += 1
             j += 1
 
-        asked = int(what == AT_SIGNAL)
+        asked = unguessed(int(what == AT_SIGNAL))
         exit_bar = t + delay * asked
         n = j + delay * asked
         tally[HELD] += exit_bar - fill_bar
@@ -356,8 +361,7 @@ def advance_symbol(
             break
         # Both prices are looked up and one is taken: which it is cannot be guessed.
         reason = SIGNAL if asked else protective_reason(found, trailing)
-        price_asked = at(fills, exit_bar)
-        price = price_asked if asked else price
+        price = either(asked, at(fills, exit_bar), price)
         last = at(path.equity, n - 1)
         cash += close_position(tally, account, trades, 0, position, exit_bar, price, reason, last)
         position = FLAT

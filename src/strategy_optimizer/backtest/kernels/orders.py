@@ -1,5 +1,6 @@
 """What a signal asks for, where an order fills, and what it costs: the same for one symbol and for several."""
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -120,7 +121,7 @@ def close_position(tally, account, trades, symbol, position, t, price, reason, l
     q = position.q
     shares = abs(q)
     slippage = 0.0 if reason == TAKE_PROFIT else account.slippage
-    fill = price * (1.0 - (slippage if q > 0.0 else -slippage))
+    fill = price * (1.0 - math.copysign(slippage, q))
     costs = shares * fill * account.commission + account.fixed_fee
     tally[COSTS] += costs + shares * abs(fill - price)
     tally[TRADED] += shares * fill / last

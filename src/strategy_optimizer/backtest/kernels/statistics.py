@@ -8,7 +8,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from .lanes import LANES, all_between, first_bar, outside
+from .lanes import LANES, first_bar, lowest_and_highest, reaching
 from .orders import (
     CLOSED,
     COSTS,
@@ -34,7 +34,7 @@ Path = namedtuple("Path", ("equity", "bar", "edges", "starts"))
 # Room for runs. `tally`, `starts` and `wishes` (sets of bars: see `write_wishes`) have a row for each that is under
 # way; the path is that of the one that moves.
 Room = namedtuple("Room", ("tally", "equity", "bar", "edges", "starts", "wishes"))
-# Elements that are looked at together where a drawdown deepens or ends.
+# Elements that are looked at one by one from a new peak on.
 AT_ONCE = 8
 # Elements after which they are measured and dropped, so that the path stays in the caches of the processor.
 MOST_ELEMENTS = 4096
@@ -99,8 +99,8 @@ def add_returns(equity, first, end):
 def measure_drawdown(path, end, tally):
     """Go on with the deepest and the longest drawdown over the elements ``1 <= j < end``.
 
-    Between elements equity stands still. Looks only at the few elements from one on that reaches the peak or the
-    deepest drawdown, and at those without a branch to guess.
+    Between elements equity stands still. Only the few elements from one on that reaches the peak are looked at one by
+    one, and those without a branch to guess.
     """
     equity, bar = path.equity, path.bar
     peak, peak_at = tally[PEAK], -1
@@ -110,12 +110,16 @@ def measure_drawdown(path, end, tally):
         peak_at, under_since = 0, np.int64(bar[1])
     j = 1
     while j < end:
-        floor = peak * (1.0 - drawdown)
-        if all_between(equity, j, floor, peak):
-            j += LANES
-            continue
-        j += first_bar(outside(equity, equity, j, floor, peak))
-        until = min(j + AT_ONCE, end)
+        until = end
+        if j + LANES <= end:
+            lowest, highest = lowest_and_highest(equity, j)
+            # Where a peak comes before the lowest, the elements from the peak on say more.
+            drawdown = max(drawdown, 1.0 - lowest / peak)
+            if highest < peak:
+                j += LANES
+                continue
+            j += first_bar(reaching(equity, j, peak))
+            until = min(j + AT_ONCE, end)
         while j < until:
             e = equity[j]
             is_peak = e >= peak

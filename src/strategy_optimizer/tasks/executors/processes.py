@@ -1,27 +1,20 @@
 """Runs a function in worker processes that a run can crash, hang or flood without harm to the others.
 
-The pool itself is one loop without threads: it sleeps until a worker or a guard has something to say.
+The executor is one loop without threads: it sleeps until a worker or a guard has something to say.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import mmap
-import os
-import secrets
-import selectors
-import sys
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
-from strategy_optimizer.tasks.executors.child import cgroup, frames, page
-from strategy_optimizer.tasks.executors.child.words import one_line, size_text
+from strategy_optimizer.tasks.executors.child import frames
 from strategy_optimizer.tasks.executors.cores import usable_cores
 from strategy_optimizer.tasks.executors.deaths import (
     death_of,
@@ -29,12 +22,13 @@ from strategy_optimizer.tasks.executors.deaths import (
     died_of_hunger,
     with_last_words,
 )
-from strategy_optimizer.tasks.executors.guarded_process import MARK, Frame
-from strategy_optimizer.tasks.executors.leftovers import end_marked
+from strategy_optimizer.tasks.executors.guarded_process import Frame
 from strategy_optimizer.tasks.executors.memory_room import MemoryRoom
-from strategy_optimizer.tasks.executors.sending import SentFunction, received_value, sent_argument
-from strategy_optimizer.tasks.executors.shared_file import nameless_file
-from strategy_optimizer.tasks.executors.worker_process import Blueprint, Run, WorkerProcess
+from strategy_optimizer.tasks.executors.nesting import refuse_nesting
+from strategy_optimizer.tasks.executors.run_endings import crash_text, outcome_of_death, outcome_said
+from strategy_optimizer.tasks.executors.sending import sent_argument
+from strategy_optimizer.tasks.executors.worker_pool import WorkerPool
+from strategy_optimizer.tasks.executors.worker_process import Run, WorkerProcess
 
 RECYCLE_GROWTH = 2**29
 FAST = 0.1
@@ -105,7 +99,7 @@ class ProcessExecutor(Executor):
         threads_per_worker: int = 1,
         memory: int | None = None,
     ) -> None:
-        _refuse_nesting()
+        refuse_nesting()
         self.workers = usable_cores() if workers is None else workers
         for name, value in (
             ("workers", self.workers),
@@ -125,7 +119,7 @@ class ProcessExecutor(Executor):
         growth_of_limit = self._limits.memory // 4 if self._limits.memory else recycle_growth
         self._growth = min(recycle_growth, growth_of_limit)
         self._room = MemoryRoom(memory)
-        self._pool = _Pool(function, self.workers, self._limits, threads_per_worker)
+        self._pool = WorkerPool(function, self.workers, self._limits, threads_per_worker)
         self._runs: dict[int, Run] = {}
         self._numbers: set[int] = set()
         self._keys = itertools.count(1)
@@ -321,26 +315,11 @@ class ProcessExecutor(Executor):
     def _note_end(self, worker: WorkerProcess, frame: Frame) -> None:
         run = self._runs.get(frame.number)
         if run is not None and frame.kind != frames.SKIPPED:
-            self._finish(run, self._outcome(run, worker, frame))
+            self._finish(run, outcome_said(run, worker, frame, self._limits.memory))
         if worker.run is not None and worker.run.key == frame.number:
             self._room.learn(worker)
             worker.advance()
             self._go_on(worker, frame.memory)
-
-    def _outcome(self, run: Run, worker: WorkerProcess, frame: Frame) -> Outcome:
-        number, seconds = run.number, frame.seconds
-        if frame.kind == frames.VALUE:
-            value, problem = received_value(frame.payload)
-            kind: FailureKind | None = "unreadable" if problem else None
-            return Outcome(number, value, kind, problem, seconds, worker.name)
-        message, details = json.loads(bytes(frame.payload))
-        kind = "raised"
-        if frame.kind == frames.UNREADABLE:
-            kind, message = "unreadable", f"its value cannot be sent back: {message}"
-        elif frame.kind == frames.OUT_OF_MEMORY and self._limits.memory is not None:
-            kind = "memory_limit"
-            message = f"an allocation beyond the limit of {size_text(self._limits.memory)} failed: {message}"
-        return Outcome(number, None, kind, one_line(message), seconds, worker.name, details)
 
     def _finish(self, run: Run, outcome: Outcome) -> None:
         """Keep an outcome for the caller: the first of its run, and no other."""
@@ -400,7 +379,7 @@ class ProcessExecutor(Executor):
         """Decide on a run whose worker is gone: it failed, or it is begun again."""
         verdict = report.get("verdict", "")
         if verdict in LIMIT_KINDS and report["run"] == run.key:
-            self._finish(run, self._failure(run, worker, report, verdict, report["message"]))
+            self._finish(run, outcome_of_death(run, worker, report, verdict, report["message"]))
             return
         if verdict not in ("stopped", *LIMIT_KINDS):  # those were not its fault
             run.attempts += 1
@@ -408,24 +387,10 @@ class ProcessExecutor(Executor):
             is_hungry = self._limits.memory is not None and died_of_hunger(report)
             if is_hungry or run.attempts >= self._attempts:
                 kind: FailureKind = "memory_limit" if is_hungry else "crashed"
-                self._finish(run, self._failure(run, worker, report, kind, self._crash(run, report)))
+                self._finish(run, outcome_of_death(run, worker, report, kind, crash_text(run, report)))
                 return
         self._retried += 1
         self._queue.appendleft(run)
-
-    def _crash(self, run: Run, report: dict[str, Any]) -> str:
-        ways = list(dict.fromkeys(run.lost))
-        text = f"its process {' and '.join(ways)}"
-        if run.attempts > 1:
-            text += f", in each of {run.attempts} attempts"
-        return with_last_words(text, report)
-
-    def _failure(
-        self, run: Run, worker: WorkerProcess, report: dict[str, Any], kind: FailureKind, message: str
-    ) -> Outcome:
-        seconds = float(report.get("seconds", 0.0))
-        details = report.get("tail", "")
-        return Outcome(run.number, None, kind, one_line(message), seconds, worker.name, details)
 
     def _note_failed_start(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
         self._failed_starts += 1
@@ -440,180 +405,6 @@ class ProcessExecutor(Executor):
             self._broken = with_last_words(
                 f"{FAILED_STARTS} workers in a row did not start; the last one {reason}", report
             )
-
-
-class _Pool:
-    """The workers that are there, and the files that they share."""
-
-    def __init__(self, function: Callable[[Any], Any], workers: int, limits: Limits, threads: int) -> None:
-        self.alive: list[WorkerProcess] = []
-        self._idle: list[WorkerProcess] = []
-        self._hungry: deque[WorkerProcess] = deque()
-        self._n_ending = 0
-        self._cpu_seconds = 0.0
-        self._serial = 0
-        self._selector = selectors.DefaultSelector()
-        sent = SentFunction(function)
-        # Two for each: one that ends, and the one in its place.
-        slots = 2 * workers
-        self._free = list(range(slots))
-        self._table_file = nameless_file("table")
-        os.ftruncate(self._table_file, slots * page.SIZE)
-        self._table = mmap.mmap(self._table_file, slots * page.SIZE)
-        self._data_size = sent.size
-        self._plan = Blueprint(
-            data=sent.file,
-            table=self._table_file,
-            shared=sent.size,
-            limits=limits,
-            threads=threads,
-            tick=min(0.3, 0.1 * max(1.0, workers / 16)),
-            group=cgroup.folder(),
-            mark=f"{os.getpid()}-{secrets.token_hex(4)}",
-        )
-        # Runs at exit and when nobody holds the pool any more; a forked copy must not end its parent's workers.
-        self.close = weakref.finalize(
-            self, _end, os.getpid(), self.alive, self._selector, [sent.file, self._table_file]
-        )
-
-    def start(self) -> None:
-        """Start one more worker."""
-        self._serial += 1
-        slot = self._free.pop()
-        try:
-            worker = WorkerProcess(self._plan, page.Page(self._table, slot), slot, self._serial)
-        except ExecutorError:
-            self._free.append(slot)
-            raise
-        self.alive.append(worker)
-        self._selector.register(worker.jobs, selectors.EVENT_READ, (worker, False))
-        self._selector.register(worker.control, selectors.EVENT_READ, (worker, True))
-
-    def count(self) -> int:
-        """Return the workers that are there to stay."""
-        return len(self.alive) - self._n_ending
-
-    def note_ending(self, worker: WorkerProcess) -> None:
-        """Note that a worker will be gone soon: another one may take its place."""
-        worker.state = "ending"
-        self._n_ending += 1
-
-    def note_hungry(self, worker: WorkerProcess) -> None:
-        """Note that a busy worker has nothing at hand for afterwards."""
-        self._hungry.append(worker)
-
-    def hungry(self) -> WorkerProcess | None:
-        """Return a busy worker that has nothing at hand, and will not be replaced; the first one noted."""
-        while self._hungry:
-            worker = self._hungry.popleft()
-            if worker.state == "busy" and worker.next is None and not worker.is_tired:
-                return worker
-        return None
-
-    def rest(self, worker: WorkerProcess) -> None:
-        """Note that a worker is idle."""
-        worker.state = "idle"
-        self._idle.append(worker)
-
-    def idle(self) -> WorkerProcess | None:
-        """Return the idle worker that worked last."""
-        while self._idle and self._idle[-1].state != "idle":
-            self._idle.pop()
-        return self._idle[-1] if self._idle else None
-
-    def ready(self, patience: float | None) -> list[tuple[WorkerProcess, bool]]:
-        """Wait until something can be read: which worker's, and whether its guard said it."""
-        return [key.data for key, _ in self._selector.select(patience)]
-
-    def watch_sending(self, worker: WorkerProcess) -> None:
-        """Send what still waits for a worker, and be woken when it can take more."""
-        waits = not worker.flush()
-        if waits != worker.waits_to_send and worker.jobs.fileno() >= 0:
-            worker.waits_to_send = waits
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0)
-            self._selector.modify(worker.jobs, events, (worker, False))
-
-    def forget_jobs(self, worker: WorkerProcess) -> None:
-        """Listen to its guard alone: the worker itself has ended."""
-        if worker.jobs.fileno() >= 0:
-            self._selector.unregister(worker.jobs)
-            worker.jobs.close()
-
-    def bury(self, worker: WorkerProcess, report: dict[str, Any]) -> None:
-        """Forget a worker that is gone, and end what its guard could not."""
-        self._n_ending -= worker.state == "ending"
-        worker.state = "gone"
-        self.forget_jobs(worker)
-        self._selector.unregister(worker.control)
-        worker.hang_up()
-        was_killed = worker.join(2.0)
-        if was_killed or not report or report.get("left"):
-            end_marked([worker.mark], worker.group)
-        self._cpu_seconds += report.get("cpu_seconds", 0.0)
-        self.alive.remove(worker)
-        self._free.append(worker.slot)
-
-    def use(self) -> tuple[int, float]:
-        """Return resident bytes and processor seconds, as the guards know them."""
-        uses = [worker.page.use() for worker in self.alive]
-        shared = self._data_size if self.alive else 0
-        memory = sum(use[0] for use in uses) + shared
-        return memory, self._cpu_seconds + sum(use[2] for use in uses)
-
-
-def _end(owner: int, alive: list[WorkerProcess], selector: selectors.BaseSelector, files: list[int]) -> None:
-    if os.getpid() == owner:
-        for worker in alive:
-            worker.hang_up()
-        killed = [worker for worker in alive if worker.join(3.0)]
-        if killed:
-            end_marked([worker.mark for worker in killed], killed[0].group)
-    alive.clear()
-    selector.close()
-    for file in files:
-        os.close(file)
-
-
-def may_have_workers() -> bool:
-    """Say whether this process can have worker processes: not on Windows, nor as a worker itself.
-
-    Raises
-    ------
-    ExecutorError
-        In a worker that imports the module that made it: it would begin the same work again.
-    """
-    if sys.platform == "win32":
-        return False
-    worker = sys.modules.get("_strategy_optimizer_child.worker")
-    if worker is not None and worker.loading:
-        _refuse_nesting()
-    return MARK not in os.environ
-
-
-_may_nest = False
-
-
-def allow_workers() -> None:
-    """Let this process have worker processes though a guard watches it: it runs a search, and is no run of one."""
-    global _may_nest
-    _may_nest = True
-
-
-def _refuse_nesting() -> None:
-    if sys.platform == "win32":
-        raise ExecutorError("worker processes need Linux or macOS; use the serial executor, Ray, or WSL")
-    if MARK not in os.environ or _may_nest:
-        return
-    worker = sys.modules.get("_strategy_optimizer_child.worker")
-    if worker is not None and worker.loading:
-        raise ExecutorError(
-            "a search was begun while a worker process imported your module: the module begins it at its top "
-            'level. Put that part below `if __name__ == "__main__":`, or into a function'
-        )
-    raise ExecutorError(
-        "a run in a worker process made worker processes of its own: they would be more than there are "
-        "processors. Use the serial executor inside a run"
-    )
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
 import pickle
-import queue
 import re
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from strategy_optimizer.errors import ExecutorError
-from strategy_optimizer.tasks.executors import ray_worker
 from strategy_optimizer.tasks.executors.base import Executor, FailureKind, Limits, Outcome, Usage
 from strategy_optimizer.tasks.executors.batches import BatchSizes
-from strategy_optimizer.tasks.executors.child import system, tree, words, worker
 from strategy_optimizer.tasks.executors.child.words import error_text, one_line, size_text
 from strategy_optimizer.tasks.executors.cores import usable_cores
-from strategy_optimizer.tasks.executors.guarded_process import THREADS
 from strategy_optimizer.tasks.executors.ray_cluster import RayCluster
-from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, RayWorker, Reply
+from strategy_optimizer.tasks.executors.ray_lanes import Batch, Lane, RayLanes, Run
+from strategy_optimizer.tasks.executors.ray_worker import Entry, Note, Reply
 from strategy_optimizer.tasks.executors.sending import function_parts, received_value, sent_argument
 
 BATCH_SECONDS = 0.1
@@ -38,42 +30,6 @@ LOOK_EVERY = 0.25
 STORE = 200 * 2**20
 NODE_LOSSES = 10
 NODE_DIED = re.compile("because its (owner|node) has died")
-NOTES = "strategy-optimizer:"
-
-
-@dataclass(eq=False)
-class _Run:
-    number: int
-    argument: bytes
-    losses: int = 0
-    node_losses: int = 0
-    alone: bool = False  # it may be what ended a worker: nothing else is risked with it
-
-
-@dataclass(eq=False)
-class _Batch:
-    turn: int
-    runs: list[_Run]
-    began: float  # when it was sent, or when the one before it ended
-    delivered: int = 0
-    noted: bool = False  # the worker will do nothing of it after the present run
-
-
-@dataclass(eq=False)
-class _Lane:
-    """One worker, and what was sent to it."""
-
-    key: str
-    actor: Any
-    asked: float
-    ready: bool = False
-    process: int = 0
-    place: str = ""
-    batches: deque[_Batch] = field(default_factory=deque)
-    memory: int = 0
-    first_memory: int | None = None
-    cpu_seconds: float = 0.0
-    retiring: bool = False
 
 
 class RayExecutor(Executor):
@@ -125,48 +81,25 @@ class RayExecutor(Executor):
         _check(workers, attempts)
         self._limits = limits or Limits()
         self._attempts = attempts
-        self._start_seconds = start_seconds
-        self._share = share
         self._open: dict[int, None] = {}
-        self._waiting: deque[_Run] = deque()
+        self._waiting: deque[Run] = deque()
         self._outcomes: list[Outcome] = []
-        self._events: queue.SimpleQueue[tuple[_Lane, float, Any]] = queue.SimpleQueue()
-        self._lanes: list[_Lane] = []
-        self._turns = itertools.count(1)
         self._sizes = BatchSizes(BATCH_SECONDS)
-        self._restarted = self._retried = self._failed_starts = 0
-        self._past_cpu_seconds = 0.0
+        self._retried = 0
         self._last_look = 0.0
+        self._closed = False
         parts = [pickle.PickleBuffer(part) for part in function_parts(function)]
         self._cluster = _cluster(address, workers, runtime_env or {}, store)
+        self._lanes = RayLanes(self._cluster, self._limits.memory, start_seconds)
         try:
-            self._begin(parts, workers, runtime_env or {})
+            self._lanes.begin(parts, workers, share, runtime_env or {})
+            self.capacity = 2 * self._lanes.n_workers
+            while not self._lanes.ready:
+                self._take(LOOK_EVERY)
+                self._lanes.demand_workers()
         except BaseException:
             self.close()
             raise
-
-    def _begin(
-        self, parts: list[pickle.PickleBuffer], workers: int | None, runtime_env: Mapping[str, Any]
-    ) -> None:
-        ray = self._cluster.ray
-        self._store = importlib.import_module("ray.experimental.internal_kv")
-        self._n_workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // self._share)
-        self.capacity = 2 * self._n_workers
-        self._parts = ray.put(parts)
-        # A cluster of our own works where we do; on others' nodes the folder may be missing.
-        self._place = list(sys.path), str(Path.cwd()) if self._cluster.own else None
-        for module in (ray_worker, system, tree, words, worker):
-            ray.cloudpickle.register_pickle_by_value(module)
-        options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0}
-        if not self._cluster.own:
-            variables = {**dict.fromkeys(THREADS, "1"), **runtime_env.get("env_vars", {})}
-            options["runtime_env"] = {**runtime_env, "env_vars": variables}
-        self._actors = ray.remote(**options)(RayWorker)
-        for _ in range(self._n_workers):
-            self._open_lane()
-        while not any(lane.ready for lane in self._lanes):
-            self._take(LOOK_EVERY)
-            self._demand_workers()
 
     # What is asked from outside
 
@@ -175,10 +108,10 @@ class RayExecutor(Executor):
         self._demand_open()
         if number in self._open:
             raise ExecutorError(f"run {number} is in flight already; expected a number of its own")
-        run = _Run(number, sent_argument(argument))
+        run = Run(number, sent_argument(argument))
         self._open[number] = None
         self._waiting.append(run)
-        if any(lane.ready and not lane.batches and not lane.retiring for lane in self._lanes):
+        if any(lane.takes_runs and not lane.batches for lane in self._lanes):
             self._dispatch()
 
     def wait(self, timeout: float | None = None) -> list[Outcome]:
@@ -206,29 +139,24 @@ class RayExecutor(Executor):
 
     def usage(self) -> Usage:
         """Return what the workers said with their last batches."""
-        lanes = [lane for lane in self._lanes if lane.ready]
+        lanes = self._lanes.ready
         return Usage(
             workers=len(lanes),
             busy=sum(bool(lane.batches) for lane in lanes),
             memory=sum(lane.memory for lane in lanes),
-            cpu_seconds=self._past_cpu_seconds + sum(lane.cpu_seconds for lane in lanes),
-            restarted=self._restarted,
+            cpu_seconds=self._lanes.cpu_seconds,
+            restarted=self._lanes.restarted,
             retried=self._retried,
         )
 
     def close(self) -> None:
         """End the workers; and the cluster when it was started here."""
-        cluster, self._closed = self._cluster, True
-        for lane in [] if cluster.own else self._lanes:
-            self._end(lane)
-        self._lanes.clear()
+        self._closed = True
+        self._lanes.close()
         self._open.clear()
         self._waiting.clear()
         self._outcomes.clear()
-        self._parts = None
-        cluster.close()
-
-    _closed = False
+        self._cluster.close()
 
     def _demand_open(self) -> None:
         if self._closed:
@@ -241,17 +169,17 @@ class RayExecutor(Executor):
             lane = self._free_lane()
             if lane is None:
                 return
-            self._send(lane, self._next_runs())
+            self._lanes.send(lane, self._next_runs(), PATIENCE)
 
-    def _free_lane(self) -> _Lane | None:
+    def _free_lane(self) -> Lane | None:
         """Return the worker with the least to do that has room for what waits first."""
         idle = next((lane for lane in self._lanes if self._has_room(lane, 0)), None)
         if idle is not None or self._waiting[0].alone or not self._sends_ahead():
             return idle
         return next((lane for lane in self._lanes if self._has_room(lane, 1)), None)
 
-    def _has_room(self, lane: _Lane, batches: int) -> bool:
-        if not lane.ready or lane.retiring or len(lane.batches) != batches:
+    def _has_room(self, lane: Lane, batches: int) -> bool:
+        if not lane.takes_runs or len(lane.batches) != batches:
             return False
         late = time.monotonic() - SHORT
         return not any(batch.began < late or not batch.runs or batch.runs[0].alone for batch in lane.batches)
@@ -260,41 +188,24 @@ class RayExecutor(Executor):
         seconds = self._sizes.run_seconds
         return seconds is not None and seconds < SHORT
 
-    def _next_runs(self) -> list[_Run]:
+    def _next_runs(self) -> list[Run]:
         if self._waiting[0].alone:
             return [self._waiting.popleft()]
         depth = 2 if self._sends_ahead() else 1
-        places = sum(depth - len(lane.batches) for lane in self._lanes if lane.ready and not lane.retiring)
-        runs: list[_Run] = []
+        places = sum(depth - len(lane.batches) for lane in self._lanes if lane.takes_runs)
+        runs: list[Run] = []
         size = self._sizes.size(len(self._waiting), max(1, places))
         while self._waiting and len(runs) < size and not self._waiting[0].alone:
             runs.append(self._waiting.popleft())
         return runs
 
-    def _send(self, lane: _Lane, runs: list[_Run]) -> None:
-        batch = _Batch(next(self._turns), runs, time.monotonic())
-        lane.batches.append(batch)
-        arguments = [run.argument for run in runs]
-        self._follow(lane, lane.actor.run.remote(batch.turn, arguments, PATIENCE))
-
-    def _follow(self, lane: _Lane, reference: Any) -> None:
-        events = self._events
-        reference.future().add_done_callback(lambda future: events.put((lane, time.monotonic(), future)))
-
     # Receiving
 
     def _take(self, seconds: float) -> None:
         """Handle what happened; wait for something for some seconds."""
-        while True:
-            try:
-                lane, at, future = (
-                    self._events.get(timeout=seconds) if seconds > 0 else self._events.get(False)
-                )
-            except queue.Empty:
-                return
+        while (event := self._lanes.next_event(seconds)) is not None:
             seconds = 0.0
-            if lane not in self._lanes:
-                continue  # the worker was given up
+            lane, at, future = event
             error = future.exception()
             if error is not None:
                 self._lost(lane, error)
@@ -303,17 +214,15 @@ class RayExecutor(Executor):
             else:
                 self._ended(lane, at, future.result())
 
-    def _loaded(self, lane: _Lane, process: int, place: str, failure: str) -> None:
+    def _loaded(self, lane: Lane, process: int, place: str, failure: str) -> None:
         if failure:
             raise ExecutorError(
                 f"the workers cannot load the function: {failure}; what it imports must be there on every node "
                 f"(runtime_env={{'pip': [...]}} or {{'working_dir': ...}} brings it)"
             )
-        lane.ready = True
-        lane.process, lane.place = process, f"process {process} on {place}"
-        self._failed_starts = 0
+        self._lanes.note_loaded(lane, process, place)
 
-    def _ended(self, lane: _Lane, at: float, given: Any) -> None:
+    def _ended(self, lane: Lane, at: float, given: Any) -> None:
         reply = Reply(*given)
         batch = lane.batches.popleft()
         if lane.batches:
@@ -324,12 +233,12 @@ class RayExecutor(Executor):
         self._measure(reply.entries)
         self._recycle_if_grown(lane)
 
-    def _deliver(self, lane: _Lane, batch: _Batch, entries: list[Entry]) -> None:
+    def _deliver(self, lane: Lane, batch: Batch, entries: list[Entry]) -> None:
         for run, entry in list(zip(batch.runs, entries, strict=False))[batch.delivered :]:
             self._finish(run, entry, lane.place)
         batch.delivered = max(batch.delivered, len(entries))
 
-    def _finish(self, run: _Run, entry: Entry, place: str) -> None:
+    def _finish(self, run: Run, entry: Entry, place: str) -> None:
         kind, content, seconds, details = entry
         limit = self._limits.seconds
         if limit is not None and seconds > limit:
@@ -344,39 +253,38 @@ class RayExecutor(Executor):
                 self._outcomes.append(Outcome(run.number, value, seconds=seconds, worker=place))
 
     def _fail(
-        self, run: _Run, kind: FailureKind, message: str, seconds: float, place: str, details: str = ""
+        self, run: Run, kind: FailureKind, message: str, seconds: float, place: str, details: str = ""
     ) -> None:
         self._outcomes.append(Outcome(run.number, None, kind, message, seconds, place, details))
 
-    def _put_back(self, runs: list[_Run]) -> None:
+    def _put_back(self, runs: list[Run]) -> None:
         self._waiting.extendleft(reversed(runs))
 
     def _measure(self, entries: list[Entry]) -> None:
         if entries:
             self._sizes.measure(len(entries), sum(entry[2] for entry in entries))
-            self.capacity = 2 * self._n_workers * self._sizes.largest
+            self.capacity = 2 * self._lanes.n_workers * self._sizes.largest
 
     # Losses and limits
 
-    def _lost(self, lane: _Lane, error: BaseException) -> None:
+    def _lost(self, lane: Lane, error: BaseException) -> None:
         exceptions = self._cluster.ray.exceptions
         if isinstance(error, exceptions.RuntimeEnvSetupError):
             raise ExecutorError(f"the workers' environment cannot be made: {one_line(str(error))}") from error
         if not isinstance(error, exceptions.RayError):
             raise ExecutorError(f"Ray cannot run the worker: {error_text(error)}") from error
         if not lane.ready:
-            self._failed_starts += 1
-            self._demand_starts(error)
-        note = self._note(lane)
+            self._lanes.note_failed_start(error)
+        note = self._lanes.note(lane)
         running = lane.batches.popleft() if lane.batches else None
         for batch in reversed(lane.batches):
             self._put_back(batch.runs)
         lane.batches.clear()
         if running is not None:
             self._blame(lane, running, note, error)
-        self._replace(lane)
+        self._lanes.replace(lane)
 
-    def _blame(self, lane: _Lane, batch: _Batch, note: Note | None, error: BaseException) -> None:
+    def _blame(self, lane: Lane, batch: Batch, note: Note | None, error: BaseException) -> None:
         """Find out which run of a batch ended its worker; whoever may have done it runs again, alone."""
         suspects = batch.runs[batch.delivered :]
         if note is not None and note.turn == batch.turn:
@@ -390,7 +298,7 @@ class RayExecutor(Executor):
                 return
         self._try_again(lane, batch, suspects, error)
 
-    def _try_again(self, lane: _Lane, batch: _Batch, suspects: list[_Run], error: BaseException) -> None:
+    def _try_again(self, lane: Lane, batch: Batch, suspects: list[Run], error: BaseException) -> None:
         exceptions = self._cluster.ray.exceptions
         by_itself = isinstance(error, (exceptions.ActorDiedError, exceptions.OutOfMemoryError))
         node_died = not by_itself or NODE_DIED.search(str(error)) is not None
@@ -407,7 +315,7 @@ class RayExecutor(Executor):
                 self._retried += 1
                 self._waiting.appendleft(run)
 
-    def _crash(self, run: _Run, error: BaseException) -> tuple[FailureKind, str]:
+    def _crash(self, run: Run, error: BaseException) -> tuple[FailureKind, str]:
         if isinstance(error, self._cluster.ray.exceptions.OutOfMemoryError):
             return "memory_limit", "its node ran out of memory"
         if run.node_losses >= NODE_LOSSES:
@@ -423,9 +331,9 @@ class RayExecutor(Executor):
         for lane in list(self._lanes):
             if lane.batches:
                 self._look_at(lane, now)
-        self._demand_workers()
+        self._lanes.demand_workers()
 
-    def _look_at(self, lane: _Lane, now: float) -> None:
+    def _look_at(self, lane: Lane, now: float) -> None:
         batch = lane.batches[0]
         if now - batch.began > SHORT:
             self._recall(lane)
@@ -438,18 +346,16 @@ class RayExecutor(Executor):
         if now - batch.began > limit + (0.0 if certain else PATIENCE + 2 * SHORT):
             self._overdue(lane, batch, now, certain)
 
-    def _recall(self, lane: _Lane) -> None:
+    def _recall(self, lane: Lane) -> None:
         """Give others what waits behind a long run; the worker passes over it when it gets there."""
         for batch in list(lane.batches)[1:]:
             if batch.runs:
-                self._store._internal_kv_put(
-                    (lane.key + ray_worker.PASS_OVER).encode(), str(batch.turn).encode()
-                )
+                self._lanes.pass_over(lane, batch)
                 self._put_back(batch.runs)
                 batch.runs = []
 
-    def _read_note(self, lane: _Lane, batch: _Batch, now: float) -> None:
-        note = self._note(lane)
+    def _read_note(self, lane: Lane, batch: Batch, now: float) -> None:
+        note = self._lanes.note(lane)
         if note is None or note.turn != batch.turn:
             return
         self._deliver(lane, batch, note.entries)
@@ -458,8 +364,8 @@ class RayExecutor(Executor):
         batch.noted = True
         batch.began = now - note.seconds
 
-    def _overdue(self, lane: _Lane, batch: _Batch, now: float, certain: bool) -> None:
-        self._end(lane)
+    def _overdue(self, lane: Lane, batch: Batch, now: float, certain: bool) -> None:
+        self._lanes.end(lane)
         for other in reversed(list(lane.batches)[1:]):
             self._put_back(other.runs)
         runs = batch.runs[batch.delivered :]
@@ -470,66 +376,20 @@ class RayExecutor(Executor):
                 run.alone = True
             self._retried += len(runs)
             self._put_back(runs)
-        self._replace(lane)
-
-    def _note(self, lane: _Lane) -> Note | None:
-        content = self._store._internal_kv_get(lane.key.encode())
-        return None if content is None else Note(*pickle.loads(content))
+        self._lanes.replace(lane)
 
     def _next_look(self) -> float:
         limit = self._limits.seconds
         return LOOK_EVERY if limit is None else min(LOOK_EVERY, max(0.01, limit / 10))
 
-    def _recycle_if_grown(self, lane: _Lane) -> None:
+    def _recycle_if_grown(self, lane: Lane) -> None:
         limit = self._limits.memory
         if lane.first_memory is None:
             lane.first_memory = lane.memory
         if limit is not None and lane.memory - lane.first_memory > (limit - lane.first_memory) / 2:
             lane.retiring = True
         if lane.retiring and not lane.batches:
-            self._replace(lane)
-
-    # Workers
-
-    def _open_lane(self) -> None:
-        key = f"{NOTES}{time.time_ns()}:{next(self._turns)}"
-        actor = self._actors.remote(key, self._limits.memory)
-        lane = _Lane(key, actor, time.monotonic())
-        self._lanes.append(lane)
-        self._follow(lane, actor.load.remote([self._parts], *self._place))
-
-    def _replace(self, lane: _Lane) -> None:
-        self._past_cpu_seconds += lane.cpu_seconds
-        self._restarted += 1
-        self._end(lane)
-        self._cluster.sweep(lane.process)
-        self._lanes.remove(lane)
-        self._open_lane()
-
-    def _end(self, lane: _Lane) -> None:
-        try:
-            self._cluster.ray.kill(lane.actor, no_restart=True)
-            for key in (lane.key, lane.key + ray_worker.PASS_OVER):
-                self._store._internal_kv_del(key.encode())
-        except Exception:  # the cluster is gone
-            return
-
-    def _demand_starts(self, error: BaseException) -> None:
-        if self._failed_starts > max(3, self._n_workers):
-            raise ExecutorError(
-                f"the workers die before they have loaded the function ({self._failed_starts} in a row): "
-                f"{one_line(str(error))}"
-            ) from error
-
-    def _demand_workers(self) -> None:
-        if any(lane.ready for lane in self._lanes):
-            return
-        since = min(time.monotonic() - lane.asked for lane in self._lanes)
-        if since > self._start_seconds:
-            resources = self._cluster.ray.cluster_resources().get("CPU", 0)
-            raise ExecutorError(
-                f"no worker has been there for {since:.0f} s: the cluster has {resources:.0f} cores, and none is free"
-            )
+            self._lanes.replace(lane)
 
 
 def _check(workers: int | None, attempts: int) -> None:

@@ -158,10 +158,11 @@ def representative_keys(keys: KeyArray, returns: FloatArray) -> KeyArray:
 
 def hash_rows(rows: FloatArray, seed: int) -> KeyArray:
     """Return a hash (n,) of the numbers in each row; -0.0 is 0.0, and all NaN are the same."""
-    plain = np.ascontiguousarray(np.where(np.isnan(rows), np.nan, rows + 0.0), dtype=np.float64)
     hashed = np.full(len(rows), seed, np.uint64)
-    for column in plain.view(np.uint64).T:
-        hashed = _mixed(hashed ^ column)
+    for column in rows.T:
+        values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
+        values[np.isnan(values)] = np.nan
+        hashed = _mixed(hashed ^ values.view(np.uint64))
     return hashed
 
 

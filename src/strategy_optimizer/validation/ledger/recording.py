@@ -116,7 +116,7 @@ def _engine_trials(search: EngineSearch) -> Trials:
     history = search.history
     ran, known = gave_metrics(history), gave_returns(history)
     keys = _engine_keys(search, history.points)
-    compared = representative_keys(keys[known], history.column("sums")[:, :, 0][known])
+    compared = representative_keys(keys[known], history.block_returns[known])
     distinct = np.unique(np.concatenate([compared, keys[ran & ~known]]))
     return Trials(
         made=len(history),
@@ -177,7 +177,7 @@ def trials_of(search: FinishedSearch, *, sketched: int = SKETCHED, threads: int 
     history = search.history
     completed = np.isfinite(history.metrics[:, 0])
     keys = _keys(search, history.points[completed])
-    distinct = representative_keys(keys, history.column("sums")[:, :, 0][completed])
+    distinct = representative_keys(keys, history.block_returns[completed])
     start, stop = search.in_sample
     return Trials(
         made=len(history),

@@ -18,7 +18,7 @@ from strategy_optimizer.backtest.evaluate import available_cores
 from strategy_optimizer.errors import ExecutorError
 from strategy_optimizer.market import Bars
 from strategy_optimizer.tasks import OptimizationTask, TaskSettings
-from strategy_optimizer.tasks.executors.processes import may_have_workers
+from strategy_optimizer.tasks.executors.nesting import may_have_workers
 from strategy_optimizer.tasks.interrupt import InterruptGuard
 from strategy_optimizer.validation.ledger import SKETCHED, Trials
 from strategy_optimizer.validation.walkforward.choices import (
@@ -175,7 +175,6 @@ class _Places:
         self.notes: tuple[str, ...] = ()
         self._began = time.perf_counter()
         self._trains = trains
-        self._workers = workers
         self._tracker = tracker
         self._at_once = min(workers, len(trains))
         self._shared = plan.with_threads(max(1, workers // self._at_once))

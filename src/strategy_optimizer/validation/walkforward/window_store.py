@@ -15,9 +15,7 @@ from typing import Any, Self
 
 from strategy_optimizer.errors import CheckpointError
 from strategy_optimizer.optimizer.state import decode_array, encode_array
-from strategy_optimizer.tasks.checkpoint import LOCK, STATE, TEMPORARY, check_identity
-from strategy_optimizer.tasks.files import replace_file
-from strategy_optimizer.tasks.lock import FileLock
+from strategy_optimizer.tasks.checkpoint_folder import STATE, CheckpointFolder, check_identity
 from strategy_optimizer.validation.ledger import KeySet, SharpeSpread, Sketch, Trials
 from strategy_optimizer.validation.walkforward.choices import Choice, Searched
 
@@ -53,9 +51,7 @@ class WindowStore:
         self.folder = Path(folder)
         self.settings: dict[str, Any] | None = None
         self._identity = json.loads(json.dumps(identity))  # as it will be read back
-        self._make_folder(resume)
-        self._lock = FileLock(self.folder / LOCK)
-        self._lock.acquire()
+        self._files = CheckpointFolder(self.folder, resume)
         try:
             self._open(resume)
         except BaseException:
@@ -67,7 +63,7 @@ class WindowStore:
         if self.settings is None:
             self.settings = dict(settings)
             document = {"format": FORMAT, "identity": self._identity, "settings": self.settings}
-            self._write(self.folder / STATE, document)
+            self._write(STATE, document)
 
     def load(self) -> list[Searched]:
         """Return the windows that are done."""
@@ -87,11 +83,11 @@ class WindowStore:
             "choice": {name: getattr(choice, name) for name in _PLAIN},
             "trials": None if searched.trials is None else _encoded(searched.trials),
         }
-        self._write(self.folder / f"window-{train.start}-{train.stop}.json", document)
+        self._write(f"window-{train.start}-{train.stop}.json", document)
 
     def close(self) -> None:
         """Give the lock back."""
-        self._lock.release()
+        self._files.release()
 
     def __enter__(self) -> Self:
         return self
@@ -103,21 +99,10 @@ class WindowStore:
 
     # -- the files -------------------------------------------------------------------------------------------
 
-    def _make_folder(self, resume: bool) -> None:
-        if resume and not any((self.folder / name).exists() for name in (STATE, LOCK)):
-            raise CheckpointError(f"there is no checkpoint {self.folder} to resume")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint's folder {self.folder} cannot be made: {error.strerror or error}"
-            ) from error
-
     def _open(self, resume: bool) -> None:
-        path = self.folder / STATE
-        if not path.exists():
+        if not (self.folder / STATE).exists():
             return  # killed before it began
-        state = self._read(path)
+        state = self._read(STATE)
         if state.get("format") != FORMAT or "settings" not in state:
             raise CheckpointError(
                 f"the folder {self.folder} holds no walk-forward of this version; start in another folder"
@@ -131,19 +116,15 @@ class WindowStore:
         check_identity(self.folder, state["identity"], self._identity, "walk-forward")
         self.settings = dict(state["settings"])
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, name: str) -> dict[str, Any]:
         try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint {path} cannot be read: {error.strerror or error}"
-            ) from error
+            document: dict[str, Any] = json.loads(self._files.read(name))
         except ValueError as error:
-            raise self._damaged(path, error) from error
+            raise self._damaged(self.folder / name, error) from error
         return document
 
     def _read_window(self, path: Path) -> Searched:
-        document = self._read(path)
+        document = self._read(path.name)
         try:
             train = range(*document["train"])
             trials = None if document["trials"] is None else _decoded(document["trials"])
@@ -158,15 +139,10 @@ class WindowStore:
             "or start in another folder"
         )
 
-    def _write(self, path: Path, document: Mapping[str, Any]) -> None:
-        text = json.dumps(document, separators=(",", ":"))  # NaN stays NaN: nobody else reads it
-        try:
-            replace_file(path, text.encode(), self.folder / TEMPORARY)
-        except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint {path} cannot be written; what was saved before is whole: "
-                f"{error.strerror or error}"
-            ) from error
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        self._files.replace(
+            name, json.dumps(document, separators=(",", ":"))
+        )  # NaN stays NaN: nobody else reads it
 
 
 def _encoded(trials: Trials) -> dict[str, Any]:

@@ -1,32 +1,18 @@
-"""What may be typed after a command that searches: each field is an option, with its help and its default.
-
-A command that `takes` such a class has these options and gets them as one value; what several commands share stands
-in a class that theirs inherit. Only Typer is imported.
-"""
+"""What may be typed after a command that searches, see `taking`. Only Typer is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from functools import wraps
-from inspect import Parameter, Signature
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, get_type_hints
+from typing import Annotated, ClassVar
 
 import typer
 
 from strategy_optimizer.cli import option_types
+from strategy_optimizer.cli.backtest_options import BarsOptions, TradingOptions
 from strategy_optimizer.cli.option_types import (
     AsJson,
-    Borrow,
-    Cash,
-    Columns,
-    Commission,
     Constraint,
-    Data,
-    Fill,
-    FixedFee,
-    From,
     Generations,
     Holdout,
     ObjectiveText,
@@ -36,55 +22,15 @@ from strategy_optimizer.cli.option_types import (
     Population,
     Quiet,
     Reference,
-    Repair,
     Require,
     Seed,
     Setting,
-    Slippage,
     SpaceFile,
     StrategyName,
     Target,
-    To,
     WithLedger,
     Workers,
 )
-
-SAMPLE = "nasdaq"
-T = TypeVar("T")
-
-
-class DataOptions(Protocol):
-    """The options of a command that say which data are meant."""
-
-    @property
-    def data(self) -> Sequence[str]:
-        """Names, files or folders; several are one symbol each."""
-
-    @property
-    def start(self) -> str | None:
-        """The first date."""
-
-    @property
-    def end(self) -> str | None:
-        """The last date."""
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """Which column of a file is what."""
-
-    @property
-    def repair(self) -> Sequence[str]:
-        """What may be mended."""
-
-
-class DataChoice(NamedTuple):
-    """Which data are meant, where a command takes few other options."""
-
-    data: Sequence[str]
-    start: str | None
-    end: str | None
-    columns: Sequence[str]
-    repair: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,23 +92,12 @@ class OneSearchOptions(SearchOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StrategyOptions(SearchOptions):
+class StrategyOptions(BarsOptions, TradingOptions, SearchOptions):
     """What the commands share that search a strategy on bars."""
 
     strategy: StrategyName
-    data: Data = field(default_factory=lambda: [SAMPLE])
-    start: From = None
-    end: To = None
-    columns: Columns = field(default_factory=list)
-    repair: Repair = field(default_factory=list)
     population: Population = None
     generations: Generations = None
-    commission: Commission = 0.0005
-    slippage: Slippage = 0.0002
-    fixed_fee: FixedFee = 0.0
-    borrow: Borrow = 0.0
-    cash: Cash = 100_000.0
-    fill: Fill = "next_open"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,59 +241,3 @@ class WalkForwardOptions(StrategyOptions):
         bool, typer.Option("--resume", help="Continue an interrupted walk-forward from its --checkpoint.")
     ] = False
     export: Annotated[list[Path], option_types.export("the windows")] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """The options of `report`; names as in the options."""
-
-    result: Path
-    out: Path
-    trials: Path | None
-    strategy: str | None
-    data: list[str]
-    columns: list[str]
-    repair: list[str]
-    walk_forward: bool
-    quiet: bool
-
-
-def takes(
-    options: type[T],
-) -> Callable[[Callable[[T, Sequence[str]], int]], Callable[..., int]]:
-    """Give a command the fields of `options` as its options; it is called with them, and with what was typed."""
-
-    def wrap(run: Callable[[T, Sequence[str]], int]) -> Callable[..., int]:
-        @wraps(run)
-        def command(context: typer.Context, **typed: Any) -> int:
-            return run(options(**typed), context.obj)
-
-        parameters = [
-            Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context),
-            *_parameters(options),
-        ]
-        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {each.name: each.annotation for each in parameters}
-        del command.__wrapped__
-        return command
-
-    return wrap
-
-
-def _parameters(options: type) -> list[Parameter]:
-    """Return the fields of the options as parameters, in the order of the help."""
-    hints = get_type_hints(options, include_extras=True)
-    declared = {each.name: each for each in fields(options)}
-    first: tuple[str, ...] = options.first  # type: ignore[attr-defined]
-    order = [*first, *(name for name in declared if name not in first)]
-    return [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=_default(declared[name]), annotation=hints[name])
-        for name in order
-    ]
-
-
-def _default(option: Any) -> Any:
-    """Return the default of a field; a list of its own, which Typer copies."""
-    if callable(option.default_factory):
-        return option.default_factory()
-    return Parameter.empty if option.default is MISSING else option.default
