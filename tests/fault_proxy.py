@@ -1,4 +1,4 @@
-"""A proxy before a server on a Unix socket, that can fall silent, cut all connections, or be slow."""
+"""A proxy before a server, that can fall silent, cut all connections, or be slow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ class FaultProxy:
 
     Parameters
     ----------
-    server : Path
-        Its socket.
-    listens : Path
-        The proxy's own.
+    server : Path or int
+        Its Unix socket, or its port on this machine.
+    listens : Path, optional
+        The proxy's own Unix socket; without it there is a `port`.
     """
 
-    def __init__(self, server: Path, listens: Path) -> None:
+    def __init__(self, server: Path | int, listens: Path | None = None) -> None:
         self.delay = 0.0
+        self.port = 0
         self._server, self._listens = server, listens
         self._is_away = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,13 +46,25 @@ class FaultProxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_unix_server(self._serve, str(self._listens)))
+        server = self._loop.run_until_complete(self._listen())
         self._ready.set()
         self._loop.run_forever()
         server.close()
         self._end_all()
         self._loop.run_until_complete(asyncio.sleep(0.05))
         self._loop.close()
+
+    async def _listen(self) -> asyncio.Server:
+        if self._listens is not None:
+            return await asyncio.start_unix_server(self._serve, str(self._listens))
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._server, Path):
+            return await asyncio.open_unix_connection(str(self._server))
+        return await asyncio.open_connection("127.0.0.1", self._server)
 
     def _end_all(self) -> None:
         for task in self._tasks:
@@ -63,7 +76,7 @@ class FaultProxy:
         self._tasks.add(task)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             if not self._is_away:
-                inner_reader, inner_writer = await asyncio.open_unix_connection(str(self._server))
+                inner_reader, inner_writer = await self._connect()
                 try:
                     await asyncio.gather(
                         self._pass_on(reader, inner_writer), self._pass_on(inner_reader, writer)

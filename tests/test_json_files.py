@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from strategy_optimizer.client.exchange import as_document
 from strategy_optimizer.errors import ObjectiveError, RepeatedKeyError, ServiceError, SpaceError
-from strategy_optimizer.json_files import parse_json, read_json_file
+from strategy_optimizer.json_files import parse_json, parse_json_bytes, read_json_file
+from strategy_optimizer.models import ResultModel, TaskModel
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.tasks.preparation import space_document
 
@@ -40,6 +42,8 @@ def test_one_key_in_several_objects_is_fine() -> None:
         (b'{"x": {"a": 1, "a": 2}}', "is not clear: the key 'a' stands twice"),
         (b"{'a': 1}", "is not valid JSON: "),
         (b"[" * 100_000, "is not valid JSON: nested too deeply"),
+        (b"9" * 5000, "is not valid JSON: a number has too many digits"),
+        (b'["\\udc00"]', "is not valid JSON: half of a surrogate pair is no letter"),
         (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
         (None, "cannot be read: No such file"),
     ],
@@ -60,3 +64,33 @@ def test_the_mark_that_windows_editors_put_first_is_no_mistake(tmp_path: Path) -
     path = tmp_path / "mine.json"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json_file(path, "space file", SpaceError) == {"a": 1}
+
+
+def test_the_last_of_many_keys_is_found_without_comparing_all_with_all() -> None:
+    keys = ", ".join(f'"{number}": 0' for number in range(100_000))
+    with pytest.raises(RepeatedKeyError, match="the key '99999' stands twice") as raised:
+        parse_json(f'{{{keys}, "99999": 1}}')
+    assert raised.value.key == "99999"
+
+
+def test_a_long_key_is_shown_in_part() -> None:
+    long = "k" * 10_000
+    with pytest.raises(RepeatedKeyError) as raised:
+        parse_json_bytes(f'{{"{long}": 1, "{long}": 2}}'.encode())
+    assert raised.value.key == "k" * 100
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_models_refuse_it_too(kind: type) -> None:
+    text = '{"strategy_name": "momentum", "parameter_space": {"n": {"type": "discrete"}, "n": {"type": "discrete"}}}'
+    with pytest.raises(RepeatedKeyError, match="the key 'n' stands twice"):
+        TaskModel.from_json(text if kind is str else text.encode())
+    assert list(TaskModel.from_json(text.replace('"n"', '"m"', 1)).parameter_space) == ["m", "n"]
+
+
+def test_models_leave_what_is_no_json_to_pydantic() -> None:
+    with pytest.raises(ValidationError, match="Invalid JSON"):
+        TaskModel.from_json("{nope")
+    with pytest.raises(ValidationError, match="Invalid JSON"):
+        ResultModel.from_json(b"\xff")

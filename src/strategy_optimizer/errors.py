@@ -340,7 +340,17 @@ class NotStoredError(StorageError, KeyError):
 
 
 class RepeatedKeyError(StrategyOptimizerError, ValueError):
-    """A key stands twice in one object of a JSON text."""
+    """A key stands twice in one object of a JSON text.
+
+    Attributes
+    ----------
+    key : str
+        At most its first hundred letters.
+    """
+
+    def __init__(self, message: str | None = None, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.api.worlds import World, make_world
 
 from stored_searches import ONE, PARETO, add, search
 from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
@@ -14,6 +15,22 @@ from strategy_optimizer.api.service import Service
 from strategy_optimizer.service_settings import ServiceSettings
 from strategy_optimizer.storage import NewTask, Store
 from strategy_optimizer.tasks import Result
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A service with users, and objects that Ada owns, for tests that change nothing they look at."""
+    folder = tmp_path_factory.mktemp("world")
+    with Store(folder / "store.db") as store:
+        store.upgrade()
+        yield make_world(store, folder)
+
+
+@pytest.fixture(scope="module")
+def client(world: World) -> Iterator[TestClient]:
+    """Asks it."""
+    with TestClient(world.app, raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

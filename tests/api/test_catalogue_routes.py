@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ from httpx2 import Response
 from tests.api.worlds import World, make_csv, make_world
 
 from engine_files import WILD
-from strategy_optimizer.catalogue import confinement
 from strategy_optimizer.catalogue.strategy_folder import StrategyFolder
 from strategy_optimizer.storage import NewStrategyVersion, Quota, Store
 from strategy_texts import DIP
@@ -49,6 +50,13 @@ def world(told_template: Path, tmp_path: Path) -> Iterator[World]:
         told = NewStrategyVersion(version.digest, version.description, version.space, version.details)
         store.strategies.save_version("momentum", "built_in", "", told)
         yield made
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "it did not come true in a minute"
+        time.sleep(0.02)
 
 
 class Asks:
@@ -440,15 +448,41 @@ def test_a_dataset_that_a_task_uses(world: World, ada: Asks) -> None:
     assert "there are no data 'prices'" in problem(answer, 422, "invalid-data")["detail"]
 
 
-def test_checks_take_turns(ada: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "_PATIENCE", 0.0)
-    for _ in range(2):
-        confinement._TURNS.acquire()
-    try:
-        answer = upload(ada, make_csv())
-        problem(answer, 429, "too-many-requests")
-        assert answer.headers["retry-after"] == "30"
-    finally:
-        for _ in range(2):
-            confinement._TURNS.release()
-    assert upload(ada, make_csv()).status_code == 201
+def test_checks_go_to_users_in_turn(world: World, ada: Asks, ben: Asks) -> None:
+    """Whoever uploads much, others wait for one of theirs at most; nor are all threads of the routes held."""
+    checks = world.app.state.checks
+    for user in ("ada", "viv"):
+        checks.take(user, threading.Event())  # as if a file of each were checked
+
+    def waits(number: int, asks: Asks) -> Future[Response]:
+        waiting = threads.submit(upload, asks, make_csv(), f"number {number}")
+        until(lambda: checks.waiting == number)
+        return waiting
+
+    with ThreadPoolExecutor(10) as threads:
+        asked = [waits(number, ada) for number in range(1, 5)]
+        answer = upload(ada, make_csv(), "one more")
+        assert "4 uploads of yours are not done yet" in problem(answer, 429, "too-many-requests")["detail"]
+        asked.append(waits(5, ben))
+        checks.give_back("viv")
+        assert asked[4].result(timeout=120).status_code == 201  # he came last, and hers wait still
+        checks.give_back("ada")
+        assert [each.result(timeout=120).status_code for each in asked] == [201] * 5
+    assert checks.waiting == 0
+
+
+def test_one_user_may_not_fill_the_line(world: World, ada: Asks) -> None:
+    checks = world.app.state.checks
+    for user in ("ben", "viv"):
+        checks.take(user, threading.Event())
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(8):
+            threads.submit(checks.take, "ada", threading.Event())
+            until(lambda number=number: checks.waiting == number + 1)  # type: ignore[misc]
+        answer = upload(ada, make_csv(), "one more")
+        assert "8 requests of yours wait" in problem(answer, 429, "too-many-requests")["detail"]
+        for user in ("ben", "viv"):
+            checks.give_back(user)
+        for _ in range(8):
+            until(lambda: checks._held["ada"] == 1)
+            checks.give_back("ada")

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.api.worlds import World, make_world
-
-from strategy_optimizer.storage import Store
+from tests.api.worlds import World
 
 TASK: dict[str, Any] = {"strategy_name": "momentum", "optimization_config": {"budget": 20}, "data": "nasdaq"}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder: Path = tmp_path_factory.mktemp("fields")
-    with Store(folder / "store.db") as store:
-        store.upgrade()
-        yield make_world(store, folder)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +27,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ({**TASK, "zzzzzzzz": 1}, "zzzzzzzz", "there is no such field"),
     ],
 )
-def test_the_field_that_was_meant_is_told(world: World, body: dict[str, Any], where: str, said: str) -> None:
-    with TestClient(world.app, raise_server_exceptions=False) as client:
-        answer = client.post("/api/v1/optimize/start", json=body, headers=world.headers("root"))
+def test_the_field_that_was_meant_is_told(
+    world: World, client: TestClient, body: dict[str, Any], where: str, said: str
+) -> None:
+    answer = client.post("/api/v1/optimize/start", json=body, headers=world.headers("root"))
     assert answer.status_code == 422, answer.text
     found = {problem["where"][-1]: problem["problem"] for problem in answer.json()["details"]["errors"]}
     assert found[where] == said

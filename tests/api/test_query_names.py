@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
-from tests.api.worlds import World, make_world
+from tests.api.worlds import World
 
 from strategy_optimizer.access.policy import POLICY
 from strategy_optimizer.api.app import route_names
-from strategy_optimizer.storage import Store
 
 ROUTES = sorted(route_names(), key=lambda route: (route[1], route[0]))
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder: Path = tmp_path_factory.mktemp("query")
-    with Store(folder / "store.db") as store:
-        store.upgrade()
-        yield make_world(store, folder)
-
-
-@pytest.fixture(scope="module")
-def client(world: World) -> Iterator[TestClient]:
-    with TestClient(world.app, raise_server_exceptions=False) as client:
-        yield client
 
 
 @pytest.mark.parametrize(("method", "template"), ROUTES)
@@ -68,6 +50,18 @@ def test_the_nearest_name_is_told(world: World, client: TestClient, path: str, s
     answer = client.get(world.path(path), headers=world.headers("root"))
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+
+
+def test_what_may_stand_once_is_refused_twice(world: World, client: TestClient) -> None:
+    headers = world.headers("root")
+    answer = client.get(
+        "/api/v1/optimize/tasks?limit=5&limit=50&status=paused&status=queued", headers=headers
+    )
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "query.limit: it stands twice; keep one of them"
+    assert (
+        client.get("/api/v1/optimize/tasks?status=paused&status=queued", headers=headers).status_code == 200
+    )
 
 
 def test_who_may_not_ask_is_told_that_first(world: World, client: TestClient) -> None:

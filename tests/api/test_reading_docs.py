@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from strategy_optimizer.api import answers, computing, problems, reading
+from strategy_optimizer.api import answers, computing, downloads, problems, reading
 from strategy_optimizer.api.app import route_names
 from strategy_optimizer.api.routes import analysis, exports, history
 from strategy_optimizer.models.analysis import PredictionOut
@@ -51,7 +51,14 @@ def test_limits_are_those_of_the_code() -> None:
     assert f"kept, {answers.KEPT >> 20} MB in all" in TEXT
     assert f"up to {pages.IN_MEMORY:,} in memory" in TEXT
     assert f"a row group for each {exporting.ROW_GROUP:,} trials" in TEXT
-    assert (limits.idle, answers.STALLED, table_files.LIMIT) == (60.0, 60.0, 1 << 30)  # in words
+    assert f"{downloads.MOST} downloads of one user" in TEXT
+    assert (limits.idle, downloads.STALLED, files.patience, files.of_user) == (
+        60.0,
+        60.0,
+        60.0,
+        1,
+    )  # in words
+    assert (table_files.LIMIT, downloads.SPACE) == (1 << 30, 1 << 30)
 
 
 def test_problems_have_these_statuses() -> None:

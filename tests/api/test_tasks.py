@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
-from strategy_optimizer.api.app import create_app
+from strategy_optimizer.api.app import create_app, route_names
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.service_settings import ServiceSettings
 from strategy_optimizer.storage import Store
+from strategy_optimizer.workers.submission import NOT_IDS
 
 TASK = {
     "strategy_name": "momentum_strategy",
@@ -36,7 +38,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def client(store: Store, tmp_path: Path) -> Iterator[TestClient]:
     user = store.accounts.add_user("ada", "operator")
     ada = Principal(user.id, "ada", "operator", ROLE_SCOPES["operator"])
-    app = create_app(Service(store, ServiceSettings(data_dir=tmp_path), lambda connection: ada))
+    app = create_app(Service(store, ServiceSettings(data_dir=tmp_path, workers=0), lambda connection: ada))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -131,6 +133,35 @@ def test_a_body_that_cannot_be_read_says_why(
     assert (answer.status_code, problem["detail"][: len(said)]) == (status, said)
     kind = {415: "unsupported-media-type", 422: "invalid-request"}[status]
     assert problem["type"] == f"/problems/{kind}"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"constraints": ["lookback_period > 1"] * 101},
+            "constraints has 101 entries; at most 100 are taken",
+        ),
+        (
+            {"objective_function": {"metric": "sharpe_ratio", "constraints": ["trades >= 1"] * 30_000}},
+            "objective_function.constraints has 30,000 entries; at most 100 are taken",
+        ),
+        ({"task_id": "tasks"}, "task_id: 'tasks' is part of an address of the service; choose another id"),
+        ({"task_id": "parameter-space"}, "task_id: 'parameter-space' is part of an address"),
+    ],
+)
+def test_what_is_out_of_measure_or_out_of_reach_is_refused(
+    client: TestClient, change: dict[str, Any], said: str
+) -> None:
+    answer = client.post(START, json=TASK | change)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(said)
+
+
+def test_every_part_of_an_address_that_an_id_may_be_taken_for_is_known() -> None:
+    prefix = "/api/v1/optimize/"
+    places = {path.removeprefix(prefix).split("/")[0] for _, path in route_names() if path.startswith(prefix)}
+    assert {place for place in places if not place.startswith("{")} == set(NOT_IDS)
 
 
 def test_a_method_that_is_not_there_names_the_ones_that_are(client: TestClient) -> None:

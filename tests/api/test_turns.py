@@ -127,6 +127,29 @@ def test_a_place_that_comes_to_who_has_just_gone_goes_on(monkeypatch: pytest.Mon
     take(turns, "eve")  # does not wait
 
 
+def test_one_user_may_have_fewer_than_all_places() -> None:
+    line = Line(Turns(3, of_user=2, waiting=16, patience=60.0))
+    take(line.turns, "ada", "ada")
+    for name in ("ada-1", "ada-2"):
+        line.stand(name)  # though a place is free
+    take(line.turns, "ben")
+    line.stand("ben-1")
+    line.give_back("ben")
+    line.give_back("ada")
+    line.give_back("ada")
+    assert line.got == ["ben-1", "ada-1", "ada-2"]
+
+
+def test_who_waits_for_themselves_is_told_so() -> None:
+    turns = Turns(2, of_user=1, waiting=4, patience=0.2)
+    take(turns, "ada")
+    with pytest.raises(ComputationBusyError, match=r"for one user, 1 of 2 processes, was busy for 0\.2 s"):
+        take(turns, "ada")
+    take(turns, "ben")
+    with pytest.raises(ComputationBusyError, match="all 2 processes were busy"):
+        take(turns, "eve")
+
+
 @pytest.fixture
 def service(searched: Store, tmp_path: Path) -> Iterator[TestClient]:
     """A service whose users say their names."""

@@ -15,6 +15,7 @@ REPLACEMENTS = (
     ),
     (r"^import asyncio\n", ""),
     (r"\basyncio\.sleep\b", "time.sleep"),
+    (r"\bwebsockets\.asyncio\.client\b", "websockets.sync.client"),
     (r"\bhttpx2\.AsyncBaseTransport\b", "httpx2.BaseTransport"),
     (r"\bAsync(Client|Iterator)\b", r"\1"),
     (r"\bawait ", ""),

@@ -33,7 +33,9 @@ def app(tmp_path: Path) -> Iterator[Any]:
         store.upgrade()
         user = store.accounts.add_user("ada", "operator")
         ada = Principal(user.id, "ada", "operator", ROLE_SCOPES["operator"])
-        yield create_app(Service(store, ServiceSettings(data_dir=tmp_path), lambda connection: ada))
+        yield create_app(
+            Service(store, ServiceSettings(data_dir=tmp_path, workers=0), lambda connection: ada)
+        )
 
 
 def run(app: Any, use: Callable[[AsyncClient], Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.api.worlds import make_csv
-from tests.service.server import Running, serving
+from tests.service.live import PATIENT
+from tests.service.server import Running
 
 from strategy_optimizer.client import AsyncClient, Client, Patience
 from strategy_optimizer.errors import ServiceError, ServiceUnreachableError
 
-PATIENT = Patience(timeout=120.0)
 TRIALS = 60
 TASK = {
     "strategy_name": "momentum",
@@ -25,18 +25,6 @@ TASK = {
     "optimization_type": "random",
     "optimization_config": {"n_calls": TRIALS},
 }
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with serving(tmp_path_factory.mktemp("live") / "data", "--workers", "1") as running:
-        yield running
-
-
-@pytest.fixture
-def client(service: Running) -> Iterator[Client]:
-    with Client(service.url, service.key, patience=PATIENT) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

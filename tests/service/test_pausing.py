@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.service.live import PATIENT
 from tests.service.server import Running, serving
 
-from strategy_optimizer.client import Client, Patience
+from strategy_optimizer.client import Client
 from strategy_optimizer.errors import ServiceError
 from strategy_optimizer.models.service_task import StatusOut
 
-PATIENT = Patience(timeout=120.0)
 LONG = 240.0
 TRIALS = 4000
 TASK = {
@@ -25,18 +25,6 @@ TASK = {
     "optimization_type": "ga",
     "optimization_config": {"population_size": 20, "generations": TRIALS // 20},
 }
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with serving(tmp_path_factory.mktemp("pausing") / "data", "--workers", "1") as running:
-        yield running
-
-
-@pytest.fixture
-def client(service: Running) -> Iterator[Client]:
-    with Client(service.url, service.key, patience=PATIENT) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

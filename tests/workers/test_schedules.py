@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,6 +89,34 @@ def test_one_run_at_a_time(store: Store, clock: Clock) -> None:
     (third,) = run_due(store)
     assert third.task is not None
     assert store.schedules.get(schedule.id).note is None
+
+
+def test_many_who_run_it_at_once_make_one_task(store: Store, clock: Clock) -> None:
+    schedule = add(store, clock)
+    barrier = threading.Barrier(8)
+
+    def run(_: int) -> str:
+        seen = store.schedules.get(schedule.id)
+        barrier.wait()
+        return run_now(store, seen).id
+
+    with ThreadPoolExecutor(8) as threads:
+        made = set(threads.map(run, range(8)))
+    assert len(made) == 1
+    assert store.tasks.count() == 1
+    assert store.schedules.get(schedule.id).last_task == made.pop()
+    end(store)
+    first = store.schedules.get(schedule.id).last_task
+    assert run_now(store, store.schedules.get(schedule.id)).parent == first
+    assert store.tasks.count() == 2
+
+
+def test_a_run_that_is_due_while_somebody_runs_it_makes_one_task(store: Store, clock: Clock) -> None:
+    seen = add(store, clock)
+    clock.move(hours=1)
+    (run,) = run_due(store)
+    assert run_now(store, seen).id == run.task  # who had looked before
+    assert store.tasks.count() == 1
 
 
 def test_missed_runs_are_made_up_for_by_one(store: Store, clock: Clock) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,14 +14,12 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from strategy_optimizer.access.principal import Principal
-from strategy_optimizer.api.computing import Call, ComputePool
+from strategy_optimizer.api.computing import ComputePool
 from strategy_optimizer.reading.bounded import BoundedCache
 
 T = TypeVar("T")
 KEPT = 32 << 20
 """Bytes of the answers that are kept."""
-STALLED = 60.0
-"""Seconds after which a client that takes nothing of a file is given up."""
 CALLER_GONE = 499
 """For the log: nobody receives it."""
 _LOOK = 0.25
@@ -81,7 +79,7 @@ class Answers:
             flight = self._begin(whole, function, arguments, asker_of(request))
         flight.waiting += 1
         try:
-            return await _unless_gone(request, flight.future)
+            return await unless_gone(request, flight.future)
         finally:
             flight.waiting -= 1
             if flight.waiting == 0 and not flight.future.done():
@@ -103,60 +101,6 @@ class Answers:
         future.add_done_callback(landed)
         return flight
 
-    async def stream(
-        self, request: Request, function: str, arguments: Mapping[str, Any]
-    ) -> AsyncIterator[bytes]:
-        """Return the file that a function makes, piece by piece; its process waits while the caller is slow.
-
-        Raises
-        ------
-        StrategyOptimizerError
-            Before the first piece, so that the answer can still say so.
-        """
-        cancelled = threading.Event()
-        opened = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._open, function, arguments, asker_of(request), cancelled
-        )
-        try:
-            call, first = await _unless_gone(request, opened)
-        except BaseException:
-            cancelled.set()
-            opened.add_done_callback(self._close_unused)
-            raise
-        return self._blocks(call, cancelled, first)
-
-    def _open(
-        self, function: str, arguments: Mapping[str, Any], user: str, cancelled: threading.Event
-    ) -> tuple[Call, bytes | None]:
-        call = self.pool.begin(function, arguments, user=user, cancelled=cancelled)
-        try:
-            return call, call.next_block()
-        except BaseException:
-            call.close()
-            raise
-
-    def _close_unused(self, opened: asyncio.Future[tuple[Call, bytes | None]]) -> None:
-        if not opened.cancelled() and opened.exception() is None:
-            self._threads.submit(opened.result()[0].close)
-
-    async def _blocks(
-        self, call: Call, cancelled: threading.Event, first: bytes | None
-    ) -> AsyncIterator[bytes]:
-        loop, block = asyncio.get_running_loop(), first
-
-        def end() -> None:
-            cancelled.set()
-            self._threads.submit(call.close)
-
-        try:
-            while block is not None:
-                stalled = loop.call_later(STALLED, end)  # a client that stands still must not hold a process
-                yield block
-                stalled.cancel()
-                block = await loop.run_in_executor(self._threads, call.next_block)
-        finally:
-            end()
-
     def close(self) -> None:
         """End all that is computed."""
         self.pool.close()
@@ -169,7 +113,7 @@ def asker_of(request: Request) -> str:
     return principal.user_id
 
 
-async def _unless_gone(request: Request, future: asyncio.Future[T]) -> T:
+async def unless_gone(request: Request, future: asyncio.Future[T]) -> T:
     """Return the result of a future while the caller is there."""
     while not future.done():
         await asyncio.wait({future}, timeout=_LOOK)

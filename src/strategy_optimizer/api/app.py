@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from strategy_optimizer.access.policy import POLICY, RouteName
 from strategy_optimizer.api import problems, sockets
 from strategy_optimizer.api.auditing import Auditing
 from strategy_optimizer.api.dependencies import WEBSOCKET, authorize
+from strategy_optimizer.api.first_look import FirstLook
 from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.middleware import BodyLimit, RequestContext
 from strategy_optimizer.api.reading import Reading
@@ -34,6 +38,7 @@ from strategy_optimizer.api.routes import (
 )
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.short_reads import ShortReads
+from strategy_optimizer.api.turns import Turns
 from strategy_optimizer.errors import SettingsError
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.version import __version__
@@ -56,6 +61,12 @@ ROUTERS: Sequence[APIRouter] = (
     events.router,
     sockets.router,
 )
+CHECKS, CHECKS_WAITING, CHECKS_PATIENCE = 2, 16, 60.0
+"""Uploads and spaces that are checked at once: each may take gigabytes. How many wait, and for how many seconds.
+
+One at once may be of one user: a file that was made to be read slowly takes two minutes. Each that waits holds one of
+the forty threads in which most routes run.
+"""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -78,6 +89,9 @@ def create_app(service: Service) -> FastAPI:
         pace=service.pace,
     )
     app.state.reading = Reading(service)
+    app.state.checks = Turns(CHECKS, of_user=1, waiting=CHECKS_WAITING, patience=CHECKS_PATIENCE)
+    app.state.first_look = FirstLook(service.store, service.settings)
+    app.state.uploading = Counter()
     app.state.short_reads = ShortReads(service.store)
     problems.install(app)
     app.add_middleware(
@@ -107,7 +121,13 @@ def bare_app() -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.router.default = _no_such_route
     return app
+
+
+async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say that nothing is there, also to who opens a socket, whom Starlette would leave without a word."""
+    raise HTTPException(404)
 
 
 @asynccontextmanager

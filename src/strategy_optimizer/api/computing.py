@@ -39,6 +39,8 @@ class Limits:
     ----------
     processes : int
         At once.
+    of_user : int, optional
+        How many of them may work for one user; all, when it is not said.
     seconds : float
         That one call may take.
     memory : int
@@ -54,6 +56,7 @@ class Limits:
     """
 
     processes: int = 2
+    of_user: int | None = None
     seconds: float = 120.0
     memory: int = 2 << 30
     waiting: int = 16
@@ -80,7 +83,9 @@ class ComputePool:
     def __init__(self, store: str, limits: Limits = Limits()) -> None:
         self.limits = limits
         self._store = store
-        self._turns = Turns(limits.processes, waiting=limits.waiting, patience=limits.patience)
+        self._turns = Turns(
+            limits.processes, of_user=limits.of_user, waiting=limits.waiting, patience=limits.patience
+        )
         self._lock = threading.Lock()
         self._idle: tuple[ChildProcess, threading.Timer] | None = None
         self._busy: set[ChildProcess] = set()
@@ -297,6 +302,17 @@ class Call:
             was_closed, self._is_closed = self._is_closed, True
         if not was_closed:
             self._pool.give_back(self._child, self._user, is_usable=self._is_done)
+
+    def wait_a_little(self) -> None:
+        """Wait for who takes what the function makes.
+
+        Raises
+        ------
+        CallCancelledError, ComputationError
+            As of `next_block`: the process is held all the while.
+        """
+        self._cancelled.wait(TICK)
+        self._check_limits()
 
     def _check_limits(self) -> None:
         if self._cancelled.is_set():

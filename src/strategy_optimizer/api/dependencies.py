@@ -19,6 +19,7 @@ from strategy_optimizer.api.hub import Hub
 from strategy_optimizer.api.query_names import check_query
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.short_reads import ShortReads
+from strategy_optimizer.api.turns import Turns
 from strategy_optimizer.errors import NotAuthenticatedError
 from strategy_optimizer.storage import Store
 
@@ -49,11 +50,20 @@ async def the_hub(connection: HTTPConnection) -> Hub:
     return hub
 
 
+async def the_checks(connection: HTTPConnection) -> Turns:
+    """Return whose turn it is to have something checked in a process of its own."""
+    checks: Turns = connection.app.state.checks
+    return checks
+
+
 async def authorize(connection: HTTPConnection) -> None:
     """Find out who calls, and refuse what the policy does not let them do. Every route passes here first.
 
-    What it asks for is looked at then: nobody learns anything of a route that is not theirs.
+    What it asks for is looked at then: nobody learns anything of a route that is not theirs. Routes call it before they
+    read the body, see `routing.Route`, and as a dependency, which does nothing then.
     """
+    if hasattr(connection.state, "principal"):
+        return
     rule = rule_of(method_of(connection), connection.scope["route"].path)
     service: Service = connection.app.state.service
     service.gate.check_address(address_of(connection))
@@ -78,5 +88,6 @@ async def current_principal(connection: HTTPConnection) -> Principal:
 TheService = Annotated[Service, Depends(the_service)]
 TheStore = Annotated[Store, Depends(the_store)]
 TheShortReads = Annotated[ShortReads, Depends(the_short_reads)]
+TheChecks = Annotated[Turns, Depends(the_checks)]
 TheHub = Annotated[Hub, Depends(the_hub)]
 Caller = Annotated[Principal, Depends(current_principal)]

@@ -21,6 +21,8 @@ from strategy_optimizer.models.problem import ProblemModel
 MEDIA_TYPE = "application/problem+json"
 _LONGEST_REASON = 123
 """Bytes that the frame which closes a websocket has room for."""
+_MOST_PROBLEMS = 100
+"""So many of one request are told: a body may have a hundred thousand, and each is compared with what was meant."""
 LOG = structlog.get_logger(__name__)
 
 KINDS: Sequence[tuple[type[errors.StrategyOptimizerError], int, str]] = (
@@ -169,15 +171,18 @@ def _attributes(error: errors.StrategyOptimizerError) -> dict[str, Any]:
 
 def _of_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, (RequestValidationError, WebSocketRequestValidationError))
-    is_unread = any(p["loc"] == ("body",) and p["type"] != "missing" for p in error.errors())
+    is_unread = any(
+        p["loc"] == ("body",) and p["type"] not in ("missing", "unexpected_body") for p in error.errors()
+    )
     if is_unread and (media := _other_media(request)):
         detail = (
             f"the body is {media}, and JSON is expected: send the header 'Content-Type: application/json'"
         )
         return problem_response(request, 415, _OF_STATUS[415], detail)
-    found = [_found(request, problem) for problem in error.errors()]
+    problems = error.errors()
+    found = [_found(request, problem) for problem in problems[:_MOST_PROBLEMS]]
     text = "; ".join(f"{'.'.join(problem['where'])}: {problem['problem']}" for problem in found[:5])
-    more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+    more = f"; and {len(problems) - 5:,} more" if len(problems) > 5 else ""
     return problem_response(request, 422, "invalid-request", text + more, details={"errors": found})
 
 

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from strategy_optimizer.api.answers import Answers
 from strategy_optimizer.api.computing import ComputePool, Limits
 from strategy_optimizer.api.dependencies import Caller, TheShortReads
+from strategy_optimizer.api.downloads import Downloads
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.reading.history import HistoryReader
 from strategy_optimizer.reading.table_files import TableFiles
@@ -18,8 +19,8 @@ from strategy_optimizer.storage import TaskRecord
 TaskId = Annotated[str, Path(max_length=64, description="id of the task", examples=["opt_4f1c2a90b7d3e865"])]
 
 
-FILES = Limits(processes=2, seconds=900.0, memory=1 << 30)
-"""Of processes that make files: they take as long as their client does."""
+FILES = Limits(processes=2, of_user=1, seconds=900.0, memory=1 << 30, patience=60.0)
+"""Of processes that make files."""
 INDEXING = Limits(processes=1, waiting=8)
 """Of the process that reads all trials of a long task, so that these can be sorted and searched."""
 
@@ -32,7 +33,7 @@ class Reading:
     history : HistoryReader
     computed : Answers
         Of what is computed.
-    files : Answers
+    files : Downloads
         Of what is sent piece by piece.
     data_dir : str
         Where copies of strategies and datasets lie.
@@ -45,7 +46,7 @@ class Reading:
         self._tables = TableFiles(service.settings.data_dir / "cache", self._indexing.run)
         self.history = HistoryReader(service.store, self._tables)
         self.computed = Answers(ComputePool(address))
-        self.files = Answers(ComputePool(address, FILES))
+        self.files = Downloads(ComputePool(address, FILES), service.settings.data_dir / "cache")
 
     def close(self) -> None:
         """End all processes."""

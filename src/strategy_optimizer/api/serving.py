@@ -74,6 +74,10 @@ class Server(uvicorn.Server):
         hub: Hub = self.config.app.state.hub  # type: ignore[union-attr]
         hub.stop()
         await super().shutdown(sockets)
+        # The loop would wait for ever for a client that is there and does not read its answer.
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
 
 
 def allow_many_files() -> None:

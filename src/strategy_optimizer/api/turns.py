@@ -6,6 +6,8 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strategy_optimizer.errors import ComputationBusyError, TooManyRequestsError
@@ -39,6 +41,8 @@ class Turns:
     ----------
     places : int
         At once.
+    of_user : int, optional
+        How many of them one user may have; all, when it is not said. Who has as many waits, also while places are free.
     waiting : int
         How many may wait; half of them for one user, so that others find room.
     patience : float
@@ -51,8 +55,9 @@ class Turns:
     >>> turns.give_back("ada")
     """
 
-    def __init__(self, places: int, *, waiting: int, patience: float) -> None:
+    def __init__(self, places: int, *, of_user: int | None = None, waiting: int, patience: float) -> None:
         self._places = places
+        self._of_user = places if of_user is None else of_user
         self._most = waiting
         self._most_of_user = max(1, waiting // 2)
         self._patience = patience
@@ -86,7 +91,7 @@ class Turns:
         CallCancelledError
         """
         with self._lock:
-            if self._held.total() < self._places:
+            if self._held.total() < self._places and self._held[user] < self._of_user:
                 self._give(user)
                 return
             one = self._stand(user)
@@ -96,18 +101,34 @@ class Turns:
             self._leave(one)
             raise
 
+    @contextmanager
+    def held(self, user: str) -> Iterator[None]:
+        """Wait for a place, and have it for the length of a block; raises as `take`."""
+        self.take(user, threading.Event())
+        try:
+            yield
+        finally:
+            self.give_back(user)
+
     def give_back(self, user: str) -> None:
         """Give a place back, which goes to the next."""
         with self._lock:
             self._held[user] -= 1
             if not self._held[user]:
                 del self._held[user]
-            if self._waiting:
-                one = min(self._waiting, key=self._place_in_line)
-                self._waiting.remove(one)
-                self._give(one.user)
-                one.has_place.set()
+            self._hand_out()
             self._forget(user)
+
+    def _hand_out(self) -> None:
+        """Give what is free to those whose turn it is."""
+        while self._held.total() < self._places:
+            able = [one for one in self._waiting if self._held[one.user] < self._of_user]
+            if not able:
+                return
+            one = min(able, key=self._place_in_line)
+            self._waiting.remove(one)
+            self._give(one.user)
+            one.has_place.set()
 
     def _place_in_line(self, one: _Waiting) -> tuple[int, int, int]:
         return self._held[one.user], self._last_turn.get(one.user, 0), one.number
@@ -140,8 +161,14 @@ class Turns:
                 raise CallCancelledError
             if time.monotonic() > until:
                 raise ComputationBusyError(
-                    f"all {self._places} processes were busy for {self._patience:g} s; ask again later"
+                    f"{self._busy(one.user)} busy for {self._patience:g} s; ask again later"
                 )
+
+    def _busy(self, user: str) -> str:
+        with self._lock:
+            if self._held[user] == self._of_user < self._places:
+                return f"what may work for one user, {self._of_user} of {self._places} processes, was"
+        return f"all {self._places} processes were"
 
     def _leave(self, one: _Waiting) -> None:
         """Let somebody go who waits no longer; a place that came at the last moment goes on to the next."""

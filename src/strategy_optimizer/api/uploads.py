@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,16 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
+from strategy_optimizer.api.answers import asker_of
+from strategy_optimizer.api.turns import RETRY
 from strategy_optimizer.catalogue.datasets import Upload
-from strategy_optimizer.errors import DatasetError
+from strategy_optimizer.errors import DatasetError, RepeatedKeyError, TooManyRequestsError
+from strategy_optimizer.json_files import refuse_repeated_keys
 from strategy_optimizer.market.columns import ROLES
 
 BLOCK = 2**20
+AT_ONCE = 4
+"""Uploads of one user, from the first byte to the answer: each may lie on the disk with all that one may have."""
 _COLUMNS = TypeAdapter(dict[str, str | tuple[str, str] | None])
 _FORM = "multipart/form-data"
 
@@ -45,7 +51,31 @@ async def received_file(request: Request) -> AsyncIterator[ReceivedFile]:
     Yields
     ------
     ReceivedFile
+
+    Raises
+    ------
+    TooManyRequestsError
+        When too many of this user come at once.
     """
+    uploading: Counter[str] = request.app.state.uploading
+    user = asker_of(request)
+    if uploading[user] >= AT_ONCE:
+        raise TooManyRequestsError(
+            f"{uploading[user]} uploads of yours are not done yet, as many as one user may have; wait for them, or ask "
+            "again later",
+            retry_after=RETRY,
+        )
+    uploading[user] += 1
+    try:
+        async for received in _received(request):
+            yield received
+    finally:
+        uploading[user] -= 1
+        if not uploading[user]:
+            del uploading[user]
+
+
+async def _received(request: Request) -> AsyncIterator[ReceivedFile]:
     folder = await run_in_threadpool(tempfile.mkdtemp, prefix="so-upload-")
     try:
         file = Path(folder) / "upload"
@@ -95,7 +125,10 @@ def _read_columns(text: str | None) -> dict[str, Any] | None:
     if not text:
         return None
     try:
+        refuse_repeated_keys(text)
         return dict(_COLUMNS.validate_json(text))
+    except RepeatedKeyError as error:
+        raise DatasetError(f"columns: {error}") from error
     except ValidationError as error:
         raise DatasetError(
             f"columns: {error.errors()[0]['msg']}; expected a JSON object of role to column, such as "

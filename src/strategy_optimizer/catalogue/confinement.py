@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,7 +75,13 @@ class Confinement:
     variables: tuple[str, ...] = ()
 
 
-def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = Confinement()) -> Outcome:
+def run_confined(
+    target: str,
+    request: Mapping[str, Any],
+    limits: Confinement = Confinement(),  # frozen
+    *,
+    turn: AbstractContextManager[object] | None = None,
+) -> Outcome:
     """Return how a call ended.
 
     Parameters
@@ -83,6 +90,9 @@ def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = 
         ``module:function``: a function of this package that takes one JSON value and returns one.
     request : JSON value
     limits : Confinement
+    turn : context manager, optional
+        Entered while the process runs, and may wait for it, for callers who see to it that few run at once and who is
+        next. Without it two run at once, and nobody is preferred.
 
     Returns
     -------
@@ -94,7 +104,7 @@ def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = 
     ExecutorError
         When the system starts no more processes.
     TooManyRequestsError
-        When others are at it, and no turn came within a minute.
+        When others are at it, and no turn came within a minute; `turn` may raise something else.
 
     Examples
     --------
@@ -103,12 +113,18 @@ def run_confined(target: str, request: Mapping[str, Any], limits: Confinement = 
     >>> run_confined("json:loads", {"a": 1}).message
     'TypeError: the JSON object must be str, bytes or bytearray, not dict'
     """
+    with _one_of_all() if turn is None else turn:
+        return _run(target, request, limits)
+
+
+@contextmanager
+def _one_of_all() -> Iterator[None]:
     if not _TURNS.acquire(timeout=_PATIENCE):
         raise TooManyRequestsError(
             "too many files are being checked; try again in half a minute", retry_after=30.0
         )
     try:
-        return _run(target, request, limits)
+        yield
     finally:
         _TURNS.release()
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,8 +70,9 @@ def add_dataset(
     *,
     limits: DatasetLimits = DatasetLimits(),  # frozen
     confinement: Confinement = LIMITS,
+    turn: AbstractContextManager[object] | None = None,
 ) -> DatasetRecord:
-    """Check an upload and store it as a dataset.
+    """Check an upload and store it as a dataset; `turn` as of `run_confined`.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def add_dataset(
             "repair": list(repair),
             "target": str(target),
         }
-        found = _checked(request, confinement)
+        found = _checked(request, confinement, turn)
         content = _content(target, found["preview"])
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -154,8 +156,11 @@ def _refuse_early(store: Store, owner: str, name: str, most: int | None) -> None
         )
 
 
-def _checked(request: Mapping[str, Any], confinement: Confinement) -> dict[str, Any]:
-    outcome = run_confined("strategy_optimizer.catalogue.dataset_check:check_upload", request, confinement)
+def _checked(
+    request: Mapping[str, Any], confinement: Confinement, turn: AbstractContextManager[object] | None
+) -> dict[str, Any]:
+    check = "strategy_optimizer.catalogue.dataset_check:check_upload"
+    outcome = run_confined(check, request, confinement, turn=turn)
     if outcome.failure is not None:
         raise DatasetError(
             f"{request['name']} cannot be read: the process that checked it {clean(outcome.message, 300)}; "

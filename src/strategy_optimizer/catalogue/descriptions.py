@@ -48,6 +48,14 @@ def describe_named(
     return {name: _checked(found.get(name), digests[name]) for name in names}
 
 
+def describe_ours(names: Sequence[str], digests: Mapping[str, str]) -> dict[str, Description]:
+    """Return the same for strategies that are built in, whose code this process may run."""
+    from strategy_optimizer.catalogue import describing  # loads the compiler
+
+    found = describing.describe_named({"names": names})
+    return {name: _checked(found.get(name), digests[name]) for name in names}
+
+
 def collect_files(folder: Path, files: Sequence[str], limits: Confinement) -> dict[str, dict[str, Any]]:
     """Return each file's digest and the files that belong to it, or its problem."""
     found = _ask("code_files:collect_all", {"folder": str(folder.resolve()), "files": list(files)}, limits)

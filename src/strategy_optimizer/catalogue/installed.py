@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strategy_optimizer.catalogue.confinement import Confinement
-from strategy_optimizer.catalogue.descriptions import LIMITS, describe_named
+from strategy_optimizer.catalogue.descriptions import LIMITS, Description, describe_named, describe_ours
 from strategy_optimizer.catalogue.texts import clean
 from strategy_optimizer.catalogue.versions import built_in_digest, offered, package_digest
 from strategy_optimizer.storage import NewStrategyVersion, Store
@@ -29,17 +30,41 @@ def taken_names() -> dict[str, str]:
 
 def tell_installed(store: Store, limits: Confinement = LIMITS) -> list[str]:
     """Store the versions that the store does not have as the newest; returns the names of these strategies."""
-    built_in = {name: _Installed("built_in", "", built_in_digest()) for name in BUILT_IN}
     packages = {
         name: _Installed("package", clean(_package(name), 200), package_digest(point))
         for name, point in offered().items()
         if name not in (*BUILT_IN, *ALIASES)
     }
-    _tell(store, ours := _new(store, built_in), limits)
+    ours = _new(store, _built_in())
+    _tell_built_in(store, describe_named(list(ours), _digests(ours), limits) if ours else {})
     theirs = _new(store, packages)
     for name, found in theirs.items():  # each by itself: a package may not return
         _tell(store, {name: found}, limits)
     return [*ours, *theirs]
+
+
+def tell_built_in(store: Store) -> None:
+    """Store what the built-in strategies say of themselves, asked in this process: none of it is code of users."""
+    new = _new(store, _built_in())
+    _tell_built_in(store, describe_ours(list(new), _digests(new)) if new else {})
+
+
+def _built_in() -> dict[str, _Installed]:
+    return dict.fromkeys(BUILT_IN, _Installed("built_in", "", built_in_digest()))
+
+
+def _digests(found: Mapping[str, _Installed]) -> dict[str, str]:
+    return {name: each.digest for name, each in found.items()}
+
+
+def _tell_built_in(store: Store, said: Mapping[str, Description]) -> None:
+    """Store descriptions at once: who sees one of them sees all."""
+    store.strategies.save_versions(
+        {name: each for name, each in said.items() if isinstance(each, NewStrategyVersion)}, "built_in", ""
+    )
+    for name, each in said.items():
+        if isinstance(each, str):
+            store.strategies.save_problem(name, "built_in", "", each)
 
 
 def _new(store: Store, known: dict[str, _Installed]) -> dict[str, _Installed]:
@@ -52,10 +77,7 @@ def _new(store: Store, known: dict[str, _Installed]) -> dict[str, _Installed]:
 
 
 def _tell(store: Store, new: dict[str, _Installed], limits: Confinement) -> None:
-    if not new:
-        return
-    digests = {name: found.digest for name, found in new.items()}
-    for name, said in describe_named(list(new), digests, limits).items():
+    for name, said in describe_named(list(new), _digests(new), limits).items():
         found = new[name]
         if isinstance(said, NewStrategyVersion):
             store.strategies.save_version(name, found.source, found.place, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -97,8 +98,15 @@ def check_space(store: Store, strategy: str, document: Mapping[str, Any]) -> tup
     return name, own_space(store, name, version).override(document)
 
 
-def is_feasible(space: ParameterSpace, limits: Confinement = LIMITS) -> bool | None:
+def is_feasible(
+    space: ParameterSpace,
+    limits: Confinement = LIMITS,
+    *,
+    turn: AbstractContextManager[object] | None = None,
+) -> bool | None:
     """Return whether a point of the space satisfies all constraints; None when that took too long to find out.
+
+    `turn` is as of `run_confined`.
 
     Raises
     ------
@@ -108,7 +116,7 @@ def is_feasible(space: ParameterSpace, limits: Confinement = LIMITS) -> bool | N
     layout = space.from_dicts([space.defaults()])
     if bool(space.is_feasible(layout)[0]):
         return True
-    outcome = run_confined(f"{__name__}:find_point", space.to_json(), limits)
+    outcome = run_confined(f"{__name__}:find_point", space.to_json(), limits, turn=turn)
     if outcome.failure is not None:
         return None
     if outcome.value is not None:

@@ -104,7 +104,7 @@ class StrategyFolder:
 
     @property
     def _told_file(self) -> Path:
-        return copies_folder(self._data_dir) / "told.json"
+        return told_file(self._data_dir)
 
     def scan(self) -> list[str]:
         """Bring the store up to date and return the names of the strategies that changed.
@@ -302,6 +302,11 @@ def _python_files(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_resu
                     yield from _python_files(folder / entry.name, f"{prefix}{entry.name}/")
             except FileNotFoundError:  # it was removed just now
                 continue
+
+
+def told_file(data_dir: Path) -> Path:
+    """Return the file that is there since a folder of strategies was looked at for the first time."""
+    return copies_folder(data_dir) / "told.json"
 
 
 def _read_told(file: Path) -> dict[str, _File]:

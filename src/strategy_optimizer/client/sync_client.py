@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx2
+from websockets.sync.client import connect
 
 from strategy_optimizer.client.exchange import (
     COMPUTING,
@@ -29,11 +30,13 @@ from strategy_optimizer.client.exchange import (
     path_of,
     unreachable,
 )
+from strategy_optimizer.client.following import INTERRUPTIONS, Following, TaskFrame
 from strategy_optimizer.errors import ServiceError, TaskError
 from strategy_optimizer.models.accounts import KeyOut, KeysOut, MeOut, NewKeyOut
 from strategy_optimizer.models.analysis import AnalysisOut, CompareOut, PredictionOut
 from strategy_optimizer.models.base import PageModel
 from strategy_optimizer.models.datasets import DatasetDetailsOut, DatasetOut, DatasetsOut
+from strategy_optimizer.models.frames import ChannelName
 from strategy_optimizer.models.history import HistoryOut, TrialOut
 from strategy_optimizer.models.ledger import LedgerPageOut, LedgerResetOut
 from strategy_optimizer.models.parameter_spaces import SpaceOut
@@ -269,6 +272,36 @@ class Client:
             after = page["seq"]
             if page["ended"]:
                 return
+
+    def watch(
+        self, task_id: str, channel: ChannelName = "progress", *, after: int | None = None
+    ) -> Iterator[TaskFrame]:
+        """Yield what a websocket tells of a task until it has ended; a lost connection loses and repeats nothing.
+
+        Parameters
+        ----------
+        task_id : str
+        channel : {"progress", "results", "convergence"}
+            States are told on all of them, and progress; improvements and the verdict; how the best score grows.
+        after : int, optional
+            Number of the last event that is known already: ``seq`` of the last frame of an earlier call, or 0 to begin
+            with the first one. Without it a `SnapshotFrame` comes first.
+
+        Yields
+        ------
+        SnapshotFrame, EventsFrame or EndFrame
+            The last of them is an `EndFrame`, with the result where the channel has it.
+        """
+        following = Following(self.url, self._key, task_id, channel, after, self.patience)
+        while not following.has_ended:
+            try:
+                with connect(following.address, **following.options) as socket:
+                    while not following.has_ended:
+                        frame = following.take(socket.recv())
+                        if frame is not None:
+                            yield frame
+            except INTERRUPTIONS as error:
+                time.sleep(following.pause(error))
 
     def history(self, task_id: str, **query: Any) -> HistoryOut:
         """Return one page of trials.

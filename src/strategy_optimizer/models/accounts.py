@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 
-from strategy_optimizer.models.base import Model, PageModel, Whole
+from strategy_optimizer.models.base import Model, Moment, PageModel, Whole
 
 Role: TypeAlias = Literal["viewer", "operator", "admin"]
 Scope: TypeAlias = Literal["read", "run", "admin"]
@@ -184,7 +184,7 @@ class KeyIn(Model):
     scopes: list[Scope] | None = Field(
         default=None, min_length=1, max_length=3, description="all of the user's by default"
     )
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyOut(Model):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from strategy_optimizer.json_files import refuse_repeated_keys
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -26,6 +29,17 @@ Whole: TypeAlias = Annotated[int, BeforeValidator(_no_other_kind)]
 """A whole number that callers give; true and "1" are none, though Python would take them."""
 Real: TypeAlias = Annotated[float, BeforeValidator(_no_other_kind)]
 """The same for any number."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC it lies beyond the years 1 to 9999") from None
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time that callers give, with its zone; it is kept in UTC, where the last hours of 9999 may not be there."""
 Value: TypeAlias = bool | int | float | str
 """A parameter's value; the kinds are kept apart, 1 stays 1 and true stays true."""
 
@@ -41,7 +55,16 @@ class Model(BaseModel):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Return the model of JSON text; pydantic's ValidationError lists what is wrong."""
+        """Return the model of JSON text.
+
+        Raises
+        ------
+        RepeatedKeyError
+            When a key stands twice in one object.
+        pydantic.ValidationError
+            It lists what else is wrong.
+        """
+        refuse_repeated_keys(text)
         return cls.model_validate_json(text)
 
 

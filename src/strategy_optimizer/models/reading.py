@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from strategy_optimizer.backtest.metrics import METRICS
-from strategy_optimizer.errors import StrategyOptimizerError, TaskError
+from strategy_optimizer.errors import RepeatedKeyError, StrategyOptimizerError, TaskError
 from strategy_optimizer.models.result import (
     ComparisonModel,
     RecommendationModel,
@@ -122,6 +122,8 @@ def _model(path: Path) -> ResultModel:
         model = ResultModel.from_json(path.read_bytes())
     except OSError as error:
         raise TaskError(f"the result {path} cannot be read: {error.strerror or error}") from error
+    except RepeatedKeyError as error:
+        raise TaskError(f"the result {path} is not clear: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

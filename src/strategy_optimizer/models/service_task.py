@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, StrictBool
+from pydantic import ConfigDict, Field, StrictBool
 
-from strategy_optimizer.models.base import Model, Number, Value, Whole
+from strategy_optimizer.models.base import Model, Moment, Number, Value, Whole
 from strategy_optimizer.models.result import ConvergenceModel, PerformanceModel
 from strategy_optimizer.models.task import OptimizationType, TaskModel
 
@@ -52,7 +52,7 @@ class TaskIn(TaskModel):
     strategy_name: str = Field(min_length=1, max_length=200)
     data: str | None = Field(default=None, min_length=1, max_length=200)
     priority: Whole = Field(default=0, ge=-100, le=100, description="larger is taken from the queue first")
-    deadline: AwareDatetime | None = Field(
+    deadline: Moment | None = Field(
         default=None, description="when the task ends at the latest, with what it has found by then"
     )
     warm_start: str | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -23,21 +24,31 @@ class StrategyStore(TableAccess):
 
     def save_version(self, name: str, source: str, place: str, version: NewStrategyVersion) -> None:
         """Store a version and make it the newest; a problem that the strategy had is gone."""
+        self.save_versions({name: version}, source, place)
+
+    def save_versions(self, versions: Mapping[str, NewStrategyVersion], source: str, place: str) -> None:
+        """Store versions of several strategies, by name, all or none."""
 
         def work(transaction: Transaction) -> None:
-            self._put(transaction, name, source=source, place=place, newest=version.digest, problem=None)
-            statement = transaction.insert(strategy_versions).values(
-                **vars(version), name=name, created=transaction.now()
-            )
-            # Another release of this program may describe the same code in more detail.
-            described = {key: value for key, value in vars(version).items() if key != "digest"}
-            transaction.connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=list(strategy_versions.primary_key.columns), set_=described
-                )
-            )
+            for name, version in versions.items():
+                self._save(transaction, name, source, place, version)
 
         self._database.write(work)
+
+    def _save(
+        self, transaction: Transaction, name: str, source: str, place: str, version: NewStrategyVersion
+    ) -> None:
+        self._put(transaction, name, source=source, place=place, newest=version.digest, problem=None)
+        statement = transaction.insert(strategy_versions).values(
+            **vars(version), name=name, created=transaction.now()
+        )
+        # Another release of this program may describe the same code in more detail.
+        described = {key: value for key, value in vars(version).items() if key != "digest"}
+        transaction.connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(strategy_versions.primary_key.columns), set_=described
+            )
+        )
 
     def save_problem(self, name: str, source: str, place: str, problem: str) -> None:
         """Store why a strategy's present content cannot be used; the newest version stays what it was."""

@@ -8,6 +8,8 @@ still one task.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,8 +57,9 @@ def run_now(store: Store, schedule: ScheduleRecord, *, task_memory: int = TASK_M
     StrategyOptimizerError
         When it cannot be made.
     """
-    task = _make_task(store, schedule, None, task_memory)
-    store.schedules.change(schedule.id, last_task=task.id, note=None)
+    task = _make_task(store, schedule, task_memory)
+    if store.schedules.get(schedule.id).last_task == schedule.last_task:
+        store.schedules.change(schedule.id, last_task=task.id, note=None)
     return task
 
 
@@ -66,10 +69,10 @@ def _run(store: Store, schedule: ScheduleRecord, now: datetime, task_memory: int
     plan = ScheduledTask.model_validate(dict(schedule.document))
     (following,) = next_runs(schedule.cron, plan.timezone, now)
     missed = _missed(schedule, plan, now)
-    # The task first, under a key of this run: whoever repeats a run that was cut off gets the same task.
+    # The task first: whoever repeats a run that was cut off gets the same one.
     task, note = None, None
     try:
-        task = _make_task(store, schedule, f"{schedule.id} {schedule.next_run.isoformat()}", task_memory)
+        task = _make_task(store, schedule, task_memory)
     except StorageError:
         raise  # the database's fault, not the schedule's: the run is still due
     except StrategyOptimizerError as error:
@@ -91,7 +94,8 @@ def _missed(schedule: ScheduleRecord, plan: ScheduledTask, now: datetime) -> int
     return sum(moment <= now for moment in later)
 
 
-def _make_task(store: Store, schedule: ScheduleRecord, key: str | None, task_memory: int) -> TaskRecord:
+def _make_task(store: Store, schedule: ScheduleRecord, task_memory: int) -> TaskRecord:
+    """Make the task that follows the last one, or return it where somebody else has just made it."""
     _check_owner(store, schedule.owner)
     last = _last_task(store, schedule)
     if last is not None and last.state not in ENDED:
@@ -101,6 +105,9 @@ def _make_task(store: Store, schedule: ScheduleRecord, key: str | None, task_mem
     if plan.warm_start and last is not None and last.trials:
         asked["warm_start"] = last.id
     parent = None if last is None else last.id
+    # One key for all who saw the same last task and ask for the same: only one task follows another.
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+    key = f"{schedule.id} after {schedule.last_task} {digest}"
     made = submit(
         store,
         schedule.owner,

@@ -10,7 +10,7 @@ from typing import Any
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.catalogue.datasets import find_dataset
 from strategy_optimizer.catalogue.describing import ENGINE
-from strategy_optimizer.catalogue.spaces import check_space, own_space
+from strategy_optimizer.catalogue.spaces import MOST_CONSTRAINTS, check_space, own_space
 from strategy_optimizer.catalogue.versions import pin_version
 from strategy_optimizer.errors import (
     DataError,
@@ -27,6 +27,8 @@ from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.storage import TASK_MEMORY, Creation, NewTask, Store, TaskRecord
 from strategy_optimizer.tasks.executors.child.words import size_text
 
+NOT_IDS = ("tasks", "start", "compare", "parameter-space")
+"""What stands in addresses where the ids of tasks do."""
 ENGINE_FIELDS = ("trial_time", "trial_memory", "lookahead")
 """What of a task's ``optimization_config`` only trials of engines have."""
 
@@ -76,6 +78,12 @@ def submit(
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
 
+def check(store: Store, owner: str, task: TaskIn, *, task_memory: int = TASK_MEMORY) -> None:
+    """Raise what `submit` would, but for quotas, of a task that is made later."""
+    _checked(store, owner, task)
+    _memory(task, task_memory)
+
+
 def pinned(store: Store, owner: str, strategy: str, data: str | None) -> tuple[str, str | None]:
     """Return the versions that a strategy and data of these names have now; an engine has no data here.
 
@@ -119,6 +127,7 @@ def copy_of(task: TaskRecord, changes: TaskCopyIn | None = None) -> TaskIn:
 
 def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:
     """Return the task with the versions that are current now."""
+    _check_size(task)
     name, version = _pinned(store, task.strategy_name)
     engine = is_engine(store, name, version)
     if engine:
@@ -133,6 +142,22 @@ def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:
         except TaskNotFoundError as error:
             raise TaskNotFoundError(f"warm_start: {error}", task=task.warm_start) from error
     return StoredTask(task=task, strategy_version=version, data_digest=digest, engine=engine)
+
+
+def _check_size(task: TaskIn) -> None:
+    """Refuse what would take long to look at, and an id that no address leads to."""
+    if task.task_id in NOT_IDS:
+        raise TaskError(f"task_id: {task.task_id!r} is part of an address of the service; choose another id")
+    goal = task.objective_function
+    counts = {
+        "constraints": len(task.constraints),
+        "objective_function.constraints": len(goal.constraints),
+        "objective_function.metrics": len(goal.metrics or ()),
+        "objective_function.weights": len(goal.weights or ()),
+    }
+    for field, count in counts.items():
+        if count > MOST_CONSTRAINTS:
+            raise TaskError(f"{field} has {count:,} entries; at most {MOST_CONSTRAINTS} are taken")
 
 
 def _check_engine_task(name: str, task: TaskIn) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from strategy_optimizer.access.keys import NewKey, check_name
 from strategy_optimizer.access.passwords import check_password
@@ -12,6 +12,7 @@ from strategy_optimizer.access.principal import ROLE_SCOPES, in_order
 from strategy_optimizer.api.authentication import address_of
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.errors import AccountError, NotAllowedError
 from strategy_optimizer.models.accounts import (
     AuditEntryOut,
@@ -33,7 +34,7 @@ from strategy_optimizer.models.accounts import (
 )
 from strategy_optimizer.storage import ApiKeyRecord, Quota, Store, UserRecord
 
-router = APIRouter(prefix="/api/v1")
+router = Router(prefix="/api/v1")
 _ID = r"^[A-Za-z0-9_.-]+$"
 UserId = Annotated[str, Path(max_length=64, pattern=_ID, examples=["user_9c2f41d07ab35e68"])]
 KeyId = Annotated[str, Path(max_length=64, pattern=_ID, examples=["key_0f6be2a94d7715c3"])]

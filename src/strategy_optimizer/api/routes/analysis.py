@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from strategy_optimizer.api.conditional import CACHING, NOT_MODIFIED, conditional, etag_of, matches
 from strategy_optimizer.api.dependencies import Caller, TheStore
 from strategy_optimizer.api.reading import OwnTask, Reading, TheReading
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.task_views import no_result
 from strategy_optimizer.errors import NotStoredError
 from strategy_optimizer.models.analysis import (
@@ -24,7 +25,7 @@ from strategy_optimizer.models.analysis import (
 from strategy_optimizer.models.result import ValidationModel
 from strategy_optimizer.storage import TaskRecord
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["analysis"])
+router = Router(prefix="/api/v1/optimize", tags=["analysis"])
 _HTML: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "the page",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from strategy_optimizer.access.principal import Principal
-from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.dependencies import Caller, TheChecks, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.uploads import ReceivedFile, received_file
 from strategy_optimizer.catalogue.datasets import (
     add_dataset,
@@ -31,7 +32,7 @@ from strategy_optimizer.models.datasets import (
 )
 from strategy_optimizer.storage import DatasetRecord, Store
 
-router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
+router = Router(prefix="/api/v1/datasets", tags=["datasets"])
 DatasetId = Annotated[
     str,
     Path(
@@ -68,6 +69,7 @@ _BODY: dict[str, Any] = {
 def upload_dataset(
     caller: Caller,
     store: TheStore,
+    checks: TheChecks,
     response: Response,
     received: Annotated[ReceivedFile, Depends(received_file)],
     name: Annotated[
@@ -87,7 +89,8 @@ def upload_dataset(
     ] = [],  # noqa: B006
 ) -> DatasetDetailsOut:
     """Upload bars as CSV (also gzipped) or Parquet. What is wrong with them is told all at once, with row numbers."""
-    record = add_dataset(store, caller.user_id, received.upload(name, columns, repair))
+    upload = received.upload(name, columns, repair)
+    record = add_dataset(store, caller.user_id, upload, turn=checks.held(caller.user_id))
     response.headers["Location"] = f"{router.prefix}/{record.id}"
     return _with_details(record)
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.dependencies import Caller, TheStore
 from strategy_optimizer.api.reading import TheReading
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.errors import BacktestError, SpaceError
 from strategy_optimizer.models.engine import BacktestIn, BacktestOut, EngineHealthOut, RefusedOut
 from strategy_optimizer.models.service_task import StoredTask, TaskIn
 from strategy_optimizer.storage import Store
 from strategy_optimizer.workers.submission import pinned
 
-router = APIRouter(prefix="/api/v1/engines/{strategy}/{data}", tags=["engine"])
+router = Router(prefix="/api/v1/engines/{strategy}/{data}", tags=["engine"])
 Strategy = Annotated[
     str, Path(max_length=200, description="a name that tasks can give", examples=["momentum"])
 ]

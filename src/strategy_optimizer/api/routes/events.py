@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from strategy_optimizer.api.dependencies import Caller, TheHub, TheStore
 from strategy_optimizer.api.hub import Hub, ending_of
 from strategy_optimizer.api.reading import TaskId
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.watcher import Watcher
 from strategy_optimizer.models.frames import EventModel, EventPageOut
 from strategy_optimizer.storage import EventRecord, Store, TaskRecord
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
+router = Router(prefix="/api/v1/optimize", tags=["tasks"])
 LONGEST_WAIT = 20.0
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi import Query, Request
 
+from strategy_optimizer.api.downloads import FileResponse
 from strategy_optimizer.api.reading import OwnTask, TheReading
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.reading.formats import ExportFormat
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["trials"])
+router = Router(prefix="/api/v1/optimize", tags=["trials"])
 MEDIA_TYPES: Mapping[ExportFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
@@ -37,18 +38,18 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/{task_id}/export", response_class=StreamingResponse, responses=_CONTENT)
+@router.get("/{task_id}/export", response_class=FileResponse, responses=_CONTENT)
 async def export_history(
     task: OwnTask,
     reading: TheReading,
     request: Request,
     kind: Annotated[ExportFormat, Query(alias="format", description="of the file")] = "csv",
-) -> StreamingResponse:
+) -> FileResponse:
     """Send all trials that the task has made so far as a file, with the columns of ``optimize --export``."""
     arguments = {"task": task.id, "trials": task.trials, "format": kind}
     blocks = await reading.files.stream(request, "export", arguments)
     name = f"{task.id}-{task.trials}-trials.{kind}"
-    return StreamingResponse(
+    return FileResponse(
         blocks,
         media_type=MEDIA_TYPES[kind],
         headers={"Content-Disposition": f'attachment; filename="{name}"'},

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -14,6 +14,7 @@ from strategy_optimizer.api.answers import asker_of
 from strategy_optimizer.api.conditional import NOT_MODIFIED, etag_of, matches, not_modified, validated_by
 from strategy_optimizer.api.dependencies import TheStore
 from strategy_optimizer.api.reading import OwnTask, TheReading
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.models.history import HistoryOut, TrialOut
 from strategy_optimizer.models.result import ConvergenceModel
 from strategy_optimizer.models.service_task import ConvergenceOut
@@ -21,7 +22,7 @@ from strategy_optimizer.plain import as_plain
 from strategy_optimizer.reading.history_query import ITERATION, HistoryQuery
 from strategy_optimizer.records import TrialState
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["trials"])
+router = Router(prefix="/api/v1/optimize", tags=["trials"])
 LARGEST = 2**53
 """Of whole numbers: the largest that every JSON reader keeps."""
 Number = Annotated[float | None, Query(allow_inf_nan=False)]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.dependencies import Caller, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.errors import NotStoredError
 from strategy_optimizer.models.ledger import LedgerEntryOut, LedgerPageOut, LedgerResetOut
 from strategy_optimizer.storage import LedgerRecord, Store
 from strategy_optimizer.storage.ledger import OLD
 
-router = APIRouter(prefix="/api/v1/ledger", tags=["ledger"])
+router = Router(prefix="/api/v1/ledger", tags=["ledger"])
 Owner = Annotated[
     str | None,
     Query(

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
-from strategy_optimizer.api.dependencies import Caller, TheStore
+from strategy_optimizer.api.dependencies import Caller, TheChecks, TheStore
+from strategy_optimizer.api.first_look import TheFirstLook
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.catalogue.spaces import check_space, is_feasible, keep_space, space_in_force
 from strategy_optimizer.models.parameter_spaces import NamedSpaceIn, SpaceIn, SpaceOut
 from strategy_optimizer.storage import Store
 
-router = APIRouter(prefix="/api/v1/optimize/parameter-space", tags=["parameter spaces"])
+router = Router(
+    prefix="/api/v1/optimize/parameter-space",
+    tags=["parameter spaces"],
+)
 Strategy = Annotated[str, Path(max_length=200, description="name of the strategy", examples=["momentum"])]
 
 
@@ -20,11 +25,18 @@ Strategy = Annotated[str, Path(max_length=200, description="name of the strategy
     status_code=201,
     responses={200: {"model": SpaceOut, "description": "checked only, or put in place of an earlier one"}},
 )
-def create_space(space: NamedSpaceIn, caller: Caller, store: TheStore, response: Response) -> SpaceOut:
+def create_space(
+    space: NamedSpaceIn,
+    caller: Caller,
+    store: TheStore,
+    checks: TheChecks,
+    first_look: TheFirstLook,
+    response: Response,
+) -> SpaceOut:
     """Check a space for a strategy and keep it: one's later tasks search it when they give none themselves."""
     document = space.document()
-    name, checked = check_space(store, space.strategy_name, document)
-    feasible = is_feasible(checked)
+    name, checked = first_look.told(lambda: check_space(store, space.strategy_name, document))
+    feasible = is_feasible(checked, turn=checks.held(caller.user_id))
     response.headers["Location"] = f"{router.prefix}/{name}"
     if space.validate_only:
         response.status_code = 200
@@ -44,17 +56,24 @@ def create_space(space: NamedSpaceIn, caller: Caller, store: TheStore, response:
 
 
 @router.get("/{strategy}")
-def get_space(strategy: Strategy, caller: Caller, store: TheStore) -> SpaceOut:
+def get_space(strategy: Strategy, caller: Caller, store: TheStore, first_look: TheFirstLook) -> SpaceOut:
     """Return the space that is in force for oneself."""
-    return _shown(store, caller.user_id, strategy)
+    return first_look.told(lambda: _shown(store, caller.user_id, strategy))
 
 
 @router.put("/{strategy}")
-def put_space(strategy: Strategy, space: SpaceIn, caller: Caller, store: TheStore) -> SpaceOut:
+def put_space(
+    strategy: Strategy,
+    space: SpaceIn,
+    caller: Caller,
+    store: TheStore,
+    checks: TheChecks,
+    first_look: TheFirstLook,
+) -> SpaceOut:
     """Put a space in place of the one that is in force for oneself."""
     document = space.document()
-    name, checked = check_space(store, strategy, document)
-    feasible = is_feasible(checked)
+    name, checked = first_look.told(lambda: check_space(store, strategy, document))
+    feasible = is_feasible(checked, turn=checks.held(caller.user_id))
     keep_space(store, caller.user_id, name, document)
     return _shown(store, caller.user_id, name, feasible)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
+from strategy_optimizer.api.first_look import TheFirstLook
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.task_views import shown
 from strategy_optimizer.models.schedule import (
     ScheduleChangeIn,
@@ -17,22 +19,31 @@ from strategy_optimizer.models.schedule import (
     ScheduleOut,
     SchedulesOut,
 )
-from strategy_optimizer.models.service_task import TaskOut
+from strategy_optimizer.models.service_task import TaskIn, TaskOut
 from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.storage import NewSchedule, ScheduleRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.schedules import run_now
-from strategy_optimizer.workers.submission import pinned
+from strategy_optimizer.workers.submission import check, pinned
 
-router = APIRouter(prefix="/api/v1/schedules", tags=["schedules"])
+router = Router(prefix="/api/v1/schedules", tags=["schedules"])
 ScheduleId = Annotated[str, Path(max_length=64)]
 SHOWN = 5
 
 
 @router.post("", status_code=201)
-def make_schedule(schedule: ScheduleIn, caller: Caller, store: TheStore, response: Response) -> ScheduleOut:
+def make_schedule(
+    schedule: ScheduleIn,
+    caller: Caller,
+    service: TheService,
+    first_look: TheFirstLook,
+    response: Response,
+) -> ScheduleOut:
     """Make a schedule; its first run is at the next time that its cron expression names."""
-    pinned(store, caller.user_id, schedule.strategy_name, schedule.data)
+    store, memory = service.store, service.settings.task_memory * MEGABYTE
+    first_look.told(lambda: pinned(store, caller.user_id, schedule.strategy_name, schedule.data))
+    each = {**schedule.task, "strategy_name": schedule.strategy_name, "data": schedule.data}
+    check(store, caller.user_id, TaskIn.model_validate(each), task_memory=memory)
     (first,) = next_runs(schedule.cron, schedule.timezone, store.schedules.now())
     document = ScheduledTask(task=schedule.task, timezone=schedule.timezone, warm_start=schedule.warm_start)
     made = store.schedules.add(

@@ -8,18 +8,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
 from strategy_optimizer.api.description import describe
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.models.base import Model
 from strategy_optimizer.version import __version__
 
-router = APIRouter(tags=["server"])
+router = Router(tags=["server"])
 PATIENCE = 4.0
 """Seconds after which a database that has not said that it is there is not."""
 _PINGS = ThreadPoolExecutor(2, thread_name_prefix="ready")

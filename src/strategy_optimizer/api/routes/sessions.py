@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from strategy_optimizer.access.origins import check_origin
 from strategy_optimizer.access.sessions import COOKIE, LONGEST
 from strategy_optimizer.api.authentication import address_of
 from strategy_optimizer.api.dependencies import Caller, TheService
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.models.accounts import LoginIn, SessionOut, TicketOut
 
-router = APIRouter(prefix="/api/v1", tags=["sessions"])
+router = Router(prefix="/api/v1", tags=["sessions"])
 
 
 @router.post("/sessions", status_code=201)

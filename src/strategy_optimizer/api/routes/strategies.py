@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import Depends, Path
 
 from strategy_optimizer.api.dependencies import TheStore
+from strategy_optimizer.api.first_look import after_first_look
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.catalogue.versions import canonical_name
 from strategy_optimizer.models.strategies import (
     StrategiesOut,
@@ -17,7 +19,7 @@ from strategy_optimizer.models.strategies import (
 )
 from strategy_optimizer.storage import StrategyRecord, StrategyVersionRecord
 
-router = APIRouter(prefix="/api/v1/strategies", tags=["strategies"])
+router = Router(prefix="/api/v1/strategies", tags=["strategies"], dependencies=[Depends(after_first_look)])
 Name = Annotated[str, Path(max_length=200, description="name of the strategy", examples=["momentum"])]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -13,8 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from strategy_optimizer.access.principal import Principal
 from strategy_optimizer.api.conditional import NOT_MODIFIED, conditional, etag_of, json_of
 from strategy_optimizer.api.dependencies import Caller, TheService, TheShortReads, TheStore
+from strategy_optimizer.api.first_look import TheFirstLook
 from strategy_optimizer.api.paging import AskedPage, asked_page
 from strategy_optimizer.api.reading import OwnTask, TaskId
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.api.task_views import no_result, shown, shown_whole, status_of
 from strategy_optimizer.errors import TaskStateError
@@ -34,10 +36,11 @@ from strategy_optimizer.service_settings import MEGABYTE
 from strategy_optimizer.storage import ENDED, Creation, Place, ResultRecord, Store, TaskRecord, TaskSort
 from strategy_optimizer.workers.submission import copy_of, submit
 
-router = APIRouter(prefix="/api/v1/optimize", tags=["tasks"])
+router = Router(prefix="/api/v1/optimize", tags=["tasks"])
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        min_length=1,
         max_length=200,
         description="the same key with the same task gives the task that was made the first time, not another",
     ),
@@ -52,11 +55,13 @@ def start_task(
     task: TaskIn,
     caller: Caller,
     service: TheService,
+    first_look: TheFirstLook,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> TaskOut:
     """Put a task into the queue."""
-    return _made(_submit(service, caller, task, idempotency_key=idempotency_key), response)
+    made = first_look.told(lambda: _submit(service, caller, task, idempotency_key=idempotency_key))
+    return _made(made, response)
 
 
 @router.get("/tasks", response_model=TaskPageOut)

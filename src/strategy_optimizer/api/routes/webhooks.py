@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from strategy_optimizer.api.dependencies import Caller, TheService, TheStore
 from strategy_optimizer.api.paging import AskedPage, asked_page
+from strategy_optimizer.api.routing import Router
 from strategy_optimizer.errors import QuotaError
 from strategy_optimizer.models.webhook import (
     DeliveriesOut,
@@ -22,7 +23,7 @@ from strategy_optimizer.models.webhook import (
 from strategy_optimizer.storage import WebhookRecord
 from strategy_optimizer.workers.outside import find_target
 
-router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
+router = Router(prefix="/api/v1/webhooks", tags=["webhooks"])
 WebhookId = Annotated[str, Path(max_length=64)]
 MOST = 20
 """Webhooks of one user."""
