@@ -306,6 +306,27 @@ def _left_over(script: Path) -> list[str]:
     return found
 
 
+def test_a_metric_that_a_trial_does_not_give_is_named():
+    result = optimize(
+        lambda p: {"score": p["x"], "n": 1} if p["n"] > 10 or p["n"] == 5 else {"n": 1},
+        objective="score",
+        optimizer="random",
+        evaluations=50,
+        **IN_PROCESS,
+    )
+    assert 0 < result.counts.failed < 50
+    assert set(result.counts.failures) == {"gave no metric 'score', only n"}
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_what_raises_at_once_is_named_with_its_place(executor):
+    def breaks(parameters):
+        return {"score": parameters["y"]}
+
+    with pytest.raises(TaskError, match=r"raised: KeyError: 'y' \(test_engine_task.py:\d+, in breaks\)$"):
+        optimize(breaks, **IN_PROCESS | {"executor": executor}, evaluations=3)
+
+
 def test_nan_is_a_failed_trial_with_a_reason():
     result = optimize(
         lambda p: {"score": p["x"] if p["n"] > 10 else math.nan},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from strategy_optimizer.engines import Engine, FoldedEngine
-from strategy_optimizer.errors import ObjectiveError, TaskError
+from strategy_optimizer.errors import ObjectiveError, TaskError, place_in
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Reproducing, Sink
 from strategy_optimizer.space import ParameterSpace
@@ -235,6 +235,7 @@ class EngineTask(SearchTask[EngineSettings]):
         if outcome.failure is not None:
             raise TaskError(
                 f"{self.engine.label} fails on the parameters tried first, {parameters}: {outcome.reason}"
+                f"{place_in(outcome.details) if outcome.failure == 'raised' else ''}"
             )
         value: TrialValue = outcome.value
         if not folded:
