@@ -254,7 +254,7 @@ def test_what_a_strategy_prints_is_no_answer(engine):
 def test_a_strategy_that_does_not_exist(engine):
     with pytest.raises(EngineError, match=r"found no strategy Momentun in the folder; did you") as found:
         engine("Momentun").check()
-    assert "did you mean 'Momentum'? (it has Idle, Leaving, Momentum, " in str(found.value)
+    assert "did you mean 'Momentum'? (it has Hanging, Idle, Leaving, Momentum, " in str(found.value)
     assert "broken.py cannot be imported: 'No module named 'no_such_package''" in str(found.value)
 
 
