@@ -92,7 +92,9 @@ def test_a_function_that_cannot_be_sent_is_called_by_its_own_name():
         optimize(locked, space=SPACE, evaluations=4, cache=False)
 
 
-@pytest.mark.parametrize("other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"seed": 1}])
+@pytest.mark.parametrize(
+    "other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"prune": 0.01}, {"seed": 1}]
+)
 def test_a_search_with_another_trajectory_is_another_one(other):
     task, another = (make_engine_task(hill, space=SPACE, **settings) for settings in ({}, other))
     objective = task._make_objective(("sharpe_ratio", "trades"))
