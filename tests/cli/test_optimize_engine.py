@@ -58,6 +58,16 @@ def test_the_space_of_the_file_is_searched(call: Callable[..., object], write: C
     assert "declares no parameters; give space=" in lacking.err
 
 
+def test_a_number_is_one_row_of_the_table(call: Callable[..., object], write: Callable[[str], Path]) -> None:
+    options = ("--executor", "serial", "--evaluations", "10", "--no-cache", "--no-ledger", "--quiet")
+    outcome = call("optimize-engine", write(SPACE + BARE), *options)
+    assert outcome.code == 0, outcome.err
+    assert [line.split() for line in outcome.out.splitlines() if line.startswith("score ")] == [
+        ["score", "score"],  # which metric it is
+        ["score", "10", "5"],
+    ]
+
+
 def test_what_a_file_offers(write: Callable[[str], Path]) -> None:
     offered = engines_in(import_file(write(SPACE + BARE)))
     assert list(offered) == ["backtest"]

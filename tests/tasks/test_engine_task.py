@@ -157,7 +157,7 @@ def test_the_part_held_out_is_run_for_the_winner_and_the_defaults_only():
         ({"objective": "sharp_ratio"}, ObjectiveError, "did you mean 'sharpe_ratio'"),
         ({"outcome_constraints": ["trade >= 1"]}, ObjectiveError, "did you mean 'trades'"),
         ({"executor": "threads"}, TaskError, "expected one of 'processes', 'serial', 'ray'"),
-        ({"ray_address": "auto"}, TaskError, "but the executor is 'serial'"),
+        ({"ray_address": "auto"}, TaskError, "but the executor is 'serial'; expected 'ray'"),
         ({"lookahead": 0}, TaskError, "lookahead"),
         ({"resume": True}, TaskError, "resume needs the checkpoint's folder"),
         ({"data": "nasdaq"}, TaskError, "holds its data"),

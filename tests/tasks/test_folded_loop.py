@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from strategy_optimizer import ObjectiveFunction, ParameterSpace, ParetoObjective, create_optimizer, optimize
+from strategy_optimizer.engines import CallableEngine, FoldedEngine
 from strategy_optimizer.errors import EngineError, TaskError
 from strategy_optimizer.records import TRIAL_STATES
 from strategy_optimizer.tasks import Budget, Checkpoint
@@ -224,3 +225,7 @@ def test_the_one_call_with_a_list_of_functions() -> None:
         optimize(on_fold, folds=1, space=SPACE, objective="score")
     with pytest.raises(EngineError, match="give a list of engines"):
         optimize(years, folds=3, space=SPACE, objective="score")
+    with pytest.raises(
+        EngineError, match=r"fold 1 is <function .* \(function\); expected an Engine: CallableEngine"
+    ):
+        FoldedEngine([CallableEngine(lambda p: 1.0), lambda p: 2.0])

@@ -106,7 +106,9 @@ class EngineSettings(SearchSettings):
             known = ", ".join(map(repr, get_args(ExecutorName)))
             raise TaskError(f"the executor is {self.executor!r}; expected one of {known}")
         if self.ray_address is not None and self.executor != "ray":
-            raise TaskError(f"ray_address is {self.ray_address!r}, but the executor is {self.executor!r}")
+            raise TaskError(
+                f"ray_address is {self.ray_address!r}, but the executor is {self.executor!r}; expected 'ray'"
+            )
 
 
 class EngineTask(SearchTask[EngineSettings]):
