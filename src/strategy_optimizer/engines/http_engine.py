@@ -192,6 +192,12 @@ class HttpEngine(Engine):
                 "service says of it"
             ) from error
         version = health.get("version")
+        if not isinstance(version, int):
+            raise EngineError(
+                f"something answers at {url}, but no backtest engine: its /health says {answer.shown()}; expected "
+                f'"version": {PROTOCOL_VERSION} in it (a service of strategy-optimizer has its engines at '
+                f"{url}/api/v1/engines/STRATEGY/DATA)"
+            )
         if version != PROTOCOL_VERSION:
             raise EngineError(
                 f"the engine at {url} speaks version {version!r} of the protocol; expected {PROTOCOL_VERSION}"
