@@ -8,6 +8,7 @@ The forms of halving that were tried:
 * halving: the better half of all trials so far goes on after 2 and after 4 folds, without any test
 * paired A, and B in the lower half: stopped at the error A, and at the looser B where it is also below the median of
   the trials so far after 2 or 4 folds (the lowest quarter: below their first quartile)
+* paired A, and the lower half after 4 folds: the same at that one rung, and there without any test
 * best first, N at once: N trials run two folds each; then the best of them runs on until it is complete or stopped by
   the paired test, then the next: the incumbent is found early, and whatever is judged later is judged by a better one
 * rungs, N at once: the same, but the better half of them runs to four folds and the better half of these to eight
@@ -32,7 +33,6 @@ from strategy_optimizer.tasks.pruning import FoldPruner, Race
 
 FloatArray = NDArray[np.float64]
 SEEDS = 50
-RUNGS = (2, 4)
 ORDER = list(FoldPruner(FOLDS).order)
 
 
@@ -77,19 +77,24 @@ class Search:
 Rule = Callable[[FloatArray], Search]
 
 
-def paired(error: float, in_lower: float = 0.0, share: float = 0.5) -> Rule:
-    """Return the paired test; at the error `in_lower` for trials in the lower share at the rungs. 1.0 is halving."""
+def paired(error: float, in_lower: float = 0.0, share: float = 0.5, rungs: tuple[int, ...] = (2, 4)) -> Rule:
+    """Return the paired test; at the error `in_lower` for trials in the lower share at the rungs.
+
+    An `in_lower` of 1 stops these without a test: an error of 0 and 1 there is halving.
+    """
 
     def rule(matrix: FloatArray) -> Search:
         search = Search(error)
-        means: dict[int, list[float]] = {k: [] for k in RUNGS}
+        means: dict[int, list[float]] = {k: [] for k in rungs}
         for scores in matrix:
             seen = scores[ORDER].tolist()
             for k in range(1, FOLDS + 1):
                 search.spent += 1
-                low = k in RUNGS and is_low(means[k], sum(seen[:k]) / k, share)
-                chance = search.chance(seen[:k])
-                if chance < error or (low and (in_lower == 1.0 or chance < in_lower)):
+                low = k in rungs and is_low(means[k], sum(seen[:k]) / k, share)
+                if low and in_lower == 1.0:
+                    break
+                chance = search.chance(seen[:k]) if error else 1.0
+                if chance < error or (low and chance < in_lower):
                     break
             search.end(scores, k)
         return search
@@ -137,10 +142,13 @@ RULES: dict[str, Rule] = {
     "paired 0.03 (the default)": paired(0.03),
     "paired 0.04": paired(0.04),
     "paired 0.05": paired(0.05),
-    "halving": paired(1e-9, 1.0),
+    "halving": paired(0.0, 1.0),
+    "halving after 4 folds only": paired(0.0, 1.0, rungs=(4,)),
     "paired 0.02, and 0.10 in the lower half": paired(0.02, 0.10),
     "paired 0.03, and 0.10 in the lower half": paired(0.03, 0.10),
     "paired 0.03, and 0.10 in the lowest quarter": paired(0.03, 0.10, 0.25),
+    "paired 0.02, and the lower half after 4 folds": paired(0.02, 1.0, rungs=(4,)),
+    "paired 0.03, and the lower half after 4 folds": paired(0.03, 1.0, rungs=(4,)),
     "best first, 8 at once, 0.03": best_first(0.03, 8),
     "best first, 300 at once, 0.02": best_first(0.02, 300),
     "best first, 300 at once, 0.03": best_first(0.03, 300),
