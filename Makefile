@@ -114,6 +114,7 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_cache.py > benchmarks/results/cache.md
 	$(BIN)/python benchmarks/bench_storage.py > benchmarks/results/storage.md
 	$(BIN)/python benchmarks/bench_pruning.py > benchmarks/results/pruning.md
+	$(BIN)/python benchmarks/bench_pruning_halving.py > benchmarks/results/pruning_halving.md
 
 fuzz-expressions: install  ## a million strings against the grammar of constraints
 	$(BIN)/python benchmarks/fuzz_expressions.py > benchmarks/results/expression_fuzz.md

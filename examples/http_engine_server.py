@@ -168,7 +168,10 @@ def main():
     parser.add_argument("--port", type=int, default=8765, help="0 takes a free one")
     parser.add_argument("--asynchronous", action="store_true", help="answer 202 and let the client ask again")
     options = parser.parse_args()
-    server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
+    except (OSError, OverflowError) as error:
+        parser.error(f"port {options.port} cannot be used: {error}; give another one, such as --port 0")
     server.engine, server.asynchronous = MomentumEngine(), options.asynchronous
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     try:

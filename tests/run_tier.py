@@ -70,8 +70,10 @@ def main() -> int:
 
 def write(tier: str, cells: list[str]) -> None:
     """Put a tier's line into the page, in the place of its last one."""
-    lines = PAGE.read_text().splitlines()[HEAD.count("\n") :] if PAGE.exists() else []
-    others = [line for line in lines if line.startswith("| ") and not line.startswith(f"| {tier} |")]
+    page = PAGE.read_text() if PAGE.exists() else ""
+    # Rows are what stands below the table's rule: the text above it may be another one than HEAD.
+    below = page.partition("|---|")[2].splitlines()[1:]
+    others = [line for line in below if line.startswith("| ") and not line.startswith(f"| {tier} |")]
     rows = sorted([*others, f"| {tier} | {' | '.join(cells)} |"])
     PAGE.write_text(HEAD + "\n".join(rows) + "\n")
 

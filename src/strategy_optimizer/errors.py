@@ -7,9 +7,16 @@ the world (a full disk) is an exception with its cause chained.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any
+
+_PLACE = re.compile(r'File "([^"]+)", line (\d+), in (.+)')
+_OWN_FOLDER = str(PurePath(__file__).parent)
+_INSTALLED = ("site-packages", "dist-packages")
+_STANDARD_LIBRARY = re.compile(r"lib(64)?[/\\]python3\.\d+[/\\]|^<frozen ")
 
 
 class StrategyOptimizerError(Exception):
@@ -361,3 +368,21 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     """
     match = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def place_in(traceback: str) -> str:
+    """Return where in the user's own code an exception arose, from its traceback; empty where that is not known.
+
+    >>> place_in('Traceback: File "/home/me/crossing.py", line 12, in signals')
+    ' (crossing.py:12, in signals)'
+    >>> place_in('Traceback: File "/usr/lib/python3.11/json/decoder.py", line 337, in decode')
+    ''
+    """
+    for file, line, function in reversed(_PLACE.findall(traceback)):
+        if file.startswith(_OWN_FOLDER) or _STANDARD_LIBRARY.search(file):
+            continue
+        path = PurePath(file)
+        if not any(part in _INSTALLED for part in path.parts):
+            inside = "" if function == "<module>" else f", in {function}"
+            return f" ({path.name}:{line}{inside})"
+    return ""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine_files import write_files
+from strategy_optimizer.engines.nautilus import NAUTILUS
+from strategy_optimizer.engines.packages import BACKTESTING_PY, VECTORBT
 from strategy_optimizer.engines.registry import engines_in, get_engine
 from strategy_optimizer.errors import EngineError
-from strategy_optimizer.strategies.strategy_file import import_file
+from strategy_optimizer.strategies.strategy_file import EXTRAS, import_file
 
 BARE = "def backtest(parameters):\n    return 10.0 - abs(parameters['n'] - 3)\n"
 SPACE = """
@@ -55,6 +58,16 @@ def test_the_space_of_the_file_is_searched(call: Callable[..., object], write: C
     assert "declares no parameters; give space=" in lacking.err
 
 
+def test_a_number_is_one_row_of_the_table(call: Callable[..., object], write: Callable[[str], Path]) -> None:
+    options = ("--executor", "serial", "--evaluations", "10", "--no-cache", "--no-ledger", "--quiet")
+    outcome = call("optimize-engine", write(SPACE + BARE), *options)
+    assert outcome.code == 0, outcome.err
+    assert [line.split() for line in outcome.out.splitlines() if line.startswith("score ")] == [
+        ["score", "score"],  # which metric it is
+        ["score", "10", "5"],
+    ]
+
+
 def test_what_a_file_offers(write: Callable[[str], Path]) -> None:
     offered = engines_in(import_file(write(SPACE + BARE)))
     assert list(offered) == ["backtest"]
@@ -70,3 +83,30 @@ def test_one_of_several_is_named(tmp_path: Path) -> None:
     assert get_engine(f"{folder / 'several.py'}:second").engine.run({}).metrics == {"score": 1.0}
     with pytest.raises(EngineError, match=r"has first, second; name one of them: .*several\.py:first"):
         get_engine(str(folder / "several.py"))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (BARE, ":backtst", "mine.py has no 'backtst'; did you mean 'backtest'? (it has backtest)"),
+        (ENGINES, "", "mine.py cannot be loaded: NameError: name 'space' is not defined (mine.py:3)"),
+        ("import no_such_module", "", "(mine.py:1); install it in the environment of strategy-optimizer"),
+        ("import nautilus_trader.model", "", "(mine.py:1); pip install 'strategy-optimizer[nautilus]'"),
+        ("import freqtrade.strategy", "", "in an environment of its own: name the strategy in FreqtradeEngine"),
+        (SPACE + "def backtest(p):\n    return p['m']\n", "", "raised: KeyError: 'm' (mine.py:5, in backtest)"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_wrong_is_one_error_that_says_where(
+    call: Callable[..., object], write: Callable[[str], Path], text: str, place: str, message: str
+) -> None:
+    outcome = call("optimize-engine", f"{write(text)}{place}", "--executor", "serial", "--no-cache", "-q")
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_the_extras_that_files_are_sent_to_exist() -> None:
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert set(EXTRAS.values()) <= set(pyproject["project"]["optional-dependencies"])
+    for package in (BACKTESTING_PY, VECTORBT, NAUTILUS):
+        assert EXTRAS[package.module] == package.extra

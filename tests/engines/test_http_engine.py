@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -101,8 +102,20 @@ def test_the_example_server_gives_our_own_numbers(arguments):
             engine.run({"lookback_period": 999})
         with pytest.raises(EngineError, match=r"/health answered 401: it refuses the key"):
             HttpEngine(url, key="another").check()
-        with pytest.raises(EngineError, match=r"/health answered 401: it wants a key"):
+        with pytest.raises(
+            EngineError, match=r"/health answered 401: it wants a key .*STRATEGY_OPTIMIZER_ENGINE_KEY"
+        ):
             HttpEngine(url).check()
+
+
+def test_the_example_server_says_when_its_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, str(SERVER), "--port", str(port)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert f"error: port {port} cannot be used: " in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_search_over_http():
@@ -405,8 +418,13 @@ def test_check_says_that_nobody_answers():
     ("act", "message"),
     [
         (reply({}, 404), "something answers at http://.*, but it has no /health"),
-        (reply(b"<html>"), "answered what is not JSON"),
-        (reply({"status": "ok"}), "speaks version None of the protocol; expected 1"),
+        (
+            reply(b"<html>"),
+            "answered what is not JSON: '<html>'; expected a backtest engine.*: correct the address",
+        ),
+        (reply(b"<html>", 500), "answered 500: '<html>'; expected a backtest engine"),
+        (reply({"status": "ok"}), r"no backtest engine: its /health says .*; expected \"version\": 1 in it"),
+        (reply({"status": "ok", "version": "0.1.0"}), r"engines at http://.*/api/v1/engines/STRATEGY/DATA"),
         (reply({"version": 3}), "speaks version 3"),
         (reply({"error": "out of memory"}, 500), "answered 500: out of memory"),
         (reply({}, 403), "answered 403: it wants a key"),

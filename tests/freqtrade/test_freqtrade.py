@@ -234,7 +234,7 @@ def test_parameters_that_cannot_be_in_force_fail_the_trial(engine, parameters, m
 @pytest.mark.parametrize(
     ("strategy", "message"),
     [
-        ("Raising", "freqtrade: KeyError: 'no such column'"),
+        ("Raising", r"freqtrade: KeyError: 'no such column' \(momentum.py:\d+, in populate_entry_trend\)"),
         ("RaisingQuietly", r"went on without it: .*the callback broke"),
         ("Leaving", "process ended without an answer"),
     ],
@@ -252,8 +252,36 @@ def test_what_a_strategy_prints_is_no_answer(engine):
 
 
 def test_a_strategy_that_does_not_exist(engine):
-    with pytest.raises(EngineError, match=r"found no strategy Momentun in the folder; it has .*Momentum"):
+    with pytest.raises(EngineError, match=r"found no strategy Momentun in the folder; did you") as found:
         engine("Momentun").check()
+    assert "did you mean 'Momentum'? (it has Hanging, Idle, Leaving, Momentum, " in str(found.value)
+    assert "broken.py cannot be imported: 'No module named 'no_such_package''" in str(found.value)
+
+
+def test_an_option_that_freqtrade_does_not_have(engine):
+    with pytest.raises(EngineError, match=r"no option 'timrange'; did you mean 'timerange'\? \(it has "):
+        engine(timrange="20240101-").check()
+
+
+def test_sections_that_the_strategy_does_not_have(engine):
+    with pytest.raises(EngineError, match=r"no parameters in the section 'buyy'; did you mean 'buy'\?"):
+        engine(sections=["buyy"]).space()
+
+
+@pytest.mark.parametrize("timerange", ["20300101-20310101", "-20200101"])
+def test_a_time_without_candles(engine, timerange):
+    for ask in (engine(timerange=timerange).check, lambda: engine(timerange=timerange).divide(0.25)):
+        with pytest.raises(
+            EngineError, match=rf"{timerange} holds no candles; .* from 2024-01-01 to 2024-03-"
+        ):
+            ask()
+
+
+def test_a_configuration_that_is_broken(engine, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"exchange": ')
+    with pytest.raises(EngineError, match=r"config.json is not plain JSON \(.*, and no .* was found in it"):
+        engine(config=file)
 
 
 def test_data_that_are_missing(engine):

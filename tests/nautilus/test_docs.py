@@ -31,6 +31,11 @@ def test_the_script_of_the_page_runs(monkeypatch, capsys):
     assert "fast_ema_period" in capsys.readouterr().out
 
 
+def test_the_market_of_the_page_is_that_of_these_tests():
+    shown = re.search(r"^```py\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)[1]
+    assert Path(__file__).with_name("my_market.py").read_text().endswith(f"annotations\n\n{shown}")
+
+
 def test_the_table_of_the_page_is_what_comes_out():
     from my_market import BAR_TYPE, BARS, INSTRUMENT, VENUE
     from nautilus_trader.examples.strategies.ema_cross import EMACross, EMACrossConfig

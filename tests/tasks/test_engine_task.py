@@ -92,7 +92,9 @@ def test_a_function_that_cannot_be_sent_is_called_by_its_own_name():
         optimize(locked, space=SPACE, evaluations=4, cache=False)
 
 
-@pytest.mark.parametrize("other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"seed": 1}])
+@pytest.mark.parametrize(
+    "other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"prune": 0.01}, {"seed": 1}]
+)
 def test_a_search_with_another_trajectory_is_another_one(other):
     task, another = (make_engine_task(hill, space=SPACE, **settings) for settings in ({}, other))
     objective = task._make_objective(("sharpe_ratio", "trades"))
@@ -155,7 +157,7 @@ def test_the_part_held_out_is_run_for_the_winner_and_the_defaults_only():
         ({"objective": "sharp_ratio"}, ObjectiveError, "did you mean 'sharpe_ratio'"),
         ({"outcome_constraints": ["trade >= 1"]}, ObjectiveError, "did you mean 'trades'"),
         ({"executor": "threads"}, TaskError, "expected one of 'processes', 'serial', 'ray'"),
-        ({"ray_address": "auto"}, TaskError, "but the executor is 'serial'"),
+        ({"ray_address": "auto"}, TaskError, "but the executor is 'serial'; expected 'ray'"),
         ({"lookahead": 0}, TaskError, "lookahead"),
         ({"resume": True}, TaskError, "resume needs the checkpoint's folder"),
         ({"data": "nasdaq"}, TaskError, "holds its data"),
@@ -304,6 +306,27 @@ def _left_over(script: Path) -> list[str]:
             return []
         time.sleep(0.1)
     return found
+
+
+def test_a_metric_that_a_trial_does_not_give_is_named():
+    result = optimize(
+        lambda p: {"score": p["x"], "n": 1} if p["n"] > 10 or p["n"] == 5 else {"n": 1},
+        objective="score",
+        optimizer="random",
+        evaluations=50,
+        **IN_PROCESS,
+    )
+    assert 0 < result.counts.failed < 50
+    assert set(result.counts.failures) == {"gave no metric 'score', only n"}
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_what_raises_at_once_is_named_with_its_place(executor):
+    def breaks(parameters):
+        return {"score": parameters["y"]}
+
+    with pytest.raises(TaskError, match=r"raised: KeyError: 'y' \(test_engine_task.py:\d+, in breaks\)$"):
+        optimize(breaks, **IN_PROCESS | {"executor": executor}, evaluations=3)
 
 
 def test_nan_is_a_failed_trial_with_a_reason():

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from strategy_optimizer import ObjectiveFunction, ParameterSpace, ParetoObjective, create_optimizer, optimize
+from strategy_optimizer.engines import CallableEngine, FoldedEngine
 from strategy_optimizer.errors import EngineError, TaskError
 from strategy_optimizer.records import TRIAL_STATES
 from strategy_optimizer.tasks import Budget, Checkpoint
 from strategy_optimizer.tasks.engine_trial import TrialValue
 from strategy_optimizer.tasks.folded_loop import FoldedLoop
-from strategy_optimizer.tasks.pruning import FoldPruner
+from strategy_optimizer.tasks.pruning import ERROR, FoldPruner
 from strategy_optimizer.tasks.trial_cache import TaskCache, TrialKeys
 from virtual_executor import VirtualExecutor
 
@@ -192,6 +193,30 @@ def test_the_one_call_with_a_function_of_the_fold(tmp_path) -> None:
     assert ",pruned," in (tmp_path / "trials.csv").read_text()
 
 
+def test_the_error_of_a_verdict_can_be_given() -> None:
+    arguments = {
+        "space": SPACE,
+        "objective": "score",
+        "optimizer": "random",
+        "evaluations": TRIALS,
+        "cache": False,
+    }
+    errors = {"strict": 0.001, "default": True, "same": ERROR, "loose": 0.2}
+    saved = {
+        name: optimize(on_fold, folds=FOLDS, executor="serial", prune=error, **arguments).execution[
+            "folds_saved"
+        ]
+        for name, error in errors.items()
+    }
+    assert 0 < saved["strict"] < saved["default"] == saved["same"] < saved["loose"]
+
+
+@pytest.mark.parametrize("prune", [0, 0.5, -0.1, float("nan"), "yes", None])
+def test_an_error_that_is_no_chance(prune) -> None:
+    with pytest.raises(TaskError, match=r"prune is .*; expected True, False, or the chance of catching up"):
+        optimize(on_fold, folds=FOLDS, space=SPACE, objective="score", prune=prune)
+
+
 def test_the_one_call_with_a_list_of_functions() -> None:
     years = [lambda p, fold=fold: on_fold(p, fold) for fold in range(3)]
     result = optimize(years, space=SPACE, evaluations=30, objective="score", executor="serial", cache=False)
@@ -200,3 +225,7 @@ def test_the_one_call_with_a_list_of_functions() -> None:
         optimize(on_fold, folds=1, space=SPACE, objective="score")
     with pytest.raises(EngineError, match="give a list of engines"):
         optimize(years, folds=3, space=SPACE, objective="score")
+    with pytest.raises(
+        EngineError, match=r"fold 1 is <function .* \(function\); expected an Engine: CallableEngine"
+    ):
+        FoldedEngine([CallableEngine(lambda p: 1.0), lambda p: 2.0])

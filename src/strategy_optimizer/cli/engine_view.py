@@ -88,6 +88,8 @@ def engine_numbers(result: EngineResult) -> Table:
 def engine_metrics(result: EngineResult) -> list[str]:
     """Return which metrics are shown: those of the objective, the usual ones, then the engine's own."""
     names = [name for name in result.best.in_sample if name != SCORE]
+    if result.objective.get("weights") == {"score": 1.0}:
+        names.remove("score")  # the first row has it
     wanted = result.pareto_front[0].objectives if result.pareto_front else result.objective["weights"]
     first = [name for name in (*wanted, *SHOWN) if name in names]
     return list(dict.fromkeys([*first, *names]))[:MOST_METRICS]

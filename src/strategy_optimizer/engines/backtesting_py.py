@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -38,6 +39,7 @@ _SETTINGS: Mapping[str, Any] = {
     "exclusive_orders": False,
     "finalize_trades": False,
 }
+_NUMBERS = {"cash": "above 0", "margin": "above 0 and up to 1", "spread": "from 0"}
 _quiet = threading.Lock()
 
 
@@ -70,6 +72,8 @@ class BacktestingEngine(Engine):
                 f"Backtest has no setting '{unknown}'{nearest_name(unknown, _SETTINGS)} "
                 f"(it has {', '.join(_SETTINGS)})"
             )
+        for name, expected in _NUMBERS.items():
+            _check_number(name, settings.get(name, _SETTINGS[name]), expected)
         self._strategy = strategy_class
         self._frame = _checked_frame(frame_arrays(data))
         self._settings = settings
@@ -247,12 +251,25 @@ def _check_class(strategy_class: Any) -> None:
         raise EngineError(f"{strategy_class.__qualname__} does not define {missing}")
 
 
+def _check_number(name: str, value: Any, expected: str) -> None:
+    """Refuse a setting that is no number, or one that cannot be; backtesting.py would say so at the first trial."""
+    is_number = isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
+    if (
+        not is_number
+        or not (value >= 0 if name == "spread" else value > 0)
+        or (name == "margin" and value > 1)
+    ):
+        raise EngineError(f"{name} is {value!r}; expected a number {expected}")
+
+
 def _checked_frame(frame: FrameArrays) -> FrameArrays:
     missing = [name for name in _PRICES if name not in frame.columns]
     if missing:
+        titled = {str(name).title() for name in frame.columns}
         raise EngineError(
             f"the data have no column {missing[0]!r}; expected {', '.join(_PRICES)} and, if there is one, "
             f"Volume; found {', '.join(map(str, frame.columns)) or 'none'}"
+            + ("; write data.rename(columns=str.title)" if titled.issuperset(_PRICES) else "")
         )
     if len(frame) < 2:
         raise EngineError(f"the data have {len(frame)} bars; expected at least 2")
@@ -265,6 +282,11 @@ def _checked_frame(frame: FrameArrays) -> FrameArrays:
             raise EngineError(
                 f"the column {name} has {values[wrong[0]]} in row {wrong[0] + 1}; drop or fill it"
             )
+    if frame.index.dtype.kind != "M" and not frame.is_counted:
+        raise EngineError(
+            f"the index of the data holds {frame.index[0]!r} ({type(frame.index[0]).__name__}); expected moments: "
+            "data.index = pd.to_datetime(data.index)"
+        )
     if not bool(np.all(frame.index[1:] >= frame.index[:-1])):
         raise EngineError("the index of the data does not rise; sort it first: data.sort_index()")
     return frame

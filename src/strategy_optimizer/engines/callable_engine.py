@@ -10,6 +10,7 @@ from typing import Any
 
 from strategy_optimizer.backtest.code_digest import content_digest
 from strategy_optimizer.engines.base import Engine, EngineRun
+from strategy_optimizer.engines.checks import check_signature, function_name
 from strategy_optimizer.engines.coroutines import finish
 from strategy_optimizer.engines.division import checked_holdout
 from strategy_optimizer.errors import EngineError
@@ -73,12 +74,18 @@ class CallableEngine(Engine):
                 f"data is {data!r} ({type(data).__name__}); expected a text that names the bars"
             )
         for called in filter(None, (function, held_out)):
-            _check_signature(called)
+            name = function_name(called)
+            check_signature(
+                called,
+                "one dict of parameters",
+                {},
+                advice=f"write lambda p: {name}(**p) for a function of named parameters",
+            )
         self._function = function
         self._space = space
         self._held_out = held_out
         self._data = data
-        self.label = label or _function_name(function)
+        self.label = label or function_name(function)
 
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
         """Call the function with the parameters and check what it returns."""
@@ -110,23 +117,3 @@ class CallableEngine(Engine):
         if checked_holdout(holdout) == 0.0 or self._held_out is None:
             return self, None
         return self, CallableEngine(self._held_out, self._space, label=f"{self.label}, held out")
-
-
-def _function_name(function: Any) -> str:
-    inner = getattr(function, "func", function)  # a partial
-    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
-
-
-def _check_signature(function: Callable[..., Any]) -> None:
-    """Refuse a function that cannot be called with one argument, before the first trial."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some built-in functions have none
-        return
-    try:
-        signature.bind({})
-    except TypeError as error:
-        raise EngineError(
-            f"{_function_name(function)}{signature} cannot be called with one dict of parameters ({error}); "
-            f"write lambda p: {_function_name(function)}(**p) for a function of named parameters"
-        ) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -98,6 +99,32 @@ def checked_returns(returns: Any) -> NDArray[np.float64] | None:
             "leave out the bar that has none before it, and write 0 where nothing was held"
         )
     return array
+
+
+def check_signature(function: Callable[..., Any], what: str, *arguments: Any, advice: str) -> None:
+    """Refuse a function that cannot be called with so many arguments, before the first trial.
+
+    Raises
+    ------
+    EngineError
+        Says `what` it was to be called with, and the advice.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions have none
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise EngineError(
+            f"{function_name(function)}{signature} cannot be called with {what} ({error}); {advice}"
+        ) from error
+
+
+def function_name(function: Any) -> str:
+    """Return how people know a function, the inner one of a partial."""
+    inner = getattr(function, "func", function)
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
 def _shown(value: Any) -> str:

@@ -27,7 +27,7 @@ class FoldedEngine(Engine):
     Raises
     ------
     EngineError
-        Fewer than two folds.
+        Fewer than two folds, or one that is no engine.
 
     Examples
     --------
@@ -41,6 +41,12 @@ class FoldedEngine(Engine):
         self.folds = tuple(folds)
         if len(self.folds) < 2:
             raise EngineError(f"found {len(self.folds)} fold; expected at least two engines")
+        for number, fold in enumerate(self.folds):
+            if not isinstance(fold, Engine):
+                raise EngineError(
+                    f"fold {number} is {fold!r} ({type(fold).__name__}); expected an Engine: CallableEngine makes "
+                    "one of a function"
+                )
         self.label = f"{self.folds[0].label}, {len(self.folds)} folds"
 
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:

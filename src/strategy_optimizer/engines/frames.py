@@ -47,6 +47,11 @@ class FrameArrays:
         """Years from the first row to the last; NaN where the index holds no moments."""
         return years_of(self.index)
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the index just counts the rows, as that of a frame that was given none."""
+        return len(self) > 0 and self.index.dtype.kind == "i" and bool(np.all(np.diff(self.index) == 1))
+
     def digest(self) -> str:
         """Return the digest of the columns and the index: the same frame has the same in every engine."""
         return content_digest(self.columns, self.index, self.zone)
@@ -61,6 +66,9 @@ class FrameArrays:
         import pandas as pd  # the engine that asks for a frame needs it
 
         index = pd.Index(self.index, name=self.index_name)
+        if self.is_counted:
+            start = int(self.index[0])
+            index = pd.RangeIndex(start, start + len(self), name=self.index_name)
         if self.zone is not None:
             index = pd.DatetimeIndex(index).tz_localize("UTC").tz_convert(self.zone)
         if self.series:

@@ -24,7 +24,7 @@ from strategy_optimizer.engines.division import bars_searched, checked_holdout
 from strategy_optimizer.engines.freqtrade_files import parameter_document, read_parameters, write_json
 from strategy_optimizer.engines.freqtrade_process import borrowed_runner
 from strategy_optimizer.engines.freqtrade_runner import LOOSE
-from strategy_optimizer.errors import EngineError, nearest_name
+from strategy_optimizer.errors import EngineError, nearest_name, place_in
 from strategy_optimizer.space import ParameterSpace
 
 OLDEST = (2026, 9)
@@ -128,8 +128,12 @@ class FreqtradeEngine(Engine):
                 f"{self._data} has no candles of {missing[0]} at {known['timeframe']}; download them with "
                 f"freqtrade download-data, or write them with write_candles"
             )
+        self._check_sections(known)
+        self._span(known)
+
+    def _check_sections(self, known: Mapping[str, Any]) -> None:
+        sections = {declared["section"] for declared in known["declared"]}
         for name in self._sections or ():
-            sections = {declared["section"] for declared in known["declared"]}
             if name not in sections:
                 raise EngineError(
                     f"{self._strategy} has no parameters in the section '{name}'{nearest_name(name, sections)} "
@@ -167,6 +171,7 @@ class FreqtradeEngine(Engine):
 
         The defaults are the values in force: those of the parameter file beside the strategy, if there is one.
         """
+        self._check_sections(self._description())
         space = ParameterSpace(self._strategy)
         for declared in self._description()["declared"]:
             wanted = self._sections is None or declared["section"] in self._sections
@@ -238,7 +243,7 @@ class FreqtradeEngine(Engine):
             _check_runner(runner.versions, runner.problem, self._python)
             answer = runner.ask(order)
             if "error" in answer:
-                raise EngineError(f"freqtrade: {answer['error']}")
+                raise EngineError(f"freqtrade: {answer['error']}{place_in(answer.get('traceback', ''))}")
             return {**answer, "versions": runner.versions}
 
     def _beside(self) -> dict[str, Any]:
@@ -269,7 +274,15 @@ class FreqtradeEngine(Engine):
         start, stop = known["span"]
         first = max(data[0] for data in known["data"].values())
         last = min(data[1] for data in known["data"].values())
-        return max(first, start or first), min(last, stop or last)
+        begin, end = max(first, start or first), min(last, stop or last)
+        if first > last:
+            raise EngineError(f"the pairs {', '.join(known['data'])} have no candle at the same time")
+        if begin > end:
+            raise EngineError(
+                f"the time range {self._timerange} holds no candles; those of all pairs are from {_day(first)} to "
+                f"{_day(last)}"
+            )
+        return begin, end
 
     def _during(self, start: float, stop: float) -> FreqtradeEngine:
         """Return this engine on the candles from `start` to `stop`, both included."""
@@ -279,6 +292,10 @@ class FreqtradeEngine(Engine):
             datetime.fromtimestamp(moment, UTC).strftime("%Y%m%dT%H%M") for moment in (start, stop)
         )
         return other
+
+
+def _day(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
 
 
 def _python(given: str | Path | None) -> Path:
@@ -329,10 +346,23 @@ def _exchange(files: Iterable[str], config: Mapping[str, Any]) -> str:
         found = re.search(r'"exchange"\s*:\s*\{[^{}]*?"name"\s*:\s*"([^"]+)"', Path(file).read_text())
         name = found[1] if found else name
     if not name:
+        _check_json(files)
         raise EngineError(
             'the configuration names no exchange; expected {"exchange": {"name": "binance", ...}}'
         )
     return str(name)
+
+
+def _check_json(files: Iterable[str]) -> None:
+    """Refuse a configuration that says nothing because it is broken. freqtrade's may hold comments, ours reads past."""
+    for file in files:
+        try:
+            json.loads(Path(file).read_text())
+        except ValueError as error:
+            raise EngineError(
+                f'{file} is not plain JSON ({error}), and no {{"exchange": {{"name": "binance", ...}}}} '
+                "was found in it"
+            ) from error
 
 
 def _markets(markets: Any) -> Any:

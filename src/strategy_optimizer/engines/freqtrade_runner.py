@@ -8,18 +8,20 @@ and its folders along, as soon as its standard input closes: when the process th
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import importlib.metadata
 import json
 import logging
 import os
 import platform
+import re
 import select
 import shutil
 import signal
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -152,7 +154,7 @@ def _be_child(order: Mapping[str, Any], user: Path, writing: int) -> None:
     except OrderError as error:
         answer = {"error": str(error)}
     except BaseException as error:
-        answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(limit=-6)}
+        answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(limit=-20)}
     with os.fdopen(writing, "w") as pipe:
         json.dump(answer, pipe)
     os._exit(0)
@@ -184,15 +186,33 @@ def _carry_out(order: Mapping[str, Any], user: Path) -> dict[str, Any]:
 
 def _listen() -> list[str]:
     """Return a list that gets what strategies' callbacks raise: freqtrade logs it and takes a default instead."""
-    complaints: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            complaints.append(record.getMessage())
-
     logging.getLogger().handlers[:] = [logging.NullHandler()]
-    logging.getLogger("freqtrade.strategy.strategy_wrapper").addHandler(Listener(logging.WARNING))
-    return complaints
+    listener = Listener()
+    logging.getLogger("freqtrade.strategy.strategy_wrapper").addHandler(listener)
+    return listener.said
+
+
+class Listener(logging.Handler):
+    """Keeps the warnings of a logger."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text."""
+        self.said.append(record.getMessage())
+
+
+@contextmanager
+def _heard(name: str) -> Iterator[list[str]]:
+    """Give the warnings that a logger of freqtrade gets meanwhile."""
+    logger, listener = logging.getLogger(name), Listener()
+    logger.addHandler(listener)
+    try:
+        yield listener.said
+    finally:
+        logger.removeHandler(listener)
 
 
 def _config(order: Mapping[str, Any], user: Path) -> dict[str, Any]:
@@ -204,6 +224,7 @@ def _config(order: Mapping[str, Any], user: Path) -> dict[str, Any]:
     shutil.copytree(order["strategies"], strategies, ignore=shutil.ignore_patterns("__pycache__"))
     file = user / "config.json"
     file.write_text(json.dumps(order["config"]))
+    _check_options(order["options"])
     arguments = {
         "command": "backtesting",
         "config": [*order["config_files"], str(file)],
@@ -218,6 +239,23 @@ def _config(order: Mapping[str, Any], user: Path) -> dict[str, Any]:
     arguments = {name: value for name, value in arguments.items() if value is not None}
     config: dict[str, Any] = Configuration(arguments, RunMode.BACKTEST).get_config()
     return config
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse an option that freqtrade's backtesting does not have: it would be left out without a word."""
+    from freqtrade.commands import arguments
+
+    known = {*arguments.ARGS_COMMON, *arguments.ARGS_STRATEGY, *arguments.ARGS_BACKTEST}
+    for name in options:
+        if name not in known:
+            raise OrderError(
+                f"its backtesting has no option '{name}'{_nearest(name, known)} (it has {', '.join(sorted(known))})"
+            )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    match = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{match[0]}'?" if match else ""
 
 
 @contextmanager
@@ -283,12 +321,19 @@ def _prepare(order: Mapping[str, Any], config: dict[str, Any]) -> tuple[Any, Any
 def _strategy_file(config: dict[str, Any], name: str) -> Path:
     from freqtrade.resolvers import StrategyResolver
 
-    found = StrategyResolver.search_all_objects(config, enum_failed=True)
+    with _heard("freqtrade.resolvers.iresolver") as said:
+        found = StrategyResolver.search_all_objects(config, enum_failed=True)
     for item in found:
         if item["name"] == name:
             return Path(item["location"])
-    known = sorted(item["name"] for item in found if item["name"])
-    raise OrderError(f"found no strategy {name} in the folder; it has {', '.join(known) or 'none'}")
+    known = sorted({item["name"] for item in found if item["name"]})  # the folder may be searched twice
+    failed = [
+        re.sub(r"^Could not import .*?([^/]+\.py) due to", r"\1 cannot be imported:", line) for line in said
+    ]
+    raise OrderError(
+        f"found no strategy {name} in the folder{_nearest(name, known)} (it has {', '.join(known) or 'none'})"
+        + "".join(f"; {line}" for line in dict.fromkeys(failed))
+    )
 
 
 def _describe(strategy: Any, config: Mapping[str, Any]) -> dict[str, Any]:

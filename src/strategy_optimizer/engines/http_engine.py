@@ -182,8 +182,22 @@ class HttpEngine(Engine):
             raise EngineError(
                 f"something answers at {url}, but it has no /health; expected a backtest engine"
             )
-        health = _content(answer)
+        try:
+            health = _content(answer)
+        except EngineError as error:
+            if answer.status in (401, 403):
+                raise
+            raise EngineError(
+                f"{error}; expected a backtest engine's health as JSON: correct the address, or see what the "
+                "service says of it"
+            ) from error
         version = health.get("version")
+        if not isinstance(version, int):
+            raise EngineError(
+                f"something answers at {url}, but no backtest engine: its /health says {answer.shown()}; expected "
+                f'"version": {PROTOCOL_VERSION} in it (a service of strategy-optimizer has its engines at '
+                f"{url}/api/v1/engines/STRATEGY/DATA)"
+            )
         if version != PROTOCOL_VERSION:
             raise EngineError(
                 f"the engine at {url} speaks version {version!r} of the protocol; expected {PROTOCOL_VERSION}"
@@ -219,7 +233,7 @@ def _content(answer: Answer) -> dict[str, Any]:
 def _refusal(answer: Answer, content: Any) -> str:
     if answer.status in (401, 403):
         hint = "refuses the key" if answer.with_key else "wants a key"
-        return f"{answer.where} answered {answer.status}: it {hint} (key=, or the environment variable)"
+        return f"{answer.where} answered {answer.status}: it {hint} ({answer.how_to_give_a_key})"
     problem = content if isinstance(content, dict) else {}
     error = problem.get("error") or problem.get("detail")  # ours, or that of RFC 9457
     said = str(error) if error else answer.shown()

@@ -138,6 +138,7 @@ class Answer:
     location: str | None = None
     retry_after: float | None = None
     with_key: bool = False
+    how_to_give_a_key: str = ""
 
     def json(self) -> Any:
         """Return the content; None of an error that is no JSON.
@@ -293,6 +294,7 @@ class Exchange:
                 response.headers.get("location"),
                 _seconds(response.headers.get("retry-after")),
                 "Authorization" in headers,
+                f"key=, or the environment variable {self._endpoint.key_variable}",
             )
 
     # The time limits of httpx are for each piece alone; a service that sends one now and then would never meet them.

@@ -73,7 +73,9 @@ def get_engine(name: str) -> OfferedEngine:
             raise EngineError(f"{source} {what}{hint}")
         member = candidates[0]
     if member not in vars(module):
-        raise EngineError(f"{source} has no '{member}'{nearest_name(member, found)}")
+        raise EngineError(
+            f"{source} has no '{member}'{nearest_name(member, found)} (it has {', '.join(found) or 'no engine'})"
+        )
     value = vars(module)[member]
     return OfferedEngine(value if isinstance(value, Engine) else CallableEngine(value), _space_of(module))
 

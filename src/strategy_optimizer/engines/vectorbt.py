@@ -14,6 +14,7 @@ import numpy as np
 from strategy_optimizer.backtest.code_digest import content_digest
 from strategy_optimizer.engines.account import Account, years_of
 from strategy_optimizer.engines.base import Engine, EngineRun
+from strategy_optimizer.engines.checks import check_signature, function_name
 from strategy_optimizer.engines.division import bars_searched, checked_holdout
 from strategy_optimizer.engines.frames import FrameArrays, frame_arrays, is_pandas
 from strategy_optimizer.engines.packages import VECTORBT
@@ -60,12 +61,18 @@ class VectorbtEngine(Engine):
                 f"make_portfolio is {make_portfolio!r} ({type(make_portfolio).__name__}); expected a function of "
                 "data and parameters that returns a vbt.Portfolio"
             )
+        check_signature(
+            make_portfolio,
+            "the data and one dict of parameters",
+            None,
+            {},
+            advice="expected make_portfolio(data, parameters)",
+        )
         self._make = make_portfolio
         self._data = _held(data)
         self._n_bars = _length(self._data)
         self._space = space
-        name = getattr(make_portfolio, "__qualname__", type(make_portfolio).__qualname__)
-        self.label = label or f"vectorbt: {name}"
+        self.label = label or f"vectorbt: {function_name(make_portfolio)}"
         self._given: Any = None
 
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:

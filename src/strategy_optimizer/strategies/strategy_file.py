@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from strategy_optimizer.errors import StrategyError
+from strategy_optimizer.errors import StrategyError, place_in
+
+EXTRAS = {
+    **{name: name for name in ("backtesting", "vectorbt", "yfinance", "ccxt", "ray")},
+    "nautilus_trader": "nautilus",
+}
+"""Modules that come with an extra of this package, and which one."""
 
 _imported: dict[str, tuple[bytes, ModuleType]] = {}
 
@@ -49,8 +56,25 @@ def _run(path: Path, text: bytes) -> ModuleType:
         raise StrategyError(f"{path}, line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
-        raise StrategyError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+        place = place_in("".join(traceback.format_exception(error)))
+        raise StrategyError(
+            f"{path} cannot be loaded: {type(error).__name__}: {error}{place}{_how_to_install(error)}"
+        ) from error
     return module
+
+
+def _how_to_install(error: BaseException) -> str:
+    """Return what to do about a module that is not there; empty where that is not the error."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    package = error.name.partition(".")[0]
+    if package == "freqtrade":
+        return (
+            "; it lives in an environment of its own: name the strategy in FreqtradeEngine, see docs/engines"
+        )
+    if package in EXTRAS:
+        return f"; pip install 'strategy-optimizer[{EXTRAS[package]}]'"
+    return "; install it in the environment of strategy-optimizer, or put its file beside this one"
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def make_engine_task(
     optimizer: str = "auto",
     *,
     folds: int | None = None,
-    prune: bool = True,
+    prune: bool | float = True,
     space: ParameterSpace | Mapping[str, Any] | str | Path | None = None,
     constraints: Iterable[Any] = (),
     objective: ObjectiveLike | None = None,
@@ -76,8 +76,9 @@ def make_engine_task(
         metrics are put together: see `FoldedEngine`.
     folds : int, optional
         The function takes ``(parameters, fold)`` with folds from 0 to `folds` - 1.
-    prune : bool
-        Whether a trial is stopped after some folds when it cannot catch up with the best one; see docs/pruning.md.
+    prune : bool or float
+        Whether a trial is stopped after some folds when it cannot catch up with the best one; or the chance of
+        catching up below which it is stopped (True: 0.03). See docs/pruning.md.
     optimizer : str
         As for `create_optimizer`. ``"auto"`` thinks the more about each trial, the longer it takes.
     space : ParameterSpace, mapping or path of a JSON file, optional

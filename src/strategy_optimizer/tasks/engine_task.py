@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from strategy_optimizer.engines import Engine, FoldedEngine
-from strategy_optimizer.errors import ObjectiveError, TaskError
+from strategy_optimizer.errors import ObjectiveError, TaskError, place_in
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Reproducing, Sink
 from strategy_optimizer.space import ParameterSpace
@@ -21,7 +21,7 @@ from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLo
 from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor, SerialExecutor
 from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.pruning import FoldPruner
+from strategy_optimizer.tasks.pruning import ERROR, LARGEST_ERROR, FoldPruner, is_chance
 from strategy_optimizer.tasks.result import EngineResult
 from strategy_optimizer.tasks.search_task import SearchSettings, SearchTask
 from strategy_optimizer.tasks.trial_cache import TaskCache, TrialCache, TrialKeys
@@ -58,8 +58,8 @@ class EngineSettings(SearchSettings):
         Seconds without any worker after which Ray is given up.
     cache : bool or Path
         Whether trials of earlier tasks that are known already are not run again; or the file that has them.
-    prune : bool
-        Whether trials of a `FoldedEngine` are stopped when they cannot catch up.
+    prune : bool or float
+        Whether trials of a `FoldedEngine` are stopped when they cannot catch up; or the error of one such verdict.
     **others
         Those of `SearchSettings`. Data are held out where the engine can divide them.
     """
@@ -73,7 +73,14 @@ class EngineSettings(SearchSettings):
     ray_share: int = 1
     ray_patience: float = 60.0
     cache: bool | Path = True
-    prune: bool = True
+    prune: bool | float = True
+
+    @property
+    def pruning_error(self) -> float | None:
+        """The chance of catching up below which a trial is stopped; None where none is."""
+        if isinstance(self.prune, bool):
+            return ERROR if self.prune else None
+        return self.prune
 
     @property
     def ceiling(self) -> int | None:
@@ -90,11 +97,18 @@ class EngineSettings(SearchSettings):
         check_count("memory", self.memory)
         check_count("lookahead", self.lookahead)
         check_count("ray_share", self.ray_share)
+        if not (isinstance(self.prune, bool) or is_chance(self.prune)):
+            raise TaskError(
+                f"prune is {self.prune!r}; expected True, False, or the chance of catching up below which a trial is "
+                f"stopped: above 0 and below {LARGEST_ERROR}"
+            )
         if self.executor not in get_args(ExecutorName):
             known = ", ".join(map(repr, get_args(ExecutorName)))
             raise TaskError(f"the executor is {self.executor!r}; expected one of {known}")
         if self.ray_address is not None and self.executor != "ray":
-            raise TaskError(f"ray_address is {self.ray_address!r}, but the executor is {self.executor!r}")
+            raise TaskError(
+                f"ray_address is {self.ray_address!r}, but the executor is {self.executor!r}; expected 'ray'"
+            )
 
 
 class EngineTask(SearchTask[EngineSettings]):
@@ -202,7 +216,7 @@ class EngineTask(SearchTask[EngineSettings]):
     def _executor(self, engine: Engine) -> Executor:
         settings = self.settings
         trial: Callable[[Any], TrialValue] = EngineTrial(engine, N_BLOCKS)
-        if isinstance(engine, FoldedEngine) and settings.prune:
+        if isinstance(engine, FoldedEngine) and settings.pruning_error is not None:
             trial = FoldTrial(engine.folds)
         if settings.executor == "serial":
             return SerialExecutor(trial)
@@ -222,7 +236,7 @@ class EngineTask(SearchTask[EngineSettings]):
     def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:
         """Run the defaults once: what fails there fails in every trial, and the metrics get to be known."""
         parameters = self.first_parameters()
-        folded = isinstance(self.engine, FoldedEngine) and self.settings.prune
+        folded = isinstance(self.engine, FoldedEngine) and self.settings.pruning_error is not None
         key = keys.key(parameters)
         known = None if folded else cache.get(key)
         if known is not None:
@@ -235,6 +249,7 @@ class EngineTask(SearchTask[EngineSettings]):
         if outcome.failure is not None:
             raise TaskError(
                 f"{self.engine.label} fails on the parameters tried first, {parameters}: {outcome.reason}"
+                f"{place_in(outcome.details) if outcome.failure == 'raised' else ''}"
             )
         value: TrialValue = outcome.value
         if not folded:
@@ -244,12 +259,12 @@ class EngineTask(SearchTask[EngineSettings]):
         return tuple(value.metrics)
 
     def _make_loop(self, *arguments: Any, **options: Any) -> ExecutorLoop:
-        engine = self.engine
-        if not (isinstance(engine, FoldedEngine) and self.settings.prune):
+        engine, error = self.engine, self.settings.pruning_error
+        if error is None or not isinstance(engine, FoldedEngine):
             return ExecutorLoop(*arguments, **options)
         return FoldedLoop(
             *arguments,
-            pruner=FoldPruner(len(engine.folds)),
+            pruner=FoldPruner(len(engine.folds), error=error),
             fold_keys=[TrialKeys.of_engine(fold, self.space) for fold in engine.folds],
             **options,
         )

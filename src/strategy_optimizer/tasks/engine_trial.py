@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from strategy_optimizer.engines import Engine
 from strategy_optimizer.tasks.trial_cache import CachedTrial
 
 FloatArray = NDArray[np.float64]
+LONGEST_LIST = 120
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,15 @@ class TrialValue:
     def row(self, names: tuple[str, ...]) -> FloatArray:
         """Return the metrics in the order of `names`, NaN for those that are missing."""
         return np.array([self.metrics.get(name, np.nan) for name in names])
+
+    def lacks(self, names: tuple[str, ...]) -> str:
+        """Return which metric is needed and was not given, as the reason of a failed trial; empty where none is.
+
+        >>> TrialValue({"profit": 1.0}).lacks(("profit", "sharpe_ratio"))
+        "gave no metric 'sharpe_ratio', only profit"
+        """
+        missing = next((name for name in names if name not in self.metrics), None)
+        return "" if missing is None else f"gave no metric '{missing}', only {listed(self.metrics)}"
 
     def blocks(self, n_blocks: int) -> FloatArray:
         """Return the block sums, (B, 3); as `no_sums` where there are none."""
@@ -78,6 +88,16 @@ class EngineTrial:
         returns = np.asarray(run.returns, np.float64)
         sums = block_sums(returns, self.n_blocks)
         return TrialValue(dict(run.metrics), sums, returns if self.keep_returns else None)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names in a row, no more than a line of them.
+
+    >>> listed([])
+    'none'
+    """
+    row = ", ".join(names) or "none"
+    return row if len(row) <= LONGEST_LIST else row[: LONGEST_LIST - 3] + "..."
 
 
 def no_sums(n_blocks: int) -> FloatArray:

@@ -257,7 +257,8 @@ class ExecutorLoop(Loop):
         return Ended(values, no_sums(self.history.n_blocks), seconds, reason)
 
     def _of_value(self, value: TrialValue, seconds: float) -> Ended:
-        return Ended(value.row(self.objective.names), value.blocks(self.history.n_blocks), seconds)
+        reason = value.lacks(self.objective.metrics)
+        return Ended(value.row(self.objective.names), value.blocks(self.history.n_blocks), seconds, reason)
 
     # -- saving ------------------------------------------------------------------------------------------------
 

@@ -146,6 +146,7 @@ class FoldedLoop(ExecutorLoop):
         """Return what the folds that were run add up to."""
         metrics = combine([run.metrics for run in self._runs[number]], self.pruner.n_folds)
         value = TrialValue(metrics)
+        reason = reason or value.lacks(self.objective.metrics)
         return Ended(
             value.row(self.objective.names),
             value.blocks(self.history.n_blocks),

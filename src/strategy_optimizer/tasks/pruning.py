@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from strategy_optimizer.errors import TaskError
 
 FloatArray: TypeAlias = NDArray[np.float64]
-ERROR = 0.03
+ERROR, LARGEST_ERROR = 0.03, 0.5
 PRIOR_FREEDOM = 4.0
 
 
@@ -52,6 +52,11 @@ def fold_order(n: int) -> tuple[int, ...]:
     bits = max(1, (n - 1).bit_length())
     reversed_bits = (int(format(place, f"0{bits}b")[::-1], 2) for place in range(2**bits))
     return tuple(fold for fold in reversed_bits if fold < n)
+
+
+def is_chance(error: object) -> bool:
+    """Say whether something can be the error of a verdict: beyond a half a trial that is ahead would be stopped."""
+    return isinstance(error, (int, float)) and not isinstance(error, bool) and 0 < error < LARGEST_ERROR
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,10 @@ class FoldPruner:
     def __post_init__(self) -> None:
         if self.n_folds < 2:
             raise TaskError(f"a trial has {self.n_folds} fold; expected at least 2, or no pruning")
-        if not 0 < self.error < 0.5:
-            raise TaskError(f"the pruning error is {self.error}; expected a chance above 0 and below 0.5")
+        if not is_chance(self.error):
+            raise TaskError(
+                f"the pruning error is {self.error!r}; expected a chance above 0 and below {LARGEST_ERROR}"
+            )
         if not 1 <= self.min_folds <= self.n_folds:
             raise TaskError(
                 f"min_folds is {self.min_folds}; expected 1 to {self.n_folds}, the number of folds"

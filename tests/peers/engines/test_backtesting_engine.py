@@ -285,7 +285,23 @@ def test_an_unknown_setting(goog):
 
 def test_settings_that_it_refuses_are_found_by_check(goog):
     with pytest.raises(EngineError, match=r"backtesting.py refuses its settings"):
-        engine_of(goog, spread="wide").check()
+        engine_of(goog, commission="dear").check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cash": "a lot"}, "cash is 'a lot'; expected a number above 0"),
+        ({"cash": -5}, "cash is -5; expected a number above 0"),
+        ({"margin": 0}, "margin is 0; expected a number above 0 and up to 1"),
+        ({"margin": 2.0}, "margin is 2.0; expected"),
+        ({"spread": "wide"}, "spread is 'wide'; expected a number from 0"),
+        ({"spread": True}, "spread is True; expected"),
+    ],
+)
+def test_a_setting_that_is_no_number(goog, settings, message):
+    with pytest.raises(EngineError, match=message):
+        engine_of(goog, **settings)
 
 
 def test_an_unknown_parameter(goog):
@@ -298,6 +314,32 @@ def test_an_unknown_parameter(goog):
 def test_data_without_a_column(goog):
     with pytest.raises(EngineError, match="no column 'Low'; expected Open, High, Low, Close"):
         engine_of(goog.drop(columns="Low"))
+
+
+def test_data_whose_columns_are_written_in_small_letters(goog):
+    with pytest.raises(EngineError, match=r"no column 'Open'; .*; write data.rename\(columns=str.title\)"):
+        engine_of(goog.rename(columns=str.lower))
+
+
+def test_bars_that_are_only_counted(goog):
+    counted = goog.reset_index(drop=True)
+    for engine, frame in ((engine_of(counted), counted), (engine_of(counted).divide(0.25)[1], None)):
+        engine.check()
+        metrics = engine.run(POINT).metrics
+        assert np.isnan(metrics["sharpe_ratio"])
+        assert np.isfinite(metrics["total_return"])
+        if frame is not None:
+            expected = theirs(frame, commission=0.002)
+            assert metrics["Return [%]"] == pytest.approx(float(expected["Return [%]"]))
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_an_index_that_holds_no_moments(goog, as_text):
+    index = goog.index.astype(str) if as_text else 3 * np.arange(len(goog))
+    with pytest.raises(
+        EngineError, match=r"the index .* holds .*; expected moments: data.index = pd.to_datetime"
+    ):
+        engine_of(goog.set_axis(index))
 
 
 def test_data_with_holes(goog):

@@ -153,6 +153,11 @@ def test_space_and_label_are_given():
     ("make", "data", "message"),
     [
         ("cross", None, "make_portfolio is 'cross'"),
+        (
+            lambda p: p,
+            None,
+            r"\(p\) cannot be called with the data and one dict of parameters .*; expected make_po",
+        ),
         (cross, 3, "the data are of the type builtins.int"),
         (cross, {"a": np.zeros(3), "b": np.zeros(4)}, "different lengths"),
     ],
