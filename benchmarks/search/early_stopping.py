@@ -23,7 +23,7 @@ from run import ENVIRONMENT
 from strategy_optimizer import create_optimizer
 
 BUDGET, SECONDS = 2_000, 1e-5  # trials of a search, and what one of them is told to take
-OPTIMIZERS = ("auto", "ga")
+OPTIMIZERS = ("auto",)
 SEEDS = range(3, 13)
 ASKED = "asked: at least 40 % saved at a mean loss of at most 0.01"
 
