@@ -29,7 +29,13 @@ BARS = {"sp500": 5031}
 PACKAGES = ("strategy-optimizer", "numba", "numpy", "vectorbt", "vectorbt-rust", "raptorbt", "backtesting")
 TARGETS = {"RaptorBT, signals included": 30, "vectorbt, Rust engine": 200, "backtesting.py": 5000}
 # Sets for each of --sets: more for the fast, so that a run is long enough to time, few for the slow.
-SETS = {"backtesting.py": 0.03, "ours": 10, "ours, next-open fills": 10, "ours, vectorised style": 3}
+SETS = {
+    "backtesting.py": 0.03,
+    "ours": 10,
+    "ours, one thread": 5,
+    "ours, next-open fills": 10,
+    "ours, vectorised style": 3,
+}
 COLUMNS = (
     "engine",
     "sets",
@@ -155,9 +161,11 @@ def _report(runners: list[Runner], arguments: argparse.Namespace, machine: str) 
         ratio = rates["ours"] / rates["ours, vectorised style"]
         met = "met" if ratio <= 6 else "missed"
         lines.append(f"| vectorised style within 6 x of the compiled one | {ratio:.1f} x | {met} |")
-    nanoseconds = next(runner for runner in runners if runner.job.engine == "ours").cpu_nanoseconds
-    met = "met" if nanoseconds < 3 else "missed"
-    lines.append(f"| below 3 ns of CPU a bar | {nanoseconds:.2f} ns | {met} |")
+    for runner in runners:
+        if runner.job.engine in ("ours", "ours, one thread"):
+            nanoseconds = runner.cpu_nanoseconds
+            met = "met" if nanoseconds < 3 else "missed"
+            lines.append(f"| below 3 ns of CPU a bar, {runner.job.engine} | {nanoseconds:.2f} ns | {met} |")
     return "\n".join(lines) + "\n"
 
 

@@ -74,6 +74,7 @@ class Ours(Engine):
 
     fill = "close"
     as_dicts = False
+    threads: int | None = None  # all cores
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -100,9 +101,21 @@ class Ours(Engine):
         from strategy_optimizer import evaluate_population
 
         table = evaluate_population(
-            self.strategy, candidates, self.bars, costs=self.costs, fill=self.fill, cash=CASH
+            self.strategy,
+            candidates,
+            self.bars,
+            costs=self.costs,
+            fill=self.fill,
+            cash=CASH,
+            threads=self.threads,
         )
         return float(table["trades"].sum())
+
+
+class OursOneThread(Ours):
+    """The same on one core."""
+
+    threads = 1
 
 
 class OursDicts(Ours):
@@ -303,6 +316,7 @@ def _backtesting_strategy() -> type:
 
 ENGINES: dict[str, type[Engine]] = {
     "ours": Ours,
+    "ours, one thread": OursOneThread,
     "ours, 1,000 sets": Ours,
     "ours, 1,000 dicts": OursDicts,
     "ours, next-open fills": OursNextOpen,

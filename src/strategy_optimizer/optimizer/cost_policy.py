@@ -12,7 +12,8 @@ THINKING_SECONDS = 5e-3  # of a trial that a model chooses
 UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
 # Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
 THOUGHTS = ((3e-3, 200), (1e-2, 400))
-LONG_BUDGET = 1_000  # planned trials of these from which none is worth a thought: a population finds as much alone
+# Planned trials of these from which none is worth a thought: a population finds as much alone.
+LONG_BUDGET = 1_000
 
 
 class CostPolicy:
