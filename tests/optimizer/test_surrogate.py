@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strategy_optimizer import ParameterSpace
@@ -200,6 +200,7 @@ finite = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 @given(st.lists(finite, min_size=5, max_size=40))
+@example([0.0, 0.0, 0.0, 1.0, 5e-324])
 def test_straightening_rises_and_comes_back(values: list[float]) -> None:
     found = np.array(values)
     straightening = Straightening.of(found)

@@ -58,7 +58,10 @@ class Straightening:
     def of(cls, values: FloatArray) -> Straightening:
         """Return the one for finite values (n,)."""
         middle = float(np.median(values))
-        spread = float(np.quantile(np.abs(values - middle), 0.75)) or float(values.std())
+        away = np.abs(values - middle)
+        spread = float(np.quantile(away, 0.75))
+        if spread <= 1e-12 * float(away.max()):  # nearly all are the same
+            spread = float(values.std())
         if spread <= 1e-12 * abs(middle):
             return cls(middle, 0.0)
         straight = cls(middle, spread).apply(values)
