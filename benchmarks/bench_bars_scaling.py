@@ -25,7 +25,8 @@ import sys, time
 sys.path.insert(0, {here!r})
 import numpy as np
 from machine import peak_megabytes
-from strategy_optimizer import Costs, evaluate_population, get_strategy
+from strategy_optimizer import Costs, get_strategy
+from strategy_optimizer.backtest import PopulationEvaluator, Rules
 from strategy_optimizer.market import synthetic_market
 
 bars = synthetic_market({n_bars}, bar="1m", seed=1)
@@ -34,11 +35,11 @@ strategy = get_strategy("momentum")
 unit = np.random.default_rng(0).random(({n_sets}, 5))
 points = np.array([10, 0.0, 0.1, 0.003, 0.003]) + unit * np.array([90, 0.004, 0.9, 0.02, 0.02])
 points[:, 0] = np.floor(points[:, 0])
-costs = Costs(commission=0.0005, slippage=0.0002)
-evaluate_population(strategy, points[:1], bars, costs=costs)
+evaluator = PopulationEvaluator(strategy, bars, Rules(Costs(commission=0.0005, slippage=0.0002)))
+evaluator.evaluate(points[:1])  # its arrays may leave the bounds of the space
 before = peak_megabytes()
 begin, cpu = time.perf_counter(), time.process_time()
-table = evaluate_population(strategy, points, bars, costs=costs)
+table = evaluator.evaluate(points)
 print(time.perf_counter() - begin, time.process_time() - cpu, before, peak_megabytes(), table["trades"].mean())
 """
 START = """

@@ -52,7 +52,7 @@ PART_NAMES = (
     "imports",
     "bars, space, settings",
     "machine code loaded, default parameters run",
-    "search: 2,000 trials, 200 of them by the model",
+    "search: 2,000 trials",
     "winner on held-out bars, run again by the reference simulator",
     "recommendation, ledger, verdict",
 )
