@@ -76,4 +76,3 @@ class Package:
 
 BACKTESTING_PY = Package("backtesting.py", "backtesting", "backtesting", "backtesting", (0, 6, 6), (0, 7))
 VECTORBT = Package("vectorbt", "vectorbt", "vectorbt", "vectorbt", (1, 2), (2,))
-PANDAS = Package("pandas", "pandas", "pandas", "backtesting", (2,), (4,))

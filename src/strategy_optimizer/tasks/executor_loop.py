@@ -34,7 +34,6 @@ from strategy_optimizer.tasks.loop import PROGRESS_INTERVAL, Loop
 from strategy_optimizer.tasks.trial_cache import CachedTrial, TaskCache, TrialKeys
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 DEFAULT_LOOKAHEAD = 8
 
 
