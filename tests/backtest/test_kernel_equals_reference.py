@@ -122,6 +122,19 @@ def test_one_symbol(seed, n_bars, density, wild, short, per_bar, costs, fill, re
     reentry=st.sampled_from(["while_true", "fresh_signal"]),
     cut=st.tuples(st.floats(0, 0.5), st.floats(0.5, 1)),
 )
+@example(  # a new peak and the loss of the whole account in one group of bars
+    seed=113,
+    n_bars=486,
+    density=0.02,
+    wild=0.2,
+    short=True,
+    stop=0.2,
+    target=None,
+    costs=Costs(fixed_fee=5_000.0),
+    fill="next_open",
+    reentry="while_true",
+    cut=(0.25, 1.0),
+)
 def test_positions_that_last(seed, n_bars, density, wild, short, stop, target, costs, fill, reentry, cut):
     """The kernel looks at whole groups of bars; here positions outlast them, and windows end inside them."""
     bars = random_bars(seed, n_bars, wild=wild)

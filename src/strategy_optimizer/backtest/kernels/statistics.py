@@ -113,11 +113,13 @@ def measure_drawdown(path, end, tally):
         until = end
         if j + LANES <= end:
             lowest, highest = lowest_and_highest(equity, j)
-            # Where a peak comes before the lowest, the elements from the peak on say more.
-            drawdown = max(drawdown, 1.0 - lowest / peak)
             if highest < peak:
+                drawdown = max(drawdown, 1.0 - lowest / peak)
                 j += LANES
                 continue
+            # Where a peak comes before the lowest, the elements from the peak on say more. Below nothing they would
+            # say less; but only a lost account is there, and it has no peak any more.
+            drawdown = max(drawdown, 1.0 - max(lowest, 0.0) / peak)
             j += first_bar(reaching(equity, j, peak))
             until = min(j + AT_ONCE, end)
         while j < until:
