@@ -38,25 +38,27 @@ def test_gains_add_up_to_what_was_gained(scores: list[float]) -> None:
     assert found.gains.sum() == pytest.approx(max(scores) - max(scores[: len(scores) // 8]))
 
 
-def test_converged_after_a_third_of_the_trials_in_vain() -> None:
+def test_converged_after_a_fifth_of_the_trials_that_brought_little() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(3000)
     scores[300] = 2.0
-    assert not why_converged(scores[:899])
-    assert why_converged(scores[:900]) == "the last 450 of 900 trials raised the best score by 0"
+    assert not why_converged(scores[:1099])
+    assert why_converged(scores[:1100]) == "the last 220 of 1,100 trials raised the best score by 0"
     scores[1500] = 3.0
-    assert not why_converged(scores[:2250])  # the best came in the last third
-    assert why_converged(scores[:2251]) == "the last 750 of 2,251 trials raised the best score by 0"
-    scores[2000] = 3.02  # too little to count: the median is 0.5
-    assert why_converged(scores[:2251])
-    scores[2000] = 3.03
-    assert not why_converged(scores[:2251])
+    assert not why_converged(scores[:1875])  # the best came in the last fifth
+    assert why_converged(scores[:1876]) == "the last 375 of 1,876 trials raised the best score by 0"
+    scores[1700] = 3.07  # too little to count: the median is 0.5, and 3 % of 2.57 are 0.077
+    assert why_converged(scores[:1876]) == "the last 375 of 1,876 trials raised the best score by 0.07"
+    scores[1700] = 3.09
+    assert not why_converged(scores[:1876])
 
 
 def test_a_search_that_succeeds_late_has_not_converged() -> None:
-    scores = np.full(1000, -np.inf)
-    scores[600] = 1.0
+    scores = np.full(1200, -np.inf)
+    scores[960] = 1.0
     assert why_converged(scores) is None
+    scores[959] = 1.0
+    assert why_converged(scores)
     assert why_converged(np.full(1000, np.nan)) is None
 
 

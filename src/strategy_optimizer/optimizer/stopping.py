@@ -2,8 +2,9 @@
 
 On 32 landscapes of real strategies (benchmarks/search) a doubling of the trials raised the best score by 4 to 5 % of
 its distance from the median trial, and how much the doublings before had raised it said almost nothing about the next
-one (correlation 0.0 to 0.3). So the forecast is a cautious mean, and the rule waits long in vain: for a third of all
-trials. What it saves and loses: benchmarks/search/results/early_stopping.md.
+one (correlation 0.0 to 0.3). So the forecast is a cautious mean. When a search may end counts for more than what it
+did before: all that a rule can see is that a search still climbs. What it saves and loses:
+benchmarks/search/results/early_stopping.md; what else was tried: docs/decisions/004-bayesian-optimisation.md.
 """
 
 from __future__ import annotations
@@ -16,12 +17,9 @@ from strategy_optimizer.optimizer.history import FloatArray
 from strategy_optimizer.optimizer.pareto.hypervolume import hypervolume
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 
-LEAST_TRIALS = 900  # before which no search is called converged
-VAIN_SHARE, LEAST_IN_VAIN = (
-    3,
-    450,
-)  # the last third of the trials, and at least so many, brought next to nothing
-TOLERANCE = 0.01  # gains below this share of the best score's distance from the median are none
+LEAST_TRIALS = 1100  # before which no search is called converged
+VAIN_SHARE = 5  # the last fifth of the trials brought little
+TOLERANCE = 0.03  # gains up to this share of the best score's distance from the median are little
 LEAST_FOR_FRONT, FRONT_TOLERANCE = 1000, 0.005  # the same of fronts, which wait for a doubling of the trials
 DOUBLINGS = 3  # that a forecast looks back on
 SLOWDOWN = 0.5  # what a doubling brings, of the mean of those before: measured, see above
@@ -127,8 +125,8 @@ def _front(scores: FloatArray) -> FloatArray:
 def why_converged(scores: FloatArray) -> str | None:
     """Return in a sentence why a search has converged, None when it has not.
 
-    It has when the last third of its trials, 450 and more of at least 900, brought next to nothing; with several
-    objectives, when the last doubling of at least 1,000 did.
+    It has when the last fifth of its trials, of at least 1,100, brought little; with several objectives, when the last
+    doubling of at least 1,000 did.
 
     Parameters
     ----------
@@ -143,7 +141,7 @@ def _best_stands(scores: FloatArray) -> str | None:
     if n < LEAST_TRIALS:
         return None
     usable = np.where(np.isnan(scores), -np.inf, scores)
-    in_vain = max(LEAST_IN_VAIN, n // VAIN_SHARE)
+    in_vain = n // VAIN_SHARE
     before, best = usable[: n - in_vain].max(), usable.max()
     if not np.isfinite(before):
         return None
