@@ -112,6 +112,15 @@ def test_ctrl_c_before_the_search_has_the_usual_code(call, monkeypatch: pytest.M
     assert outcome.err == ""
 
 
+def test_ctrl_c_while_the_commands_are_loaded(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "_call", interrupt)
+    outcome = call("optimize", "momentum")
+    assert (outcome.code, outcome.err) == (130, "")
+
+
 def test_ctrl_c_while_the_search_is_prepared(call, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
