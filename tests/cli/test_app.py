@@ -37,7 +37,9 @@ def test_version(call) -> None:
 
 def test_no_arguments_show_the_help(call) -> None:
     outcome = call()
-    assert "optimize" in outcome.out + outcome.err
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("Usage: strategy-optimizer ")
+    assert outcome.err.endswith("strategy-optimizer optimize --help\n")
 
 
 def test_default_costs_are_those_of_the_library(call) -> None:

@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -73,6 +74,10 @@ def run(arguments: Sequence[str]) -> int:
         place = error.filename or _failed_stream(error)
         return _fail(f"{place + ': ' if place else ''}{error.strerror or error}", CALL_WRONG, error)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, as the next: the message is the help
+            with suppress(OSError):
+                sys.stderr.write(f"{error}\n")
+            return CALL_WRONG
         if hasattr(error, "format_message"):  # Typer's own: an unknown option, a value out of range
             return _fail(_usage_text(error), CALL_WRONG, error)
         message = f"unexpected {type(error).__name__}: {error}"
