@@ -37,7 +37,9 @@ def test_version(call) -> None:
 
 def test_no_arguments_show_the_help(call) -> None:
     outcome = call()
-    assert "optimize" in outcome.out + outcome.err
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("Usage: strategy-optimizer ")
+    assert outcome.err.endswith("strategy-optimizer optimize --help\n")
 
 
 def test_default_costs_are_those_of_the_library(call) -> None:
@@ -110,6 +112,15 @@ def test_ctrl_c_before_the_search_has_the_usual_code(call, monkeypatch: pytest.M
     outcome = call("optimize", "momentum")
     assert outcome.code == 130
     assert outcome.err == ""
+
+
+def test_ctrl_c_while_the_commands_are_loaded(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "_call", interrupt)
+    outcome = call("optimize", "momentum")
+    assert (outcome.code, outcome.err) == (130, "")
 
 
 def test_ctrl_c_while_the_search_is_prepared(call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,6 +261,9 @@ class OptimizerContract:
             optimizer.tell(batch, [1.0, 2.0], seconds=[0.1])
         with pytest.raises(SearchError, match="std_errors"):
             optimizer.tell(batch, [1.0, 2.0], std_errors=[0.1] * 3)
+        for told in ({"std_errors": [0.1, -0.1]}, {"seconds": [-1.0, 1.0]}):
+            with pytest.raises(SearchError, match="below 0"):
+                optimizer.tell(batch, [1.0, 2.0], **told)
         with pytest.raises(SearchError, match="constraints"):
             optimizer.tell(batch, [1.0, 2.0], constraints=[[1.0]])
         with pytest.raises(SearchError, match="points"):

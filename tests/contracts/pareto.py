@@ -188,6 +188,8 @@ class ParetoContract:
         assert optimizer.log.seconds.tolist() == [5.0, 6.0]
         with pytest.raises(SearchError, match=r"std_errors has shape \(2,\)"):
             optimizer.tell(batch, [[1.0, 2.0], [3.0, 4.0]], std_errors=[0.1, 0.2])
+        with pytest.raises(SearchError, match="std_errors are below 0"):
+            optimizer.tell(batch, [[1.0, 2.0], [3.0, 4.0]], std_errors=[[0.1, 0.2], [-0.3, 0.4]])
 
     def test_order_and_grouping_of_telling_do_not_matter(self) -> None:
         one, other = self.create(mixed_space()), self.create(mixed_space())

@@ -145,6 +145,15 @@ def test_a_name_that_is_neither_sample_nor_file() -> None:
         load_bars("sp50")
 
 
+def test_an_empty_name_is_not_the_current_folder(
+    tmp_path: Path, frame: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, written(frame))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="the name of the data is empty; expected a sample"):
+        load_bars("")
+
+
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path, "Date,Open,High,Low,Close\n")
 

@@ -58,6 +58,13 @@ def test_the_budget_follows_from_population_and_generations(settings: dict[str, 
     assert create_optimizer("ga", endless(), **settings).budget == budget
 
 
+def test_the_budget_of_bo_follows_from_its_calls() -> None:
+    assert create_optimizer("bo", endless(), n_calls=30).budget == 30
+    assert create_optimizer("bo", endless(), n_calls=30, budget=90).budget == 90
+    with pytest.raises(OptimizerSettingError, match="n_calls is 0"):
+        create_optimizer("bo", endless(), n_calls=0)
+
+
 def test_settings_reach_the_optimizer_and_are_kept() -> None:
     optimizer = create_optimizer("ga", endless(), population_size=33, crossover="single_point")
     assert isinstance(optimizer, GAOptimizer)

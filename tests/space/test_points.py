@@ -176,6 +176,8 @@ def test_wrong_calls_of_sample():
         mixed().sample(5, 0, "sobl")
     with pytest.raises(SpaceError, match="negative"):
         mixed().sample(-1, 0)
+    with pytest.raises(SpaceError, match=r"whole number, found 1\.5"):
+        mixed().sample(1.5, 0)
 
 
 # -- enumeration -----------------------------------------------------------------------------------

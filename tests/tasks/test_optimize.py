@@ -386,6 +386,8 @@ def test_too_few_bars(n_bars: int) -> None:
         ({"seed": -1}, OptimizerSettingError, "seed is -1"),
         ({"seed": 0.5}, OptimizerSettingError, "seed is 0.5"),
         ({"resume": True}, TaskError, "resume needs the checkpoint's folder"),
+        ({"checkpoint": 3}, TaskError, "checkpoint is 3; expected the path of a folder"),
+        ({"progress": 3}, TaskError, "progress is 3; expected a function"),
         ({"constraints": ["days <"]}, SpaceError, "days <"),
         ({"constraints": ["size > 5"]}, SpaceError, "size > 5"),
         ({"fill": "yesterday"}, StrategyOptimizerError, "fill is 'yesterday'"),
@@ -412,6 +414,11 @@ def test_unknown_names() -> None:
 def test_population_size_and_generations_are_a_budget() -> None:
     result = optimize(Rise, random_bars(), "ga", population_size=12, generations=5)
     assert result.counts.trials == 60
+
+
+def test_the_calls_of_bo_are_a_budget() -> None:
+    assert optimize(Rise, random_bars(), "bo", n_calls=12).counts.trials == 12
+    assert optimize(Rise, random_bars(), "bo", n_calls=12, evaluations=8).counts.trials == 8
 
 
 def test_settings_may_be_numbers_of_numpy(tmp_path: Path) -> None:

@@ -142,7 +142,12 @@ Population = Annotated[
 ]
 Generations = Annotated[
     int | None,
-    typer.Option("--generations", parser=whole, metavar="N", help="Its generations; sets the trials."),
+    typer.Option(
+        "--generations",
+        parser=whole,
+        metavar="N",
+        help="Its generations; with --population they set the trials.",
+    ),
 ]
 Setting = Annotated[
     list[str],

@@ -8,13 +8,11 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-import typer
-
-from strategy_optimizer.cli.app import PROGRAM, app
-from strategy_optimizer.cli.exits import CALL_WRONG, DONE, PIPE_CLOSED, WORK_FAILED
+from strategy_optimizer.cli.exits import CALL_WRONG, DONE, INTERRUPTED, PIPE_CLOSED, WORK_FAILED
 from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
 
 DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
@@ -60,11 +58,11 @@ class _QuickEnd:
 def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code; every error becomes one message on stderr."""
     try:
-        code = typer.main.get_command(app).main(
-            list(arguments), PROGRAM, standalone_mode=False, obj=tuple(arguments)
-        )
+        code = _call(arguments)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
+    except KeyboardInterrupt:  # while the commands are loaded; Typer ends a command's own with the same code
+        return INTERRUPTED
     except StrategyOptimizerError as error:
         return _fail(str(error), WORK_FAILED if isinstance(error, ReproductionError) else CALL_WRONG, error)
     except BrokenPipeError:
@@ -76,12 +74,25 @@ def run(arguments: Sequence[str]) -> int:
         place = error.filename or _failed_stream(error)
         return _fail(f"{place + ': ' if place else ''}{error.strerror or error}", CALL_WRONG, error)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, as the next: the message is the help
+            with suppress(OSError):
+                sys.stderr.write(f"{error}\n")
+            return CALL_WRONG
         if hasattr(error, "format_message"):  # Typer's own: an unknown option, a value out of range
             return _fail(_usage_text(error), CALL_WRONG, error)
         message = f"unexpected {type(error).__name__}: {error}"
         return _fail(
             f"{message}\nThis is a fault of the program; {DEBUG}=1 shows the traceback", WORK_FAILED, error
         )
+
+
+def _call(arguments: Sequence[str]) -> object:
+    import typer  # not above: Ctrl-C may come while these are loaded
+
+    from strategy_optimizer.cli.app import PROGRAM, app
+
+    command = typer.main.get_command(app)
+    return command.main(list(arguments), PROGRAM, standalone_mode=False, obj=tuple(arguments))
 
 
 def _failed_stream(error: OSError) -> str:
@@ -122,6 +133,8 @@ def _fail(message: str, code: int, error: BaseException) -> int:
 
 def _usage_text(error: Exception) -> str:
     """Return Typer's message in our form, with where to look."""
+    from strategy_optimizer.cli.app import PROGRAM
+
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     message = error.format_message().strip().rstrip(".")  # type: ignore[attr-defined]

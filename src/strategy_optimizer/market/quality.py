@@ -257,5 +257,5 @@ def _check_volume(table: Table) -> Iterator[Problem]:
         yield make_problem("no_volume", "note", "the volume is zero everywhere")
     elif share > 0:
         severity: Severity = "warning" if share >= ZERO_VOLUME_SHARE else "note"
-        text = f"the volume is zero in {share:.2%} of the bars; nothing can be bought or sold there"
+        text = f"the volume is zero in {share:.2%} of the bars; nobody traded there, but a backtest does"
         yield make_problem("zero_volume", severity, text, table.row_numbers(zero))

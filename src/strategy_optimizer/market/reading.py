@@ -61,6 +61,10 @@ def read_tables(
 
 def _read_place(source: str | Path, columns: Columns | None, name: str | None) -> tuple[str, list[Table]]:
     text = str(source)
+    if not source:  # Path("") is the folder that the program happens to run in
+        raise DataError(
+            f"the name of the data is empty; expected a sample ({', '.join(SAMPLES)}), a file or a folder"
+        )
     if text in SAMPLES:
         return name or text, [read_sample(text)]
     if is_remote(text):

@@ -112,6 +112,7 @@ def as_outcomes(
     else:
         checked = signs_of(directions) * as_score_rows(scores, n, directions)
         errors = None if std_errors is None else _as_rows(std_errors, n, directions, "std_errors")
+        _check_not_negative(errors, "std_errors")
     return Outcomes(
         checked, as_constraints(constraints, n, n_constraints), errors, as_column(seconds, n, "seconds")
     )
@@ -173,14 +174,20 @@ def _as_rows(values: Any, n: int, directions: Sequence[str], name: str) -> Float
 
 
 def as_column(values: Any, n: int, name: str) -> FloatArray | None:
-    """Return an optional (n,) column; None entries become NaN."""
+    """Return an optional (n,) column of numbers from 0 up; None entries become NaN."""
     if values is None:
         return None
     array = _as_floats(values, name)
+    _check_not_negative(array, name)
     if array.ndim == 0:
         return np.full(n, float(array))
     _check_length(array, n, name)
     return array
+
+
+def _check_not_negative(array: FloatArray | None, name: str) -> None:
+    if array is not None and (array < 0).any():
+        raise SearchError(f"{name} are below 0 ({array[array < 0][0]:g} is one); expected numbers from 0 up")
 
 
 def as_constraints(values: Any, n: int, n_expected: int) -> FloatArray | None:

@@ -60,7 +60,7 @@ def create_optimizer(
     space : ParameterSpace
         Where to search.
     budget : int, optional
-        Planned trials. Default: population_size x generations when both are given, else 200.
+        Planned trials. Default: population_size x generations when both are given, or n_calls, else 200.
     seed : int
         The same seed and the same told scores give the same candidates.
     directions : None, str or sequence of str
@@ -82,7 +82,7 @@ def create_optimizer(
     """
     checks.as_space(space)
     if budget is None:
-        budget = _planned(settings)
+        budget = implied_budget(settings) or DEFAULT_BUDGET
     checks.as_count(budget, "budget")
     reason = None
     if name == "auto":
@@ -138,12 +138,13 @@ def _build(optimizer_class: type[Optimizer], space: ParameterSpace, **arguments:
     return optimizer_class(space, **arguments)
 
 
-def _planned(settings: Mapping[str, Any]) -> int:
-    """Return the budget which a population size and a number of generations imply."""
-    sizes = settings.get("population_size"), settings.get("generations")
-    if any(size is None for size in sizes):
-        return DEFAULT_BUDGET
-    return checks.as_count(sizes[0], "population_size") * checks.as_count(sizes[1], "generations")
+def implied_budget(settings: Mapping[str, Any]) -> int | None:
+    """Return the trials that an optimizer's settings plan: a population times generations, or `n_calls`."""
+    size, generations = settings.get("population_size"), settings.get("generations")
+    if size is not None and generations is not None:
+        return checks.as_count(size, "population_size") * checks.as_count(generations, "generations")
+    n_calls = settings.get("n_calls")
+    return None if n_calls is None else checks.as_count(n_calls, "n_calls")
 
 
 def _choose(space: ParameterSpace, budget: int) -> tuple[str, str | None]:

@@ -55,6 +55,8 @@ def _check(layout: Layout, n: int, method: str) -> None:
     if method not in METHODS:
         hint = nearest_name(str(method), METHODS)
         raise SpaceError(f"unknown sampling method {method!r}{hint} (known: {', '.join(METHODS)})")
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise SpaceError(f"the number of points must be a whole number, found {n!r}")
     if n < 0:
         raise SpaceError(f"the number of points must not be negative, found {n}")
     if not layout.n_dims:

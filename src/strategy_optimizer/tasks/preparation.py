@@ -12,7 +12,7 @@ from strategy_optimizer.errors import SpaceError
 from strategy_optimizer.json_files import read_json_file
 from strategy_optimizer.market import load_bars
 from strategy_optimizer.objective import ObjectiveLike, OutcomeConstraint, parse_objective
-from strategy_optimizer.optimizer.checks import as_count
+from strategy_optimizer.optimizer.factory import implied_budget
 from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
@@ -86,8 +86,8 @@ def make_task(
         Of several objectives: a wanted value of each. The closest point of the front is the winner; by
         default the knee is.
     evaluations : int, optional
-        Trials. Default: population_size x generations when both are given; no limit when `seconds` is
-        given; else 2,000.
+        Trials. Default: population_size x generations when both are given, or n_calls; no limit when
+        `seconds` is given; else 2,000.
     seconds, target, patience
         As for `Budget`.
     seed : int
@@ -200,10 +200,6 @@ def start_points(
 def planned_evaluations(
     given: int | None, seconds: float | None, settings: Mapping[str, Any], default: int
 ) -> int | None:
-    """Return the trials to make: as given, population times generations, none where time limits, or the default."""
-    if given is not None:
-        return given
-    size, generations = settings.get("population_size"), settings.get("generations")
-    if size is not None and generations is not None:
-        return as_count(size, "population_size") * as_count(generations, "generations")
-    return None if seconds is not None else default
+    """Return the trials to make: as given, as the settings plan, none where time limits, or the default."""
+    planned = implied_budget(settings) if given is None else given
+    return default if planned is None and seconds is None else planned

@@ -66,6 +66,10 @@ class SearchSettings:
         check_count("workers", self.workers)
         if self.resume and self.checkpoint is None:
             raise TaskError("resume needs the checkpoint's folder")
+        if not (
+            self.checkpoint is None or callable(self.checkpoint) or isinstance(self.checkpoint, str | Path)
+        ):
+            raise TaskError(f"checkpoint is {self.checkpoint!r}; expected the path of a folder")
 
 
 Settings = TypeVar("Settings", bound=SearchSettings)
@@ -83,6 +87,8 @@ class SearchTask(ABC, Generic[Settings]):
     """
 
     def __init__(self, space: ParameterSpace, settings: Settings, sink: Sink | None) -> None:
+        if sink is not None and not callable(sink):
+            raise TaskError(f"progress is {sink!r}; expected a function that receives events")
         self.space = space
         self.sink = sink
         self.settings = settings
