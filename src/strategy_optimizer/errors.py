@@ -158,6 +158,10 @@ class RunFailedError(ExecutorError):
         self.details = details
 
 
+class NoWinnerError(TaskError):
+    """No trial can win: none was finished, all failed, or none satisfies the outcome constraints."""
+
+
 class ReproductionError(TaskError):
     """The winner's score could not be reproduced by an independent run."""
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 
-def refused(call, *arguments: object) -> str:
-    """Return the error of a call that must end with one message, code 2 and an empty stdout."""
+def refused(call, *arguments: object, code: int = 2) -> str:
+    """Return the error of a call that must end with one message, the code and an empty stdout."""
     outcome = call(*arguments)
-    assert outcome.code == 2, (outcome.code, outcome.out, outcome.err)
+    assert outcome.code == code, (outcome.code, outcome.out, outcome.err)
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
     message = outcome.err[outcome.err.index("error: ") + len("error: ") :]
@@ -324,11 +324,12 @@ def test_a_strategy_file_that_ends_the_program(call, tmp_path: Path) -> None:
 
 def test_a_strategy_that_never_trades(call, strategy_file) -> None:
     path = strategy_file("return Signals(rise > 9, rise < 0)")
-    assert "no_trades" in refused(call, "optimize", path, "--evaluations", 20)
+    assert "no_trades" in refused(call, "optimize", path, "--evaluations", 20, code=1)
 
 
 def test_outcome_constraints_that_nothing_satisfies(call, state: Path) -> None:
-    error = refused(call, "optimize", "momentum", "--require", "trades >= 100000", "--evaluations", 20)
+    call_of_20 = ("optimize", "momentum", "--require", "trades >= 100000", "--evaluations", 20)
+    error = refused(call, *call_of_20, code=1)
     assert "none of 20 trials satisfies" in error
     assert list(state.glob("runs/*")) == []
 

@@ -31,6 +31,7 @@ from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.errors import (
     CheckpointError,
     DataError,
+    NoWinnerError,
     ObjectiveError,
     OptimizerSettingError,
     ReproductionError,
@@ -349,7 +350,7 @@ def test_trials_that_raise_are_counted_and_do_not_stop_the_search() -> None:
 
 def test_when_every_trial_fails_the_error_says_why() -> None:
     task = make_task(NeverTrades, random_bars(), "random", evaluations=25)
-    with pytest.raises(TaskError, match=r"all 25 trials failed: no_trades \(25\)"):
+    with pytest.raises(NoWinnerError, match=r"all 25 trials failed: no_trades \(25\)"):
         task.run()
     assert len(task.history) == 25
     with pytest.raises(TaskError, match="has run already"):
@@ -471,7 +472,7 @@ def test_ctrl_c_yields_a_result() -> None:
 def test_cancel_before_a_trial_is_an_error_that_says_so() -> None:
     task = make_task(Rise, random_bars(), "random", evaluations=30)
     task.cancel()
-    with pytest.raises(TaskError, match=r"before a trial was finished: cancel\(\) was called"):
+    with pytest.raises(NoWinnerError, match=r"before a trial was finished: cancel\(\) was called"):
         task.run()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from strategy_optimizer.cli.exits import CALL_WRONG, DONE, INTERRUPTED, PIPE_CLOSED, WORK_FAILED
-from strategy_optimizer.errors import ReproductionError, StrategyOptimizerError
+from strategy_optimizer.errors import NoWinnerError, ReproductionError, StrategyOptimizerError
 
 DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
 # Objects between two searches for cycles that nobody uses. What is imported makes hundreds of thousands, and all of
@@ -64,7 +64,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:  # while the commands are loaded; Typer ends a command's own with the same code
         return INTERRUPTED
     except StrategyOptimizerError as error:
-        return _fail(str(error), WORK_FAILED if isinstance(error, ReproductionError) else CALL_WRONG, error)
+        code = WORK_FAILED if isinstance(error, NoWinnerError | ReproductionError) else CALL_WRONG
+        return _fail(str(error), code, error)
     except BrokenPipeError:
         _silence(sys.stdout)  # whoever read the output has gone
         return PIPE_CLOSED

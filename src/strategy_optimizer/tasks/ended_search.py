@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from strategy_optimizer.errors import SpaceError, TaskError
+from strategy_optimizer.errors import NoWinnerError, SpaceError
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.optimizer import Optimizer
 from strategy_optimizer.optimizer.stopping import (
@@ -74,14 +74,14 @@ def shared_fields(
 
 
 def winner(history: TrialHistory, stop_reason: StopReason) -> Trial:
-    """Return the trial that wins, or raise a `TaskError` that says why there is none."""
+    """Return the trial that wins, or raise a `NoWinnerError` that says why there is none."""
     if history.best is not None:
         return history[history.best]
     if not len(history):
-        raise TaskError(f"the search ended before a trial was finished: {STOP_REASONS[stop_reason]}")
+        raise NoWinnerError(f"the search ended before a trial was finished: {STOP_REASONS[stop_reason]}")
     if history.n_failed == len(history):
-        raise TaskError(f"all {len(history):,} trials failed: {tally_text(history.failures())}")
-    raise TaskError(
+        raise NoWinnerError(f"all {len(history):,} trials failed: {tally_text(history.failures())}")
+    raise NoWinnerError(
         f"none of {len(history):,} trials satisfies the outcome constraints: "
         f"{tally_text(history.violations())}; {history.n_failed:,} failed. "
         "Loosen the constraints, or widen the space"
