@@ -19,6 +19,8 @@ def test_trials_that_were_stopped_and_the_time_that_saved_are_said() -> None:
             on_fold, folds=6, space=space, evaluations=30, executor="serial", cache=False, prune=prune
         )
         run_by = dict(engine_heading(result))["run by"]
-        said = re.search(r"(\d+) stopped early, which saved \d+\.\d s of a worker", run_by)
+        said = re.search(
+            r"(\d+) stopped early, which saved \d+% of the folds and \d+\.\d s of a worker", run_by
+        )
         assert (int(said[1]) if said else 0) == result.counts.pruned
         assert bool(result.counts.pruned) is prune
