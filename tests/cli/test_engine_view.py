@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from strategy_optimizer import optimize
@@ -10,6 +11,20 @@ from strategy_optimizer.cli.engine_view import engine_heading
 
 def on_fold(parameters: dict[str, float], fold: int) -> dict[str, float]:
     return {"score": 0.3 * fold - 4 * (parameters["x"] - 0.3 - 0.01 * fold) ** 2}
+
+
+def test_a_worker_that_a_trial_took_with_it_is_still_one_of_two() -> None:
+    def ends_its_worker(parameters: dict[str, int]) -> float:
+        if parameters["n"] >= 8:
+            os._exit(1)
+        return float(parameters["n"])
+
+    space = {"n": {"type": "discrete", "bounds": [0, 9], "default": 0}}
+    settings = {"optimizer": "grid", "evaluations": 10, "workers": 2, "cache": False, "ledger": False}
+    result = optimize(ends_its_worker, space=space, **settings)
+    assert result.counts.failed == 2
+    assert result.execution["workers"] == 2
+    assert "processes, 2 workers, " in dict(engine_heading(result))["run by"]
 
 
 def test_trials_that_were_stopped_and_the_time_that_saved_are_said() -> None:

@@ -283,7 +283,7 @@ class EngineTask(SearchTask[EngineSettings]):
         settings, usage = self.settings, executor.usage()
         return {
             "executor": settings.executor,
-            "workers": usage.workers,
+            "workers": executor.workers,
             "order": "free-running" if settings.lookahead is None else f"lookahead {settings.lookahead}",
             "limits": asdict(settings.limits),
             "restarted_workers": usage.restarted,
