@@ -140,6 +140,18 @@ def first(parameters):
 def second(parameters):
     return 1.0
 """
+FOLDED = """
+from strategy_optimizer import Continuous, ParameterSpace
+from strategy_optimizer.engines import FoldedEngine
+
+
+def on_fold(parameters, fold):
+    return {"score": 0.3 * fold - 4 * (parameters["x"] - 0.3 - 0.01 * fold) ** 2}
+
+
+space = ParameterSpace("folded", {"x": Continuous(0.0, 1.0)})
+engine = FoldedEngine.of_function(on_fold, 6)
+"""
 FILES = {
     "hill": HILL,
     "_helper": HELPER,
@@ -148,6 +160,7 @@ FILES = {
     "lacking": LACKING,
     "without_space": WITHOUT_SPACE,
     "several": SEVERAL,
+    "folded": FOLDED,
 }
 
 

@@ -13,7 +13,7 @@ class VirtualExecutor(Executor):
     """Runs the function at once, and lets its outcome come out when its time has passed on the virtual clock."""
 
     def __init__(self, function: Callable[[Any], Any], workers: int, seconds: Callable[[int], float]) -> None:
-        self.capacity = workers
+        self.workers = self.capacity = workers
         self.clock = 0.0
         self.busy_seconds = 0.0
         self._function = function

@@ -379,11 +379,15 @@ def place_in(traceback: str) -> str:
 
     >>> place_in('Traceback: File "/home/me/crossing.py", line 12, in signals')
     ' (crossing.py:12, in signals)'
+    >>> place_in('Traceback: File "<string>", line 5, in __init__')
+    ''
     >>> place_in('Traceback: File "/usr/lib/python3.11/json/decoder.py", line 337, in decode')
     ''
     """
     for file, line, function in reversed(_PLACE.findall(traceback)):
         if file.startswith(_OWN_FOLDER) or _STANDARD_LIBRARY.search(file):
+            continue
+        if file == "<string>" and function == "__init__":  # what dataclasses write
             continue
         path = PurePath(file)
         if not any(part in _INSTALLED for part in path.parts):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
+from inspect import signature
 from typing import Any, ParamSpec
 
 from strategy_optimizer.errors import TaskError
@@ -33,6 +34,7 @@ def _run(make: Callable[P, OptimizationTask]) -> Callable[P, Result]:
     def optimize(*arguments: P.args, **named: P.kwargs) -> Any:
         first = arguments[0] if arguments else named.get("strategy")
         if not is_engine_like(first):
+            _refuse_of_engines(named)
             return run_and_validate(make(*arguments, **named))
         if len(arguments) > 1 or "data" in named:
             raise TaskError(
@@ -42,6 +44,17 @@ def _run(make: Callable[P, OptimizationTask]) -> Callable[P, Result]:
         return optimize_engine(engine, **named)
 
     return optimize
+
+
+def _refuse_of_engines(named: Mapping[str, Any]) -> None:
+    """Refuse what only the trials of engines have; it would be taken for a setting of the optimizer."""
+    of_engines = [name for name in signature(make_engine_task).parameters if name in named]
+    alone = [name for name in of_engines if name not in signature(make_task).parameters]
+    if alone:
+        raise TaskError(
+            f"{', '.join(alone)}: for engines and functions only; the kernel runs a trial of a strategy whole, in much "
+            "less time than a worker or a fold would save (docs/executors.md, docs/pruning.md)"
+        )
 
 
 optimize = _run(make_task)

@@ -169,6 +169,26 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class TryingOut:
+    """An engine runs the parameters tried first, before the search: what fails there fails in every trial.
+
+    `label` names the engine. It is given up after `seconds`; None where nobody knows.
+    """
+
+    label: str
+    seconds: float | None
+
+    def text(self, elapsed: float) -> str:
+        """Say what is waited for.
+
+        >>> TryingOut("HTTP: http://127.0.0.1:8765", 120.0).text(15.2)
+        'waiting for the first backtest of HTTP: http://127.0.0.1:8765 for 15 s, at most 120 s'
+        """
+        most = "" if self.seconds is None else f", at most {self.seconds:.3g} s"
+        return f"waiting for the first backtest of {self.label} for {elapsed:.0f} s{most}"
+
+
+@dataclass(frozen=True)
 class Reproducing:
     """The winner is run again: by the reference simulator over `bars` bars, of which a million take it some 12 s.
 
@@ -185,5 +205,5 @@ class Validating:
     trials: int
 
 
-Event: TypeAlias = Started | Progress | CheckpointSaved | Finished | Reproducing | Validating
+Event: TypeAlias = TryingOut | Started | Progress | CheckpointSaved | Finished | Reproducing | Validating
 Sink: TypeAlias = Callable[[Event], None]

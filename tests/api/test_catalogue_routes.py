@@ -151,7 +151,7 @@ def test_an_engine_is_listed_with_its_parameters_and_a_task_on_it_has_no_data(
         None,
     )
     assert one["defaults"] == {"how": "behave"}
-    config = {"trial_time": 1.5, "trial_memory": 300, "lookahead": "free"}
+    config = {"trial_time": 1.5, "trial_memory": 300, "lookahead": "free", "prune": 0.01}
     asked = {"strategy_name": "wild", "objective_function": {"metric": "SQN"}, "optimization_config": config}
     task = ada("POST", START, json=asked).json()
     assert (task["data"], task["strategy_version"]) == (None, one["version"])
@@ -189,7 +189,16 @@ def test_what_does_not_fit_an_engine_or_a_strategy(
 
 
 def test_limits_of_trials_are_numbers_above_zero(ada: Asks) -> None:
-    for config in ({"trial_time": 0}, {"trial_memory": 0.5}, {"trial_time": "60s"}, {"lookahead": "never"}):
+    for config in (
+        {"trial_time": 0},
+        {"trial_memory": 0.5},
+        {"trial_time": "60s"},
+        {"lookahead": "never"},
+        {"prune": 0.5},
+        {"prune": 0},
+        {"prune": True},
+        {"prune": "no"},
+    ):
         asked = {"strategy_name": "wild", "optimization_config": config}
         assert ada("POST", START, json=asked).status_code == 422
 

@@ -72,6 +72,11 @@ def refused(call, *arguments: object, code: int = 2) -> str:
         (["momentum", "--workers", "0"], "workers is 0; expected a whole number from 1 up"),
         (["momentum", "--repair", "everything"], "everything"),
         (["momentum", "--checkpoint", "/proc/nothing/here"], "/proc/nothing/here"),
+        (
+            ["momentum", "--prune", "0.01"],
+            "there is no --prune here; it is an option of optimize-engine; see",
+        ),
+        (["momentum", "--train", "3y"], "there is no --train here; it is an option of walk-forward; see"),
     ],
 )
 def test_a_wrong_option(call, arguments: list[str], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from strategy_optimizer import optimize
@@ -12,6 +13,20 @@ def on_fold(parameters: dict[str, float], fold: int) -> dict[str, float]:
     return {"score": 0.3 * fold - 4 * (parameters["x"] - 0.3 - 0.01 * fold) ** 2}
 
 
+def test_a_worker_that_a_trial_took_with_it_is_still_one_of_two() -> None:
+    def ends_its_worker(parameters: dict[str, int]) -> float:
+        if parameters["n"] >= 8:
+            os._exit(1)
+        return float(parameters["n"])
+
+    space = {"n": {"type": "discrete", "bounds": [0, 9], "default": 0}}
+    settings = {"optimizer": "grid", "evaluations": 10, "workers": 2, "cache": False, "ledger": False}
+    result = optimize(ends_its_worker, space=space, **settings)
+    assert result.counts.failed == 2
+    assert result.execution["workers"] == 2
+    assert "processes, 2 workers, " in dict(engine_heading(result))["run by"]
+
+
 def test_trials_that_were_stopped_and_the_time_that_saved_are_said() -> None:
     space = {"x": {"type": "continuous", "bounds": [0.0, 1.0]}}
     for prune in (True, False):
@@ -19,6 +34,8 @@ def test_trials_that_were_stopped_and_the_time_that_saved_are_said() -> None:
             on_fold, folds=6, space=space, evaluations=30, executor="serial", cache=False, prune=prune
         )
         run_by = dict(engine_heading(result))["run by"]
-        said = re.search(r"(\d+) stopped early, which saved \d+\.\d s of a worker", run_by)
+        said = re.search(
+            r"(\d+) stopped early, which saved \d+% of the folds and \d+\.\d s of a worker", run_by
+        )
         assert (int(said[1]) if said else 0) == result.counts.pruned
         assert bool(result.counts.pruned) is prune

@@ -21,6 +21,12 @@ SPACE = """
 from strategy_optimizer import Discrete, ParameterSpace
 space = ParameterSpace("mine", {"n": Discrete(0, 9, 8)})
 """
+FOLDS = """
+from strategy_optimizer import Continuous, ParameterSpace
+space = ParameterSpace("mine", {"x": Continuous(0.0, 1.0)})
+def on_fold(parameters, fold):
+    return {"score": 0.3 * fold - 4 * (parameters["x"] - 0.3 - 0.01 * fold) ** 2}
+"""
 ENGINES = """
 from strategy_optimizer.engines import CallableEngine
 one = CallableEngine(lambda p: 1.0, space)
@@ -66,6 +72,68 @@ def test_a_number_is_one_row_of_the_table(call: Callable[..., object], write: Ca
         ["score", "score"],  # which metric it is
         ["score", "10", "5"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("prune", "expected"), [((), True), (("--prune", "0.2"), True), (("--prune", "off"), False)]
+)
+def test_a_function_of_folds_is_pruned_unless_told_otherwise(
+    call: Callable[..., object], write: Callable[[str], Path], prune: tuple[str, ...], expected: bool
+) -> None:
+    options = (
+        "--folds",
+        "6",
+        "--executor",
+        "serial",
+        "--evaluations",
+        "40",
+        "--no-ledger",
+        "--json",
+        "--quiet",
+    )
+    outcome = call("optimize-engine", write(FOLDS), *options, *prune)
+    assert outcome.code == 0, outcome.err
+    result = json.loads(outcome.out)
+    assert (result["counts"]["pruned"] > 0) is expected
+    execution = result["execution"]
+    saved = (execution.get("folds_saved", 0) > 0, execution.get("seconds_saved", 0.0) > 0)
+    assert saved == (expected, expected)
+    assert abs(result["best_parameters"]["x"] - 0.3) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("folds", ("--prune", "0.01"), "cannot be called with one dict of parameters"),
+        ("folds", ("--prune", "0.01"), "say how many folds there are: folds=8, or --folds 8"),
+        ("folds", ("--folds", "1"), "folds is 1; expected a whole number from 2 up"),
+        ("folds", ("--folds", "8", "--prune", "yes"), "--prune is 'yes'; expected the chance of catching up"),
+        ("folds", ("--folds", "8", "--prune", "3"), "above 0 and below 0.5 such as 0.01, or off"),
+        (
+            "bare",
+            ("--folds", "8"),
+            "backtest(parameters) cannot be called with one dict of parameters and a fold",
+        ),
+        ("bare", ("--prune", "0.01"), "prune is 0.01, but backtest has no folds"),
+        (
+            "engine",
+            ("--folds", "8"),
+            "one is an engine (<lambda>), and folds are for a function of (parameters, fold)",
+        ),
+    ],
+)
+def test_folds_that_cannot_be(
+    call: Callable[..., object],
+    write: Callable[[str], Path],
+    text: str,
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    source = {"folds": FOLDS, "bare": SPACE + BARE, "engine": SPACE + ENGINES}[text]
+    name = f"{write(source)}:one" if text == "engine" else write(source)
+    outcome = call("optimize-engine", name, *options)
+    assert outcome.code == 2
+    assert message in outcome.err
 
 
 def test_what_a_file_offers(write: Callable[[str], Path]) -> None:

@@ -8,8 +8,8 @@ import itertools
 import pytest
 from rich.console import Console
 
-from strategy_optimizer.cli.progress import Pace, SearchProgress, Waiting, _live_line, progress_text
-from strategy_optimizer.records import Finished, Progress, Reproducing, Started
+from strategy_optimizer.cli.progress import Pace, SearchProgress, Trying, Waiting, _live_line, progress_text
+from strategy_optimizer.records import Finished, Progress, Reproducing, Started, TryingOut
 
 
 def progress(trials: int, elapsed: float, **changes: object) -> Progress:
@@ -48,6 +48,28 @@ def test_the_wait_for_the_compiler_is_explained() -> None:
     waiting = Waiting(lambda: next(times))
     assert waiting.__rich__().plain == "preparing ..."
     assert waiting.__rich__().plain == "compiling, which happens once ... 5 s"
+
+
+def test_the_wait_for_the_first_backtest_is_said_until_the_search_begins(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TRYING_AFTER", "TRYING_INTERVAL"):
+        monkeypatch.setattr(f"strategy_optimizer.cli.progress.{name}", 0.01)
+    event = TryingOut("HTTP: http://127.0.0.1:9", 120.0)
+    with SearchProgress() as show:
+        show(event)
+        said = ""
+        while (
+            said.count("waiting for the first backtest of HTTP: http://127.0.0.1:9 for 0 s, at most 120 s\n")
+            < 2
+        ):
+            said += capsys.readouterr().err
+        show(Started("ga", "", 2000, None))
+        assert show._later is not None
+        show._later.join()
+        show._say_again(event, 0.0)  # by a timer that was late
+    assert capsys.readouterr().err.endswith("searching with ga\n")
+    assert Trying(event, iter([1.0, 6.0]).__next__).__rich__().plain.endswith(" for 5 s, at most 120 s ...")
 
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,7 +167,7 @@ class ExecutorContract(ABC):
             run_all(executor, [0.3, 0.3])
             time.sleep(1.2)
             usage = executor.usage()
-        assert 1 <= usage.workers <= executor.capacity
+        assert 1 <= usage.workers <= executor.workers <= executor.capacity
         assert usage.busy == 0
         assert usage.cpu_seconds >= 0.5
 

@@ -32,15 +32,18 @@ from faulty_server import (
 
 from strategy_optimizer import (
     Costs,
+    Discrete,
     ParameterSpace,
     Rules,
     create_optimizer,
     get_strategy,
     load_bars,
+    optimize,
     run_backtest,
 )
 from strategy_optimizer.engines import HttpEngine
-from strategy_optimizer.errors import EngineError
+from strategy_optimizer.errors import EngineError, TaskError
+from strategy_optimizer.records import TryingOut
 
 SERVER = Path(__file__).parents[2] / "examples" / "http_engine_server.py"
 POINT = {"lookback_period": 20, "threshold": 0.02}
@@ -207,6 +210,50 @@ def test_passing_faults_are_tried_again(fault):
 def test_a_silent_server_is_asked_again():
     with playing(stay_silent, reply(METRICS)) as server:
         assert engine_at(server, read_timeout=0.5).run({"a": 1}).metrics["trades"] == 40.0
+
+
+def test_silence_is_asked_again_once_and_not_at_all_before_the_search():
+    silent = r"no answer within 0.3 s \(asked {}\); see what the engine does.*read_timeout=.*202"
+    with playing(stay_silent) as server:
+        engine = engine_at(server, read_timeout=0.3, retries=4)
+        with pytest.raises(EngineError, match=silent.format("2 times")):
+            engine.run({"a": 1})
+        assert server.n_posts == 2
+        with pytest.raises(EngineError, match=silent.format("once")):
+            engine.try_out({"a": 1})
+        assert server.n_posts == 3
+    with playing(drop, stay_silent, drop, drop, reply(METRICS)) as server:
+        assert engine_at(server, read_timeout=0.5, retries=4).run({"a": 1}).metrics["trades"] == 40.0
+    with playing(drop, reply({}, 503), reply(METRICS)) as server:
+        assert engine_at(server).try_out({"a": 1}).metrics["trades"] == 40.0
+
+
+@pytest.mark.parametrize("folds", [None, 2])
+def test_an_engine_that_hangs_at_once_ends_the_search_before_it_begins(folds):
+    events = []
+    with playing(stay_silent) as server:
+        engine = engine_at(server, space=ParameterSpace("s", {"a": Discrete(1, 9)}), read_timeout=0.4)
+        given = engine if folds is None else [engine] * folds
+        with pytest.raises(
+            TaskError,
+            match=r"fails on the parameters tried first.*no answer within 0.4 s \(asked once\); see",
+        ):
+            optimize(given, objective="sharpe_ratio", cache=False, workers=1, progress=events.append)
+        assert server.n_posts == 1
+    (event,) = events
+    assert isinstance(event, TryingOut)
+    assert event.text(3.0).startswith(f"waiting for the first backtest of HTTP: {server.url}")
+    assert event.text(3.0).endswith("for 3 s, at most 0.4 s")
+
+
+def test_who_is_shown_no_progress_is_told_what_is_waited_for(monkeypatch, caplog):
+    monkeypatch.setattr("strategy_optimizer.tasks.engine_task.FIRST_WAIT", 0.05)
+    with playing(stay_silent) as server:
+        engine = engine_at(server, space=ParameterSpace("s", {"a": Discrete(1, 9)}), read_timeout=2.0)
+        with pytest.raises(TaskError, match="no answer within 2 s"):
+            optimize(engine, objective="sharpe_ratio", cache=False, workers=1)
+    (record,) = [record for record in caplog.records if record.name == "strategy_optimizer.tasks"]
+    assert record.getMessage().startswith("waiting for the first backtest of HTTP: ")
 
 
 def test_retry_after_is_waited_for(monkeypatch):

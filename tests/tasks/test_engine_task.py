@@ -18,6 +18,7 @@ import pytest
 from strategy_optimizer import optimize
 from strategy_optimizer.engines import CallableEngine
 from strategy_optimizer.errors import (
+    DataError,
     EngineError,
     ObjectiveError,
     ReproductionError,
@@ -96,7 +97,7 @@ def test_a_function_that_cannot_be_sent_is_called_by_its_own_name():
     "other", [{"lookahead": 3}, {"lookahead": None}, {"prune": False}, {"prune": 0.01}, {"seed": 1}]
 )
 def test_a_search_with_another_trajectory_is_another_one(other):
-    task, another = (make_engine_task(hill, space=SPACE, **settings) for settings in ({}, other))
+    task, another = (make_engine_task([hill, hill], space=SPACE, **settings) for settings in ({}, other))
     objective = task._make_objective(("sharpe_ratio", "trades"))
     assert task.identity(objective) != another.identity(objective)
     assert task.task_id(objective) != another.task_id(objective)
@@ -161,6 +162,11 @@ def test_the_part_held_out_is_run_for_the_winner_and_the_defaults_only():
         ({"lookahead": 0}, TaskError, "lookahead"),
         ({"resume": True}, TaskError, "resume needs the checkpoint's folder"),
         ({"data": "nasdaq"}, TaskError, "holds its data"),
+        ({"prune": 0.01}, TaskError, "prune is 0.01, but .* has no folds.*; give folds and a function of"),
+        ({"prune": 3}, TaskError, "prune is 3; expected True .*, False, or the chance"),
+        ({"prune": "off"}, TaskError, "prune is 'off'; expected True"),
+        ({"folds": 8}, EngineError, "cannot be called with one dict of parameters and a fold"),
+        ({"folds": "8"}, EngineError, "folds is '8'; expected a whole number from 2 up"),
     ],
 )
 def test_what_cannot_work_is_said_before_the_first_trial(arguments, error, message):
@@ -175,6 +181,43 @@ def test_what_cannot_work_is_said_before_the_first_trial(arguments, error, messa
     assert len(runs) <= 1
 
 
+@pytest.mark.parametrize("given", [{"prune": 0.01}, {"folds": 8}, {"executor": "ray"}, {"lookahead": 1}])
+def test_what_only_engines_have_is_no_setting_of_the_optimizer(given):
+    (name,) = given
+    with pytest.raises(TaskError, match=f"^{name}: for engines and functions only"):
+        optimize("momentum", "nasdaq", evaluations=20, **given)
+
+
+def test_a_function_of_folds_is_called_by_its_name_and_asks_for_their_number():
+    def on_fold(parameters, fold):
+        return parameters["x"] - fold
+
+    task = make_engine_task(on_fold, folds=3, space=SPACE)
+    assert task.engine.label.endswith("on_fold, 3 folds")
+    with pytest.raises(EngineError, match="say how many folds there are: folds=8, or --folds 8"):
+        optimize(on_fold, **IN_PROCESS)
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {"objective": "total_return", "outcome_constraints": ["sharpe_ratio >= 1"]}]
+)
+def test_data_without_timestamps_are_said_before_the_first_trial(others):
+    runs = []
+
+    def timeless(parameters):
+        runs.append(parameters)
+        by_the_year = dict.fromkeys(("annual_return", "sharpe_ratio", "turnover"), math.nan)
+        return {"total_return": parameters["x"], "trades": 5, **by_the_year}
+
+    expected = (
+        r"^sharpe_ratio of .*timeless cannot be known: the data have no timestamps.*; give them an index of"
+    )
+    with pytest.raises(DataError, match=expected + r" dates.*another objective \(total_return, trades\)"):
+        optimize(timeless, evaluations=20, **IN_PROCESS, **others)
+    assert len(runs) == 1
+    assert optimize(timeless, objective="total_return", evaluations=20, **IN_PROCESS).best_score > 0.5
+
+
 def test_an_engine_that_fails_at_once_is_not_searched():
     def broken(parameters):
         raise FileNotFoundError("prices.csv")
@@ -183,8 +226,12 @@ def test_an_engine_that_fails_at_once_is_not_searched():
         optimize(broken, evaluations=20, **IN_PROCESS)
     with pytest.raises(EngineError, match="cannot be called"):
         optimize(lambda x, n: 1.0, evaluations=20, **IN_PROCESS)
-    with pytest.raises(TaskError, match="EngineError"):
+    with pytest.raises(TaskError, match=r"EngineError: the backtest returned 'good' .*'trades': 40}$"):
         optimize(lambda p: "good", evaluations=20, **IN_PROCESS)
+    with pytest.raises(
+        ObjectiveError, match=r"gives profit, risk, but no sharpe_ratio.*give one of them: objective='p"
+    ):
+        optimize(lambda p: {"profit": 1.0, "risk": 2.0}, evaluations=20, **IN_PROCESS)
 
 
 def test_a_winner_that_is_luck_cannot_be_reproduced():

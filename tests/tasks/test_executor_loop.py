@@ -10,7 +10,7 @@ import pytest
 from strategy_optimizer import ObjectiveFunction, ParameterSpace, create_optimizer
 from strategy_optimizer.errors import TaskError
 from strategy_optimizer.optimizer import Optimizer
-from strategy_optimizer.tasks import Budget, Checkpoint, ExecutorLoop, replay
+from strategy_optimizer.tasks import Budget, Checkpoint, ExecutorLoop, export_trials, replay
 from strategy_optimizer.tasks.engine_trial import TrialValue
 from strategy_optimizer.tasks.executor_loop import Asked
 from strategy_optimizer.tasks.executors import Outcome, SerialExecutor
@@ -172,6 +172,27 @@ def test_what_had_ended_when_the_search_stopped_is_in_its_history_and_not_run_ag
         resumed = loop_of(workers=8, function=counted, checkpoint=checkpoint)
         resumed.run()
     assert len(runs) == TRIALS - len(stopped.history)
+
+
+@pytest.mark.parametrize("name", ["random", "ga", "ensemble", "auto"])
+def test_a_trial_that_the_optimizer_never_knew_may_win_and_is_nobodys(tmp_path, name: str) -> None:
+    stopping, events = Stopping(20), []
+
+    def ever_better(parameters) -> TrialValue:
+        stopping(parameters)
+        return TrialValue({"score": 100.0 - stopping.after, "effort": 1.0}, np.full((4, 3), 0.1))
+
+    stopped = stopping.loop = loop_of(name, workers=8, function=ever_better, sink=events.append)
+    assert stopped.run() == "cancelled"
+    history, told = stopped.history, stopped.optimizer.n_told
+    assert history.best >= told
+    assert events[-2].best_parameters == history[history.best].parameters
+    assert [trial.author for trial in history] == [
+        *stopped.optimizer.authors,
+        *[None] * (len(history) - told),
+    ]
+    export_trials(history, tmp_path / "trials.csv")
+    assert len((tmp_path / "trials.csv").read_text().splitlines()) == 1 + len(history)
 
 
 def test_failures_and_violations_are_noted_with_their_reasons() -> None:

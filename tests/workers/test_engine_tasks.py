@@ -136,6 +136,28 @@ def test_what_trials_do_is_their_failure_and_the_task_goes_on(world: Engines) ->
     assert "the metric 'score' is 'high'" in found["text"]
 
 
+def test_a_task_says_when_trials_of_folds_are_stopped(world: Engines) -> None:
+    tasks = {
+        prune: world.submit(
+            "folded", 40, optimization_type="random", config=config, objective_function={"metric": "score"}
+        )
+        for prune, config in (("usual", {}), ("0.2", {"prune": 0.2}), ("off", {"prune": "off"}))
+    }
+    saved = {}
+    for prune, task_id in tasks.items():
+        task = world.wait(task_id)
+        assert (task.state, task.error) == ("completed", None), world.log
+        result = world.store.tasks.result(task_id)
+        assert result is not None
+        document = result.document
+        saved[prune] = document["execution"].get("folds_saved", 0)
+        assert (document["counts"]["pruned"] > 0) is (saved[prune] > 0)
+    assert saved["0.2"] > saved["usual"] > saved["off"] == 0
+    nothing_to_stop = world.wait(world.submit("hill", 5, config={"prune": 0.01}))
+    assert nothing_to_stop.state == "failed"
+    assert (nothing_to_stop.error or "").startswith("prune is 0.01, but the hill has no folds")
+
+
 def test_a_task_is_cancelled_while_its_trials_do_not_end(world: Engines) -> None:
     task_id = world.submit("endless", 9)
     world.wait_until(lambda: processes_with("65432"))
@@ -259,9 +281,9 @@ def test_what_does_not_fit_an_engine_is_refused(
 
 
 def test_what_is_for_engines_is_refused_elsewhere(world: Engines) -> None:
-    config = {"trial_time": 5, "lookahead": "free"}
+    config = {"trial_time": 5, "lookahead": "free", "prune": "off"}
     with pytest.raises(
-        TaskError, match="trial_time, lookahead: this is for engines, and the strategy 'momentum'"
+        TaskError, match="trial_time, lookahead, prune: this is for engines, and the strategy 'momentum'"
     ):
         world.submit("momentum", 5, config=config)
 

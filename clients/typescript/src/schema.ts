@@ -3306,8 +3306,8 @@ export interface components {
          * OptimizationConfigModel
          * @description How much is tried: ``budget``, else population_size x generations (ga, nsga2) or n_calls (others).
          *
-         *     Where only the other of the two is given, it counts. ``trial_time``, ``trial_memory`` and ``lookahead`` are for
-         *     trials that an engine runs.
+         *     Where only the other of the two is given, it counts. ``trial_time``, ``trial_memory``, ``lookahead`` and ``prune``
+         *     are for trials that an engine runs.
          */
         readonly OptimizationConfigModel: {
             /** Budget */
@@ -3332,6 +3332,11 @@ export interface components {
             readonly patience?: number | "auto" | null;
             /** Population Size */
             readonly population_size?: number | null;
+            /**
+             * Prune
+             * @description of an engine with folds: the chance to end above the best trial, below which a trial is stopped after some of them (0.03); off runs all folds
+             */
+            readonly prune?: number | "off" | null;
             /** Seconds */
             readonly seconds?: number | null;
             /**

@@ -79,6 +79,7 @@ def optimize(options: OptimizeOptions, call: Sequence[str]) -> int:
     epilog="\b\nExamples:\n"
     "  strategy-optimizer optimize-engine my_backtest.py:run --space space.json -o sharpe_ratio\n"
     "  strategy-optimizer optimize-engine my_engine.py --evaluations 500 --workers 4 --trial-time 60s\n"
+    "  strategy-optimizer optimize-engine my_backtest.py:on_fold --folds 8 --prune 0.01\n"
     "  strategy-optimizer optimize-engine my_engine.py --executor ray --lookahead free",
 )
 @takes(EngineOptions)

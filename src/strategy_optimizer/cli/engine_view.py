@@ -66,9 +66,12 @@ def engine_heading(result: EngineResult) -> list[tuple[str, str]]:
 
 
 def _pruned_text(result: EngineResult) -> str:
-    """Say how many trials were stopped early, and how much of the workers' time that saved."""
-    saved = result.execution.get("seconds_saved", 0.0)
-    return f"{result.counts.pruned:,} stopped early, which saved {duration_text(saved)} of a worker"
+    """Say how many trials were stopped early, and how much of the folds and of the workers' time that saved."""
+    execution = result.execution
+    saved, run = execution.get("folds_saved", 0), execution.get("folds_run", 0)
+    share = f"{saved / (saved + run):.0%} of the folds and " if saved else ""
+    seconds = duration_text(execution.get("seconds_saved", 0.0))
+    return f"{result.counts.pruned:,} stopped early, which saved {share}{seconds} of a worker"
 
 
 def engine_numbers(result: EngineResult) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shlex
 import sys
@@ -24,6 +25,7 @@ from strategy_optimizer.engines.registry import get_engine
 from strategy_optimizer.errors import StrategyOptimizerError
 from strategy_optimizer.tasks import EngineResult, EngineTask, engine_space, make_engine_task
 from strategy_optimizer.tasks.executors import Limits
+from strategy_optimizer.tasks.pruning import ERROR, LARGEST_ERROR, is_chance
 from strategy_optimizer.validation import run_and_validate
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -68,7 +70,8 @@ def run_engine(options: EngineOptions, call: Sequence[str]) -> int:
 
 def prepare(options: EngineOptions, progress: SearchProgress) -> tuple[EngineTask, Path]:
     """Return the task and the folder that it is kept in."""
-    offered = get_engine(options.engine)
+    prune = parse_prune(options.prune)
+    offered = get_engine(options.engine, options.folds)
     engine = offered.engine
     space = engine_space(engine, options.space or offered.given_space, options.constraint)
     if options.param:
@@ -99,6 +102,7 @@ def prepare(options: EngineOptions, progress: SearchProgress) -> tuple[EngineTas
         memory=None if options.memory is None else parse_size(options.memory),
         lookahead=parse_lookahead(options.lookahead),
         cache=options.cache,
+        prune=prune,
         warm_start=options.warm_start,
         progress=progress,
         **parse_settings(options.setting),
@@ -131,6 +135,7 @@ def _run_name(task: EngineTask, options: EngineOptions) -> str:
         dict(settings.optimizer_settings),
         settings.seed,
         settings.lookahead,
+        settings.prune,
         settings.holdout,
         [dict(point) for point in settings.start_points],
     ]
@@ -161,6 +166,26 @@ def parse_lookahead(text: str) -> int | None:
     if not text.strip().isdecimal() or int(text) < 1:
         raise UsageError(f"--lookahead is '{text}'; expected a whole number from 1 on, or free")
     return int(text)
+
+
+def parse_prune(text: str) -> bool | float:
+    """Return the chance below which a trial is stopped; True for the usual one, and False for ``off``.
+
+    >>> parse_prune("0.03"), parse_prune("0.01"), parse_prune("off")
+    (True, 0.01, False)
+    """
+    if text.strip().lower() == "off":
+        return False
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = math.nan
+    if not is_chance(chance):
+        raise UsageError(
+            f"--prune is '{text}'; expected the chance of catching up below which a trial is stopped, above 0 and "
+            f"below {LARGEST_ERROR} such as 0.01, or off"
+        )
+    return True if chance == ERROR else chance  # so that it can stand where there are no folds
 
 
 def _show(result: EngineResult, options: EngineOptions, call: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ DEBUG = "STRATEGY_OPTIMIZER_DEBUG"
 # Objects between two searches for cycles that nobody uses. What is imported makes hundreds of thousands, and all of
 # them stay: with Python's own 700 a tenth of a short command's time goes into looking through them again and again.
 NEW_OBJECTS = 50_000
+SEARCHING = ("optimize", "optimize-engine", "walk-forward")
 
 
 def main() -> None:
@@ -139,4 +140,15 @@ def _usage_text(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     message = error.format_message().strip().rstrip(".")  # type: ignore[attr-defined]
+    option = getattr(error, "option_name", None)
+    if others := _commands_with(option):
+        message = f"there is no {option} here; it is an option of {' and '.join(others)}"
     return f"{message[:1].lower()}{message[1:]}; see {path} --help"
+
+
+def _commands_with(option: str | None) -> list[str]:
+    """Return the commands that search and have an option that another one lacks."""
+    if option is None:
+        return []
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return [name for name in SEARCHING if any(option in each.opts for each in commands[name].params)]

@@ -25,6 +25,7 @@ from strategy_optimizer.records import (
     Progress,
     Reproducing,
     Started,
+    TryingOut,
     Usage,
     Validating,
 )
@@ -33,6 +34,10 @@ PLAIN_INTERVAL = 5.0
 BAR_WIDTH = 24
 COMPILING_AFTER = 3.0  # seconds without a trial that mean machine code is being made
 REPRODUCING_AFTER = 1.0  # seconds that the check of the winner takes before it is explained
+TRYING_AFTER, TRYING_INTERVAL = (
+    3.0,
+    30.0,
+)  # seconds of an engine's first backtest until it is said, and said again
 RATE_WINDOW = 3.0  # seconds; the first trials wait for the compiler and would spoil a longer mean
 
 
@@ -88,19 +93,23 @@ class SearchProgress(LiveProgress):
         super().__init__(quiet=quiet, clock=clock)
         self._pace = Pace()
         self._later: threading.Timer | None = None
+        self._tried: TryingOut | None = None  # what the timer speaks of
+        self._lock = threading.RLock()  # the timer's thread has itself told to speak again
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._later is not None:
-            self._later.cancel()
+        self._be_silent()
         super().__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if self._quiet:
             return
-        if isinstance(event, Started):
+        if isinstance(event, TryingOut):
+            self._try_out(event)
+        elif isinstance(event, Started):
+            self._be_silent()
             self._pace = Pace(event.seconds)
             self._say(_started_text(event))
         elif isinstance(event, Progress):
@@ -117,19 +126,58 @@ class SearchProgress(LiveProgress):
         elif isinstance(event, Validating):
             self._explain_later(f"counting all {event.trials:,} trials against the winner")
 
+    def _try_out(self, event: TryingOut) -> None:
+        """Say what is waited for: all the time on a terminal, else now and then."""
+        start = self._clock()
+        if self._live is not None:
+            self._live.update(Trying(event, self._clock))
+        else:
+            self._tried = event
+            self._do_later(TRYING_AFTER, self._say_again, event, start)
+
+    def _say_again(self, event: TryingOut, start: float) -> None:
+        with self._lock:
+            if self._tried is event:
+                self._say(event.text(self._clock() - start))
+                self._do_later(TRYING_INTERVAL, self._say_again, event, start)
+
     def _explain_later(self, text: str) -> None:
         """Say what takes so long once it does; it sends no further events itself."""
-        if self._later is not None:
-            self._later.cancel()
-        self._later = threading.Timer(REPRODUCING_AFTER, self._explain, [text])
-        self._later.daemon = True
-        self._later.start()
+        self._do_later(REPRODUCING_AFTER, self._explain, text)
+
+    def _do_later(self, seconds: float, what: Callable[..., None], *arguments: object) -> None:
+        """Have something said after a while; it takes the place of what was to be said."""
+        with self._lock:
+            if self._later is not None:
+                self._later.cancel()
+            self._later = threading.Timer(seconds, what, arguments)
+            self._later.daemon = True
+            self._later.start()
+
+    def _be_silent(self) -> None:
+        """Let nothing be said that was to be said later."""
+        with self._lock:
+            self._tried = None
+            if self._later is not None:
+                self._later.cancel()
 
     def _explain(self, text: str) -> None:
         if self._live is not None:
             self._live.update(Text(f"{text} ...", style="dim"))
         else:
             self._say(text)
+
+
+class Trying:
+    """The line while an engine runs the first backtest."""
+
+    def __init__(self, event: TryingOut, clock: Callable[[], float]) -> None:
+        self._event = event
+        self._clock = clock
+        self._start = clock()
+
+    def __rich__(self) -> Text:
+        return Text(f"{self._event.text(self._clock() - self._start)} ...", style="dim")
 
 
 class Waiting:

@@ -130,8 +130,8 @@ class EngineOptions(OneSearchOptions):
 
     first = (
         "engine", "space", "constraint", "param", "evaluations", "time", "target", "patience", "objective",
-        "reference", "require", "holdout", "validate", "require_edge", "executor", "workers", "ray_address",
-        "trial_time", "trial_memory", "memory", "lookahead", "cache", "optimizer", "setting", "seed",
+        "reference", "require", "folds", "prune", "holdout", "validate", "require_edge", "executor", "workers",
+        "ray_address", "trial_time", "trial_memory", "memory", "lookahead", "cache", "optimizer", "setting", "seed",
     )  # fmt: skip
 
     engine: Annotated[
@@ -145,6 +145,26 @@ class EngineOptions(OneSearchOptions):
     evaluations: Annotated[
         int | None, option_types.evaluations("How many trials; 200 if no --time is given.")
     ] = None
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            parser=option_types.whole,
+            metavar="N",
+            help="ENGINE is a function of (parameters, fold), fold from 0 to N-1: years, windows or symbols. The score "
+            "is the mean over all folds.",
+        ),
+    ] = None
+    prune: Annotated[
+        str,
+        typer.Option(
+            "--prune",
+            metavar="CHANCE|off",
+            help="Where trials have folds: stop a trial after some of them when its chance to end above the best one "
+            "is below this. 0.01 stops fewer and errs less, 0.1 saves more; off runs all folds. The result says "
+            "what time was saved.",
+        ),
+    ] = "0.03"
     executor: Annotated[
         str,
         typer.Option("--executor", metavar="NAME", help="processes, serial (in this process) or ray."),

@@ -5,6 +5,8 @@ The definitions are those of `backtest/metrics.py`; an engine's own Sharpe ratio
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +17,23 @@ from strategy_optimizer.backtest.plan import NANOSECONDS_A_YEAR
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+BY_THE_YEAR = ("annual_return", "volatility", "sharpe_ratio", "sortino_ratio", "calmar_ratio", "turnover")
+"""Metrics that need to know how long the bars last."""
+
+
+def has_no_time(metrics: Mapping[str, float]) -> bool:
+    """Return whether metrics are those of bars without moments: what is by the year is no number, the rest is one.
+
+    >>> has_no_time({"total_return": 0.1, "annual_return": float("nan"), "turnover": float("nan"), "trades": 0})
+    True
+    >>> has_no_time({"total_return": 0.0, "annual_return": 0.0, "sharpe_ratio": float("nan"), "turnover": 0.0})
+    False
+    """
+    nan = float("nan")
+    by_the_year = (metrics.get("annual_return", 0.0), metrics.get("turnover", 0.0))
+    return all(map(math.isnan, by_the_year)) and math.isfinite(metrics.get("total_return", nan))
 
 
 def _no_bars() -> IntArray:

@@ -71,6 +71,14 @@ class Engine(ABC):
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
         """Backtest the parameters, in a worker; whatever it raises makes the trial fail with that reason."""
 
+    def try_out(self, parameters: Mapping[str, Any]) -> EngineRun:
+        """Backtest the parameters tried first, before the search: as `run`, but a user waits for it."""
+        return self.run(parameters)
+
+    def longest_try(self) -> float | None:
+        """Return the seconds after which `try_out` gives up by itself; None where it does not."""
+        return None
+
     def check(self) -> None:  # noqa: B027 - an engine may have nothing to find out
         """Find out before the first trial whether the engine can run at all.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from strategy_optimizer.backtest.code_digest import content_digest
 from strategy_optimizer.engines.base import Engine, EngineRun
-from strategy_optimizer.engines.checks import check_signature, function_name
+from strategy_optimizer.engines.checks import check_signature, function_name, wants_fold
 from strategy_optimizer.engines.coroutines import finish
 from strategy_optimizer.engines.division import checked_holdout
 from strategy_optimizer.errors import EngineError
@@ -75,12 +75,10 @@ class CallableEngine(Engine):
             )
         for called in filter(None, (function, held_out)):
             name = function_name(called)
-            check_signature(
-                called,
-                "one dict of parameters",
-                {},
-                advice=f"write lambda p: {name}(**p) for a function of named parameters",
-            )
+            advice = f"write lambda p: {name}(**p) for a function of named parameters"
+            if wants_fold(called):
+                advice = "say how many folds there are: folds=8, or --folds 8"
+            check_signature(called, "one dict of parameters", {}, advice=advice)
         self._function = function
         self._space = space
         self._held_out = held_out

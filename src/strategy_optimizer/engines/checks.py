@@ -121,6 +121,18 @@ def check_signature(function: Callable[..., Any], what: str, *arguments: Any, ad
         ) from error
 
 
+def wants_fold(function: Callable[..., Any]) -> bool:
+    """Return whether a function says that its second argument is a fold.
+
+    >>> wants_fold(lambda parameters, fold: 0), wants_fold(lambda fast, slow: 0)
+    (True, False)
+    """
+    try:
+        return "fold" in list(inspect.signature(function).parameters)[1:2]
+    except (TypeError, ValueError):
+        return False
+
+
 def function_name(function: Any) -> str:
     """Return how people know a function, the inner one of a partial."""
     inner = getattr(function, "func", function)

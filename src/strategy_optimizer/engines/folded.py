@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Self
 
 from strategy_optimizer.engines.base import Engine, EngineRun
+from strategy_optimizer.engines.callable_engine import CallableEngine
+from strategy_optimizer.engines.checks import check_signature, function_name
 from strategy_optimizer.errors import EngineError
 from strategy_optimizer.space import ParameterSpace
 
@@ -49,9 +52,56 @@ class FoldedEngine(Engine):
                 )
         self.label = f"{self.folds[0].label}, {len(self.folds)} folds"
 
+    @classmethod
+    def of_function(
+        cls, function: Callable[[dict[str, Any], int], Any], folds: int, space: ParameterSpace | None = None
+    ) -> Self:
+        """Return the engine of one function of the parameters and the fold, which is 0 to `folds` - 1.
+
+        Parameters
+        ----------
+        function : callable
+            What `CallableEngine` takes, with the fold as its second argument.
+        folds : int
+            At least 2.
+        space : ParameterSpace, optional
+            What may be tried, where the function's author says so.
+
+        Raises
+        ------
+        EngineError
+            When it is no such function, or too few folds.
+
+        Examples
+        --------
+        >>> years = FoldedEngine.of_function(lambda p, fold: -abs(p["x"] - fold), 4)
+        >>> years.run({"x": 1}).metrics
+        {'score': -1.0}
+        """
+        if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
+            raise EngineError(f"folds is {folds!r}; expected a whole number from 2 up")
+        if not callable(function):
+            raise EngineError(
+                f"the function of the folds is {function!r} ({type(function).__name__}); expected a function of "
+                "(parameters, fold)"
+            )
+        advice = "expected a function of (parameters, fold), or no folds for one that runs whole"
+        check_signature(function, "one dict of parameters and a fold", {}, 0, advice=advice)
+        name = function_name(function)
+        return cls([CallableEngine(partial(_on_fold, function, i), space, label=name) for i in range(folds)])
+
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
         """Run all folds and put their metrics together."""
         return EngineRun(combine([fold.run(parameters).metrics for fold in self.folds], len(self.folds)))
+
+    def try_out(self, parameters: Mapping[str, Any]) -> EngineRun:
+        """Try out the first fold, then run all."""
+        self.folds[0].try_out(parameters)
+        return self.run(parameters)
+
+    def longest_try(self) -> float | None:
+        """Return what the first fold says."""
+        return self.folds[0].longest_try()
 
     def check(self) -> None:
         """Check every fold."""
@@ -69,6 +119,10 @@ class FoldedEngine(Engine):
     def versions(self) -> dict[str, str]:
         """Return the versions of all folds."""
         return {name: version for fold in self.folds for name, version in fold.versions().items()}
+
+
+def _on_fold(function: Callable[..., Any], fold: int, parameters: dict[str, Any]) -> Any:
+    return function(parameters, fold)
 
 
 def combine(metrics: Sequence[Mapping[str, float]], n_folds: int) -> dict[str, float]:

@@ -41,12 +41,14 @@ class HttpEngine(Engine):
         Whatever identifies the service's code and data, for a service that does not say so itself: another text means
         that results of earlier trials are not taken again.
     connect_timeout, read_timeout : float
-        Seconds to wait for a connection, and for the whole of one answer.
+        Seconds to wait for a connection, and for the whole of one answer. A service whose backtests take longer
+        answers 202, or gets more.
     deadline : float
         Seconds that one trial may take, repeats and waiting included.
     retries : int
         How often a request is sent again when the service cannot be reached, breaks off, or answers 429, 502, 503 or
-        504. Another 5xx, and a success without JSON, are asked for once more. Other answers are final.
+        504. No answer in time, another 5xx, and a success without JSON are asked for once more; before the search
+        silence is final. Other answers are final.
     backoff : float
         Seconds before the first repeat; they double each time up to 30, and a quarter of them is random.
     allow_plain_http : bool
@@ -68,7 +70,7 @@ class HttpEngine(Engine):
         label: str | None = None,
         revision: str = "",
         connect_timeout: float = 5.0,
-        read_timeout: float = 300.0,
+        read_timeout: float = 120.0,
         deadline: float = 3600.0,
         retries: int = 4,
         backoff: float = 0.5,
@@ -89,9 +91,19 @@ class HttpEngine(Engine):
 
     def run(self, parameters: Mapping[str, Any]) -> EngineRun:
         """Post the parameters, wait for the answer and check it."""
-        request = self._request(parameters)
-        answer = self._connection().post("/backtests", request, request["idempotency_key"])
-        return _as_run(answer)
+        return self._post(parameters, self._connection())
+
+    def try_out(self, parameters: Mapping[str, Any]) -> EngineRun:
+        """Run them, but ask a service that stays silent only once: it may never answer, and a user waits."""
+        exchange = Exchange(self._endpoint, self._patience, repeats_silence=False)
+        try:
+            return self._post(parameters, exchange)
+        finally:
+            exchange.close()
+
+    def longest_try(self) -> float | None:
+        """Return the seconds for one answer."""
+        return self._patience.read_timeout
 
     def check(self) -> None:
         """Ask the service for its health: whether anybody answers, takes the key and speaks this protocol."""
@@ -142,6 +154,10 @@ class HttpEngine(Engine):
         return {"engine": str(said)} if said else {}
 
     # -- details -----------------------------------------------------------------------------------------------
+
+    def _post(self, parameters: Mapping[str, Any], exchange: Exchange) -> EngineRun:
+        request = self._request(parameters)
+        return _as_run(exchange.post("/backtests", request, request["idempotency_key"]))
 
     def _request(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         plain = {name: _plain(name, value) for name, value in parameters.items()}

@@ -27,6 +27,7 @@ _BUSY = (429, 502, 503, 504)
 _LONGEST_PAUSE = 30.0
 _FIRST_POLL, _POLL_GROWTH, _SLOWEST_POLL = 0.1, 1.5, 5.0
 _SHOWN = 200
+_ADVICE = "; see what the engine does: one that needs longer gets more (read_timeout=), or answers 202"
 
 
 @dataclass(frozen=True)
@@ -177,15 +178,24 @@ class Answer:
 
 
 class Exchange:
-    """A connection of one process to an endpoint."""
+    """A connection of one process to an endpoint.
 
-    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
+    Parameters
+    ----------
+    endpoint : Endpoint
+    patience : Patience
+    repeats_silence : bool
+        Whether a request without an answer in time is sent once more.
+    """
+
+    def __init__(self, endpoint: Endpoint, patience: Patience, *, repeats_silence: bool = True) -> None:
         import httpx2 as httpx  # a third of a second, only when an engine behind HTTP is used
 
         self.process = os.getpid()
         self._httpx = httpx
         self._endpoint = endpoint
         self._patience = patience
+        self._repeats_silence = repeats_silence
         # A redirect is never followed: it could take the key to another host.
         self._client = httpx.Client(follow_redirects=False)
         self._connection: socket.socket | None = None
@@ -238,7 +248,8 @@ class Exchange:
         self, method: str, url: str, end: float, *, last_known: str = "", **content: Any
     ) -> Answer:
         """Send a request, again where that may help, and return its answer; an error begins with what is known."""
-        was_wrong = False
+        # Once either may be chance, and with the same key nothing is computed twice.
+        was_wrong, may_be_silent, advice = False, self._repeats_silence, ""
         for attempt in range(self._patience.retries + 1):
             pause = self._patience.pause(attempt)
             limit = min(self._patience.read_timeout, max(end - time.monotonic(), 0.001))
@@ -247,19 +258,22 @@ class Exchange:
                 answer = self._once(method, url, limit, **content)
             except self._httpx.TransportError as error:
                 reason, cause = self._explained(error, limit), error
+                advice = _ADVICE if _is_silence(self._httpx, error) else ""
+                if advice and not may_be_silent:
+                    break
+                may_be_silent = may_be_silent and not advice
             else:
                 if answer.status not in _BUSY:
-                    # Once it may be chance, and with the same key nothing is computed twice.
                     if not answer.is_wrong or was_wrong or attempt == self._patience.retries:
                         return answer
                     was_wrong = True
                 said = "" if not answer.body else f": {answer.shown()}"
-                reason, cause = f"it answered {answer.status}{said}", None
+                reason, cause, advice = f"it answered {answer.status}{said}", None, ""
                 pause = max(pause, answer.retry_after or 0.0)
             if attempt < self._patience.retries:
                 self._sleep(pause, end, last_known + reason)
-        times = f"asked {self._patience.retries + 1} times" if self._patience.retries else "asked once"
-        raise EngineError(f"{method} {url}: {reason} ({times})") from cause
+        times = f"asked {attempt + 1} times" if attempt else "asked once"
+        raise EngineError(f"{method} {url}: {reason} ({times}){advice}") from cause
 
     def _once(self, method: str, url: str, limit: float, **content: Any) -> Answer:
         """Send a request and read its answer within so many seconds."""
@@ -366,6 +380,11 @@ class Exchange:
                 f"{answer.where} answered 202 with the Location {target}; expected one of {self._endpoint.url}"
             )
         return target
+
+
+def _is_silence(httpx: Any, error: Exception) -> bool:
+    """Whether a connection was there, and no answer came in time."""
+    return isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import isclass
 from types import ModuleType
+from typing import Any
 
 from strategy_optimizer.engines.base import Engine
 from strategy_optimizer.engines.callable_engine import CallableEngine
+from strategy_optimizer.engines.folded import FoldedEngine
 from strategy_optimizer.errors import EngineError, nearest_name
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.strategies.registry import load_module
@@ -42,7 +44,7 @@ class OfferedEngine:
         return self.engine.space() if self.given_space is None else self.given_space
 
 
-def get_engine(name: str) -> OfferedEngine:
+def get_engine(name: str, folds: int | None = None) -> OfferedEngine:
     """Return an engine.
 
     Parameters
@@ -50,6 +52,8 @@ def get_engine(name: str) -> OfferedEngine:
     name : str
         ``file.py`` with one engine in it, ``file.py:name``, or ``package.module:name``; the name is that of an `Engine`
         or of a function of a dict of parameters.
+    folds : int, optional
+        The name is that of a function of ``(parameters, fold)``, see `FoldedEngine.of_function`.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def get_engine(name: str) -> OfferedEngine:
     module, member, source = load_module(name)
     found = members(module)
     if not member:
-        candidates = list(_engines(found)) or list(found)
+        candidates = ([] if folds is not None else list(_engines(found))) or list(found)
         if len(candidates) != 1:
             what = f"has {', '.join(candidates)}" if candidates else "has no engine and no function"
             hint = f"; name one of them: {source}:{candidates[0]}" if candidates else ""
@@ -76,8 +80,18 @@ def get_engine(name: str) -> OfferedEngine:
         raise EngineError(
             f"{source} has no '{member}'{nearest_name(member, found)} (it has {', '.join(found) or 'no engine'})"
         )
-    value = vars(module)[member]
-    return OfferedEngine(value if isinstance(value, Engine) else CallableEngine(value), _space_of(module))
+    return OfferedEngine(_engine_of(vars(module)[member], member, folds), _space_of(module))
+
+
+def _engine_of(value: Any, name: str, folds: int | None) -> Engine:
+    if folds is None:
+        return value if isinstance(value, Engine) else CallableEngine(value)
+    if isinstance(value, Engine):
+        raise EngineError(
+            f"{name} is an engine ({value.label}), and folds are for a function of (parameters, fold); name one, or "
+            "make a FoldedEngine of several engines in the file"
+        )
+    return FoldedEngine.of_function(value, folds)
 
 
 def engines_in(module: ModuleType) -> dict[str, OfferedEngine]:

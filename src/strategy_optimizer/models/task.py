@@ -69,8 +69,8 @@ class ObjectiveModel(Model):
 class OptimizationConfigModel(Model):
     """How much is tried: ``budget``, else population_size x generations (ga, nsga2) or n_calls (others).
 
-    Where only the other of the two is given, it counts. ``trial_time``, ``trial_memory`` and ``lookahead`` are for
-    trials that an engine runs.
+    Where only the other of the two is given, it counts. ``trial_time``, ``trial_memory``, ``lookahead`` and ``prune``
+    are for trials that an engine runs.
     """
 
     population_size: Whole | None = Field(default=None, ge=2)
@@ -93,6 +93,11 @@ class OptimizationConfigModel(Model):
         default=None,
         description="of an engine: trials in flight that do not know each other (8), the same trials on any number of "
         "workers; free keeps more workers busy",
+    )
+    prune: Annotated[Real, Field(gt=0, lt=0.5)] | Literal["off"] | None = Field(
+        default=None,
+        description="of an engine with folds: the chance to end above the best trial, below which a trial is stopped "
+        "after some of them (0.03); off runs all folds",
     )
 
     def evaluations(self, optimization_type: str) -> int | None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from strategy_optimizer.engines import CallableEngine, Engine, FoldedEngine
-from strategy_optimizer.errors import EngineError, SpaceError
+from strategy_optimizer.errors import EngineError, ObjectiveError, SpaceError
 from strategy_optimizer.objective import Objective, ObjectiveLike, OutcomeConstraint, parse_objective
 from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget, check_count
+from strategy_optimizer.tasks.budget import Budget
 from strategy_optimizer.tasks.engine_task import (
     DEFAULT_ENGINE_EVALUATIONS,
     PLANNED_WITHOUT_LIMIT,
@@ -22,6 +22,7 @@ from strategy_optimizer.tasks.engine_task import (
     EngineTask,
     ExecutorName,
 )
+from strategy_optimizer.tasks.engine_trial import listed
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD
 from strategy_optimizer.tasks.executors import Limits
 from strategy_optimizer.tasks.preparation import (
@@ -184,15 +185,10 @@ def _engine(given: Any, folds: int | None) -> Engine:
             raise EngineError(
                 f"folds is {folds}, which is for a function of (parameters, fold); give a list of engines instead"
             )
-        check_count("folds", folds)
-        return FoldedEngine([CallableEngine(partial(_on_fold, given, i)) for i in range(folds)])
+        return FoldedEngine.of_function(given, folds)
     if isinstance(given, (list, tuple)):
         return FoldedEngine([_engine(fold, None) for fold in given])
     return given if isinstance(given, Engine) else CallableEngine(given)
-
-
-def _on_fold(function: Callable[..., Any], fold: int, parameters: dict[str, Any]) -> Any:
-    return function(parameters, fold)
 
 
 def engine_space(
@@ -234,6 +230,11 @@ def _objective(
             f"the objective is {wanted!r}, made for our own metrics; give its name, weights or JSON form, which is "
             f"read with the engine's metrics ({', '.join(names)})"
         )
+    if wanted is None and "sharpe_ratio" not in names and len(names) > 1:
+        raise ObjectiveError(
+            f"the engine gives {listed(names)}, but no sharpe_ratio, which is searched when nothing is said; give one "
+            f"of them: objective={names[0]!r}, or --objective {names[0]}"
+        )
     if wanted is None:
-        wanted = "sharpe_ratio" if "sharpe_ratio" in names or len(names) > 1 else names[0]
+        wanted = "sharpe_ratio" if "sharpe_ratio" in names else names[0]
     return parse_objective(wanted, constraints, reference, names)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.engines import Engine, FoldedEngine
-from strategy_optimizer.errors import ObjectiveError, TaskError, place_in
+from strategy_optimizer.engines.account import BY_THE_YEAR, has_no_time
+from strategy_optimizer.errors import DataError, ObjectiveError, TaskError, place_in
 from strategy_optimizer.objective import Objective
-from strategy_optimizer.records import Reproducing, Sink
+from strategy_optimizer.records import Reproducing, Sink, TryingOut
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.tasks.budget import Budget, check_count
 from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
-from strategy_optimizer.tasks.engine_trial import EngineTrial, FoldTrial, TrialValue
+from strategy_optimizer.tasks.engine_trial import EngineTrial, FirstTry, FoldTrial, TrialValue, listed
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLoop
-from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor, SerialExecutor
+from strategy_optimizer.tasks.executors import Executor, Limits, Outcome, ProcessExecutor, SerialExecutor
 from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.history import TrialHistory
 from strategy_optimizer.tasks.pruning import ERROR, LARGEST_ERROR, FoldPruner, is_chance
@@ -34,6 +39,9 @@ PLANNED_WITHOUT_LIMIT = 1_000
 TASK_MEMORY = 4 * 2**30
 """Bytes for all workers of a task together, when nothing is said."""
 N_BLOCKS = 16
+FIRST_WAIT = 15.0
+"""Seconds without the first backtest's end after which somebody who is shown no progress is told why."""
+LOG = logging.getLogger("strategy_optimizer.tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +107,8 @@ class EngineSettings(SearchSettings):
         check_count("ray_share", self.ray_share)
         if not (isinstance(self.prune, bool) or is_chance(self.prune)):
             raise TaskError(
-                f"prune is {self.prune!r}; expected True, False, or the chance of catching up below which a trial is "
-                f"stopped: above 0 and below {LARGEST_ERROR}"
+                f"prune is {self.prune!r}; expected True ({ERROR}), False, or the chance of catching up below which a "
+                f"trial is stopped: above 0 and below {LARGEST_ERROR}"
             )
         if self.executor not in get_args(ExecutorName):
             known = ", ".join(map(repr, get_args(ExecutorName)))
@@ -147,6 +155,7 @@ class EngineTask(SearchTask[EngineSettings]):
         sink: Sink | None = None,
     ) -> None:
         super().__init__(space, settings or EngineSettings(), sink)
+        _check_folds(engine, self.settings.prune)
         engine.check()
         self.whole = engine
         self.engine, self.held_out = engine.divide(self.settings.holdout)
@@ -176,7 +185,9 @@ class EngineTask(SearchTask[EngineSettings]):
         cache = TaskCache(self._kept_trials())
         try:
             with self._executor(self.engine) as executor:
-                objective = self._make_objective(self._metric_names(executor, cache, keys))
+                first = self._first_metrics(executor, cache, keys)
+                objective = self._make_objective(tuple(first))
+                _check_time(self.engine, objective, first)
                 optimizer = self._make_optimizer(objective, PLANNED_WITHOUT_LIMIT)
                 checkpoint = self._open_checkpoint(self.identity(objective))
                 try:
@@ -233,19 +244,15 @@ class EngineTask(SearchTask[EngineSettings]):
             start_seconds=settings.ray_patience,
         )
 
-    def _metric_names(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> tuple[str, ...]:
+    def _first_metrics(self, executor: Executor, cache: TaskCache, keys: TrialKeys) -> Mapping[str, float]:
         """Run the defaults once: what fails there fails in every trial, and the metrics get to be known."""
         parameters = self.first_parameters()
         folded = isinstance(self.engine, FoldedEngine) and self.settings.pruning_error is not None
         key = keys.key(parameters)
         known = None if folded else cache.get(key)
         if known is not None:
-            return tuple(known.metrics)
-        executor.submit(0, (parameters, 0) if folded else parameters)
-        outcomes = executor.wait()
-        while not outcomes:
-            outcomes = executor.wait()
-        (outcome,) = outcomes
+            return known.metrics
+        outcome = self._first_outcome(executor, parameters, folded)
         if outcome.failure is not None:
             raise TaskError(
                 f"{self.engine.label} fails on the parameters tried first, {parameters}: {outcome.reason}"
@@ -256,7 +263,7 @@ class EngineTask(SearchTask[EngineSettings]):
             cache.put(key, value.cached(outcome.seconds))
         if not value.metrics:
             raise ObjectiveError(f"{self.engine.label} gives no metrics; expected at least one number")
-        return tuple(value.metrics)
+        return value.metrics
 
     def _make_loop(self, *arguments: Any, **options: Any) -> ExecutorLoop:
         engine, error = self.engine, self.settings.pruning_error
@@ -276,7 +283,7 @@ class EngineTask(SearchTask[EngineSettings]):
         settings, usage = self.settings, executor.usage()
         return {
             "executor": settings.executor,
-            "workers": usage.workers,
+            "workers": executor.workers,
             "order": "free-running" if settings.lookahead is None else f"lookahead {settings.lookahead}",
             "limits": asdict(settings.limits),
             "restarted_workers": usage.restarted,
@@ -294,6 +301,25 @@ class EngineTask(SearchTask[EngineSettings]):
                 else {}
             ),
         }
+
+    def _first_outcome(self, executor: Executor, parameters: dict[str, Any], folded: bool) -> Outcome:
+        """Run the parameters tried first, or their first fold, and say so, since it may take long."""
+        limits = [self.engine.longest_try(), self.settings.limits.seconds]
+        trying = TryingOut(
+            self.engine.label, min((each for each in limits if each is not None), default=None)
+        )
+        if self.sink is not None:
+            self.sink(trying)
+        first = FirstTry(parameters)
+        executor.submit(0, (first, 0) if folded else first)
+        start, told = time.monotonic(), self.sink is not None
+        while True:
+            outcomes = executor.wait(FIRST_WAIT)
+            if outcomes:
+                return outcomes[0]
+            if not told and time.monotonic() - start >= FIRST_WAIT:
+                told = True
+                LOG.warning("%s", trying.text(time.monotonic() - start))
 
     def _finished(self, loop: ExecutorLoop, objective: Objective, execution: dict[str, Any]) -> EngineSearch:
         return EngineSearch(
@@ -332,3 +358,26 @@ class EngineTask(SearchTask[EngineSettings]):
         """Return the engine's label and a digest of the identity and the budget."""
         document = json.dumps([self.identity(objective), asdict(self.settings.budget)], sort_keys=True)
         return f"{self.engine.label}-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
+
+
+def _check_folds(engine: Engine, prune: bool | float) -> None:
+    """Refuse an error for verdicts that are never made: only a trial of several runs can be stopped between them."""
+    if not isinstance(prune, bool) and not isinstance(engine, FoldedEngine):
+        raise TaskError(
+            f"prune is {prune:g}, but {engine.label} has no folds, and a trial of one run cannot be stopped early; "
+            "give folds and a function of (parameters, fold), or a list of engines"
+        )
+
+
+def _check_time(engine: Engine, objective: Objective, first: Mapping[str, float]) -> None:
+    """Refuse to search for what no trial can have: a metric by the year of bars whose moments are not known."""
+    needed = dict.fromkeys([*objective.metrics, *(each.metric for each in objective.constraints)])
+    wanted = [name for name in needed if name in BY_THE_YEAR]
+    if wanted and has_no_time(first):
+        known = [name for name, value in first.items() if name not in BY_THE_YEAR and math.isfinite(value)]
+        ours = [name for name in known if name in METRICS]
+        raise DataError(
+            f"{', '.join(wanted)} of {engine.label} cannot be known: the data have no timestamps, so nobody knows how "
+            "many bars a year has; give them an index of dates, as in frame.index = pd.to_datetime(dates), or take "
+            f"another objective ({listed(ours or known)})"
+        )

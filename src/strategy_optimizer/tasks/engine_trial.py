@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.engines import Engine
+from strategy_optimizer.engines import Engine, EngineRun
 from strategy_optimizer.tasks.trial_cache import CachedTrial
 
 FloatArray = NDArray[np.float64]
@@ -62,6 +62,20 @@ class TrialValue:
         return cls(dict(trial.metrics), trial.arrays.get("sums"))
 
 
+@dataclass(frozen=True)
+class FirstTry:
+    """The parameters that are run once before the search, see `Engine.try_out`."""
+
+    parameters: Mapping[str, Any]
+
+
+def run_engine(engine: Engine, parameters: Mapping[str, Any] | FirstTry) -> EngineRun:
+    """Return what an engine gives."""
+    if isinstance(parameters, FirstTry):
+        return engine.try_out(parameters.parameters)
+    return engine.run(parameters)
+
+
 class EngineTrial:
     """Runs an engine: the function that executors send to their workers.
 
@@ -80,9 +94,9 @@ class EngineTrial:
         self.n_blocks = n_blocks
         self.keep_returns = keep_returns
 
-    def __call__(self, parameters: Mapping[str, Any]) -> TrialValue:
+    def __call__(self, parameters: Mapping[str, Any] | FirstTry) -> TrialValue:
         """Return the metrics and block sums of the parameters; raises what the engine raises."""
-        run = self.engine.run(parameters)
+        run = run_engine(self.engine, parameters)
         if run.returns is None:
             return TrialValue(dict(run.metrics))
         returns = np.asarray(run.returns, np.float64)
@@ -119,10 +133,10 @@ class FoldTrial:
         self.folds = tuple(folds)
         self.label = self.folds[0].label
 
-    def __call__(self, argument: tuple[Mapping[str, Any], int]) -> TrialValue:
+    def __call__(self, argument: tuple[Mapping[str, Any] | FirstTry, int]) -> TrialValue:
         """Return the metrics of ``(parameters, fold)``."""
         parameters, fold = argument
-        return TrialValue(dict(self.folds[fold].run(parameters).metrics))
+        return TrialValue(dict(run_engine(self.folds[fold], parameters).metrics))
 
 
 def block_sums(returns: FloatArray, n_blocks: int) -> FloatArray:

@@ -51,7 +51,7 @@ class FoldedLoop(ExecutorLoop):
         if isinstance(self.objective, ParetoObjective):
             raise TaskError(
                 f"trials are pruned by one score, but the objective has several ({self.objective}); "
-                "give one, or run the folds whole (prune=False)"
+                "give one, or run all folds of each (prune=False, --prune off)"
             )
         self.pruner = pruner
         self.n_folds_run = self.n_folds_saved = 0

@@ -112,10 +112,15 @@ class Loop(ABC):
             self.stop_reason = reason
             self._save()
             self._wind_up()
-        self.history.authors = self.optimizer.authors
+        self.history.authors = self._authors()
         self._report(force=True)
         self._say(lambda: Finished(reason, len(self.history), self._best_score(), self.elapsed))
         return reason
+
+    def _authors(self) -> list[str | None]:
+        """Return who proposed each trial; nobody is named for those that ended too late for the optimizer to know."""
+        told = self.optimizer.authors
+        return [*told, *[None] * (len(self.history) - len(told))]
 
     # -- what a kind of loop adds ----------------------------------------------------------------------------
 

@@ -105,6 +105,7 @@ def build_engine_task(stored: StoredTask, store: Store, resources: Resources, **
         limits=Limits(seconds=config.trial_time, memory=_trial_memory(config, room)),
         memory=room,
         lookahead=_lookahead(config),
+        prune=True if config.prune is None else config.prune != "off" and config.prune,
         cache=resources.data_dir / "cache" / default_path().name,
         **_executor(config, resources),
         **others,

@@ -29,7 +29,7 @@ from strategy_optimizer.tasks.executors.child.words import size_text
 
 NOT_IDS = ("tasks", "start", "compare", "parameter-space")
 """What stands in addresses where the ids of tasks do."""
-ENGINE_FIELDS = ("trial_time", "trial_memory", "lookahead")
+ENGINE_FIELDS = ("trial_time", "trial_memory", "lookahead", "prune")
 """What of a task's ``optimization_config`` only trials of engines have."""
 
 

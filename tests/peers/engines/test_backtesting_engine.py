@@ -331,6 +331,11 @@ def test_bars_that_are_only_counted(goog):
         if frame is not None:
             expected = theirs(frame, commission=0.002)
             assert metrics["Return [%]"] == pytest.approx(float(expected["Return [%]"]))
+    space = {"n1": {"type": "discrete", "bounds": [5, 20]}, "n2": {"type": "discrete", "bounds": [25, 60]}}
+    with pytest.raises(
+        DataError, match=r"sharpe_ratio of backtesting.py: SmaCross cannot be known: the data have no"
+    ):
+        optimize(engine_of(counted), space=space, evaluations=8, executor="serial", cache=False)
 
 
 @pytest.mark.parametrize("as_text", [True, False])

@@ -11,9 +11,17 @@ import vectorbt as vbt
 from comparing import momentum_cases, random_cases
 from vectorbt_runs import make_portfolio, run_vectorbt
 
-from strategy_optimizer import Costs, ParameterSpace, create_optimizer, load_bars, simulate_signals
+from strategy_optimizer import (
+    Costs,
+    Discrete,
+    ParameterSpace,
+    create_optimizer,
+    load_bars,
+    optimize,
+    simulate_signals,
+)
 from strategy_optimizer.engines import VectorbtEngine
-from strategy_optimizer.errors import EngineError
+from strategy_optimizer.errors import DataError, EngineError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # vectorbt warns of its own dependencies
 POINT = {"fast": 10, "slow": 30}
@@ -59,6 +67,22 @@ def test_a_search_finds_better_than_the_defaults():
         batch = search.ask(1)
         search.tell(batch, [engine.run(point).metrics["sharpe_ratio"] for point in batch])
     assert search.best_score > engine.run(POINT).metrics["sharpe_ratio"]
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_prices_without_timestamps_are_said_before_the_search(as_array):
+    prices = pd.Series(load_bars("nasdaq").close)
+    engine = VectorbtEngine(
+        lambda data, parameters: cross({"Close": pd.Series(data)}, parameters),
+        prices.to_numpy() if as_array else prices,
+        ParameterSpace("cross", {"fast": Discrete(5, 20, 10), "slow": Discrete(25, 60, 30)}),
+    )
+    settings = {"evaluations": 8, "executor": "serial", "cache": False, "validate": False}
+    with pytest.raises(
+        DataError, match=r"sharpe_ratio of vectorbt: .*the data have no timestamps.*index of dates"
+    ):
+        optimize(engine, **settings)
+    assert optimize(engine, objective="total_return", **settings).counts.failed == 0
 
 
 def test_assets_that_share_their_cash_are_one_account():

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.executor import SendingExecutorContract, finish, run_all
 from strategy_optimizer.tasks.executors import Executor, Limits, ProcessExecutor
+from strategy_optimizer.tasks.executors.worker_process import WorkerProcess
 
 
 class TestProcessExecutor(SendingExecutorContract):
@@ -80,3 +81,18 @@ def test_a_wait_without_time_returns_at_once(mark: str) -> None:
     with ProcessExecutor(lambda x: time.sleep(60), workers=2) as executor:
         executor.submit(0, 0)
         assert [executor.wait(0.0) for _ in range(100)] == [[]] * 100
+
+
+def test_an_outcome_that_arrives_twice_counts_once(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = WorkerProcess.receive
+
+    def stuttering(worker: WorkerProcess) -> tuple[list[Any], bool]:
+        said, is_open = receive(worker)
+        return [frame for frame in said for _ in range(2)], is_open
+
+    monkeypatch.setattr(WorkerProcess, "receive", stuttering)
+    with ProcessExecutor(lambda number: 2 * number, workers=2) as executor:
+        for number in range(40):
+            executor.submit(number, number)
+        outcomes = finish_in_order(executor)
+    assert sorted((outcome.number, outcome.value) for outcome in outcomes) == [(n, 2 * n) for n in range(40)]

@@ -100,12 +100,15 @@ class Executor(ABC):
 
     Attributes
     ----------
+    workers : int
+        Runs at once, at most; `usage` says how many workers are there now.
     capacity : int
         Runs that are worth having in flight: as many as workers, or a few more where sending takes time.
     runs_here : bool
         Whether the function runs in the thread that waits, where Ctrl-C may end it.
     """
 
+    workers: int
     capacity: int
     runs_here: bool = False
 

@@ -93,7 +93,8 @@ class RayExecutor(Executor):
         self._lanes = RayLanes(self._cluster, self._limits.memory, start_seconds)
         try:
             self._lanes.begin(parts, workers, share, runtime_env or {})
-            self.capacity = 2 * self._lanes.n_workers
+            self.workers = self._lanes.n_workers
+            self.capacity = 2 * self.workers
             while not self._lanes.ready:
                 self._take(LOOK_EVERY)
                 self._lanes.demand_workers()
@@ -263,7 +264,7 @@ class RayExecutor(Executor):
     def _measure(self, entries: list[Entry]) -> None:
         if entries:
             self._sizes.measure(len(entries), sum(entry[2] for entry in entries))
-            self.capacity = 2 * self._lanes.n_workers * self._sizes.largest
+            self.capacity = 2 * self.workers * self._sizes.largest
 
     # Losses and limits
 

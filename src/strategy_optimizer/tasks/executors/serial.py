@@ -23,7 +23,7 @@ class SerialExecutor(Executor):
         Of one argument. What it raises is an outcome; a crash or an endless loop is not survived.
     """
 
-    capacity = 1
+    workers = capacity = 1
     runs_here = True
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
