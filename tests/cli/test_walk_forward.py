@@ -134,7 +134,7 @@ def test_plain_lines_of_progress(capsys: pytest.CaptureFixture[str]) -> None:
         (("--matrix", "--train", "12m,1y"), "the same number of bars twice"),
         (("--export", "windows.txt"), "expected one of .csv, .parquet, .json"),
         (("--setting", "holdout=0"), "--setting holdout: this is no setting of an optimizer"),
-        (("--holdout", "0.2"), "no such option: --holdout"),
+        (("--holdout", "0.2"), "there is no --holdout here; it is an option of optimize and optimize-engine"),
         (("--train", "10"), "the training window of 10 bars is too short"),
     ],
 )

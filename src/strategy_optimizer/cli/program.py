@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from strategy_optimizer.cli.exits import CALL_WRONG, DONE, INTERRUPTED, PIPE_CLOSED, WORK_FAILED
 from strategy_optimizer.errors import NoWinnerError, ReproductionError, StrategyOptimizerError
@@ -89,12 +89,18 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _call(arguments: Sequence[str]) -> object:
-    import typer  # not above: Ctrl-C may come while these are loaded
+    from strategy_optimizer.cli.app import PROGRAM  # not above: Ctrl-C may come while it is loaded
 
-    from strategy_optimizer.cli.app import PROGRAM, app
+    return _program().main(list(arguments), PROGRAM, standalone_mode=False, obj=tuple(arguments))
 
-    command = typer.main.get_command(app)
-    return command.main(list(arguments), PROGRAM, standalone_mode=False, obj=tuple(arguments))
+
+def _program() -> Any:
+    """Return the program with its commands; of Typer's own classes, which have no types."""
+    import typer
+
+    from strategy_optimizer.cli.app import app
+
+    return typer.main.get_command(app)
 
 
 def _failed_stream(error: OSError) -> str:
@@ -150,5 +156,5 @@ def _commands_with(option: str | None) -> list[str]:
     """Return the commands that search and have an option that another one lacks."""
     if option is None:
         return []
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = _program().commands
     return [name for name in SEARCHING if any(option in each.opts for each in commands[name].params)]
