@@ -322,6 +322,37 @@ def test_earlier_searches_never_help(market: Bars, search_of: Search, entry: Mak
         json.dumps(replace(alone, overfitting=with_it).to_dict(), allow_nan=False)
 
 
+def test_a_narrow_search_after_a_wide_one_is_held_against_the_wide_one(
+    market: Bars, search_of: Search
+) -> None:
+    """Near-equal trials around a winner say nothing of how lucky the best of all those before them was."""
+    wide = search_of(market, evaluations=100)
+    best = wide.history[wide.history.best].parameters  # type: ignore[index]
+    days = best["lookback_period"]
+    narrow = search_of(
+        market,
+        evaluations=3000,
+        space={
+            "lookback_period": {"type": "discrete", "bounds": [days - 1, days + 1]},
+            "threshold": {
+                "type": "continuous",
+                "bounds": [0.99 * best["threshold"], 1.01 * best["threshold"]],
+            },
+        },
+    )
+    record(entry_of(wide), Ledger())
+    alone, counted = (
+        validate_search(search, earlier, threads=1, most_trials=0).overfitting
+        for search, earlier in ((wide, None), (narrow, record(entry_of(narrow), Ledger())))
+    )
+    assert counted.all_tasks is not None
+    assert counted.all_tasks.trials_variance < 0.5 * alone.trials_variance  # type: ignore[operator]
+    assert counted.all_tasks.expected_best_sharpe == pytest.approx(alone.expected_best_sharpe, rel=1e-9)
+    assert counted.all_tasks.deflated_sharpe_2012 == pytest.approx(
+        psr_2012(counted.moments, alone.expected_best_sharpe)  # type: ignore[arg-type]
+    )
+
+
 def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, search_of: Search) -> None:
     """Ten searches of 60 trials are judged, at the end, as one of the ten's trials together would be."""
     searches = [search_of(market, seed=seed) for seed in range(10)]
@@ -335,5 +366,11 @@ def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, se
     assert last.all_tasks is not None
     assert isinstance(last.moments, SharpeMoments)
     assert last.all_tasks.expected_best_sharpe == pytest.approx(
-        max(expected, last.expected_best_sharpe), rel=1e-9
+        max(expected, *(_expected_alone(search) for search in searches)), rel=1e-9
     )
+
+
+def _expected_alone(search: FinishedSearch) -> float:
+    variance = trials_sharpe_variance(trial_sharpes(search))
+    assert isinstance(variance, float)
+    return best_sharpe_without_skill(variance, distinct_count(search.history.blocks[:, :, 1]))
