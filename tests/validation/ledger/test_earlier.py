@@ -253,6 +253,19 @@ def test_a_walk_forward_is_one_entry_of_all_its_windows(market: Bars) -> None:
     assert not isinstance(overfitting.all_tasks.related, NotEnough)
 
 
+def test_the_last_test_of_a_walk_forward_is_a_look_at_its_bars(market: Bars) -> None:
+    found = walk_forward("momentum", market, "random", train=800, test=700, evaluations=30, seed=1)
+    (entry,) = entries()
+    assert [(w.train.stop, w.test.stop) for w in found.windows] == [(800, 1500)]
+    assert (entry.searched.n_bars, entry.held_out.n_bars, entry.looks) == (800, 700, 1)
+    assert run(market, seed=4).validation.held_out.looks == 2
+    Ledger().clear()
+    walk_forward_matrix("momentum", market, "random", train=[700, 800], test=[600, 700], evaluations=30)
+    (entry,) = entries()
+    assert entry.searched.n_bars + entry.held_out.n_bars == 1512
+    assert run(market, seed=4).validation.held_out.looks == 2
+
+
 def test_the_windows_do_not_depend_on_the_number_of_workers(market: Bars) -> None:
     made = []
     for workers in (1, 2):
