@@ -36,7 +36,7 @@ class AllTasks:
     Attributes
     ----------
     searches : int
-        Earlier searches that count.
+        Earlier searches that count; earlier runs of the same call are one, where they made other trials.
     n_trials : int
         Trials of all tasks, this one included.
     distinct, distinct_error : float
@@ -80,11 +80,12 @@ def examine_all_tasks(
     distinct, expected_best_sharpe, deflated_2012, deflated_h0
         Of this search alone.
     """
-    if not earlier.searches:
-        return None
     own, others = earlier.own.trials, [entry.trials for entry in earlier.searches]
+    made_others_before = own.distinct > distinct  # the same call, with a limit of time
+    if not others and not made_others_before:
+        return None
     beyond = count_beyond(own.keys, [trials.keys for trials in others])
-    n = max(1.0, distinct + beyond.value)
+    n = max(1.0, max(distinct, own.distinct) + beyond.value)
     spreads = [trials.spread.over(own.spread.observations) for trials in others]
     variance = pooled([own.spread, *spreads]).variance
     groups = [
@@ -101,7 +102,7 @@ def examine_all_tasks(
 
     expected = [where_known(best_sharpe_without_skill, variance, n) for n, variance in groups]
     return AllTasks(
-        searches=len(others),
+        searches=len(others) + made_others_before,
         n_trials=own.made + sum(trials.made for trials in others),
         distinct=n,
         distinct_error=beyond.error,

@@ -93,6 +93,25 @@ def test_a_continued_search_forgets_what_the_interruption_showed(entry: Make, tm
     assert (found.looks, found.own.trials.made, found.own.interrupted) == (2, 9, False)
 
 
+def test_the_same_call_with_other_trials_counts_both_runs(
+    market: Bars, search_of: Search, tmp_path: Path
+) -> None:
+    """A search with a limit of time makes other trials the next time; it has the same call, and so the same name."""
+    ledger = Ledger(tmp_path)
+    first, second = search_of(market, seed=1), search_of(market, seed=2, evaluations=40)
+    call = entry_of(first).task_id
+    record(entry_of(first), ledger)
+    for _ in range(2):  # and once more adds nothing
+        earlier = record(replace(entry_of(second), task_id=call), ledger)
+    assert len(ledger.read().entries) == 1
+    found = validate_search(second, earlier, threads=1, most_trials=0).overfitting.all_tasks
+    assert found is not None
+    everything = np.concatenate([search.history.blocks[:, :, 1] for search in (first, second)])
+    assert (found.searches, found.n_trials, found.distinct) == (1, 100, distinct_count(everything))
+    assert earlier.looks == 2  # two winners were shown
+    assert record(entry_of(first), ledger).own.trials.distinct == found.distinct
+
+
 # -- whole searches ----------------------------------------------------------------------------------------
 
 
