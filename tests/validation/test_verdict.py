@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.integrate import quad
+from scipy.stats import kurtosis, norm, skew
 
 from strategy_optimizer import Bars, Continuous, Signals, Strategy, load_bars, optimize
-from strategy_optimizer.backtest import Costs, PopulationEvaluator
+from strategy_optimizer.backtest import Costs, PopulationEvaluator, run_backtest
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
 from strategy_optimizer.tasks import FinishedSearch, TrialHistory, make_task
@@ -113,6 +115,33 @@ def test_the_statistics_are_of_all_trials(search: FinishedSearch, found: Validat
     assert overfitting.psr_2012 == psr_2012(overfitting.moments)  # type: ignore[arg-type]
     assert overfitting.deflated_sharpe_2012 < overfitting.psr_2012  # type: ignore[operator]
     assert set(overfitting.superior) == {"defaults", "buy_and_hold", "cash"}
+
+
+def test_the_verdict_rests_on_the_raw_count_and_the_variance_of_all_trials(
+    search: FinishedSearch, found: Validation
+) -> None:
+    """From the history and one backtest alone, in SciPy's words; the maximum by its distribution."""
+    history, year = search.history, search.bars.slice(*search.in_sample).periods_per_year
+    sharpes = history.metrics[:, METRICS.index("sharpe_ratio")] / np.sqrt(year)
+    n = len(np.unique(history.blocks[:, :, 1], axis=0))
+    mean_maximum = quad(lambda x: x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -10.0, 10.0, limit=500)[0]
+    expected = np.nanstd(sharpes, ddof=1) * mean_maximum
+    params = history[history.best].parameters  # type: ignore[index]
+    equity = run_backtest(search.strategy, params, search.bars, search.rules).equity
+    deflated = _probability(equity, above=expected)
+    assert found.overfitting.expected_best_sharpe == pytest.approx(expected, rel=1e-7)
+    assert found.overfitting.deflated_sharpe_2012 == pytest.approx(deflated, abs=1e-7)
+    rules = replace(search.rules, window=search.held_out)
+    later = run_backtest(search.strategy, found.recommendation.parameters, search.bars, rules).equity
+    chance = norm.sf((norm.ppf(deflated) + norm.ppf(_probability(later, above=0.0))) / np.sqrt(2.0))
+    assert found.verdict.luck == pytest.approx(chance, abs=1e-6)
+
+
+def _probability(equity: Any, above: float) -> float:
+    r = np.diff(equity) / equity[:-1]
+    sharpe = r.mean() / r.std(ddof=1)
+    variance = 1.0 - skew(r) * sharpe + (kurtosis(r, fisher=False) - 1.0) / 4.0 * sharpe**2
+    return float(norm.cdf((sharpe - above) * np.sqrt((len(r) - 1) / variance)))
 
 
 def test_a_strong_edge_is_found_in_the_control_sample_too() -> None:
