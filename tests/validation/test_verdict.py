@@ -17,7 +17,12 @@ from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
 from strategy_optimizer.tasks import FinishedSearch, TrialHistory, make_task
 from strategy_optimizer.validation import Validation, judge, validate_search
-from strategy_optimizer.validation.statistics import NotEnough, overfitting_probability, psr_2012
+from strategy_optimizer.validation.statistics import (
+    NotEnough,
+    overfitting_probability,
+    psr_2012,
+    superior_predictive_ability,
+)
 from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
 
 
@@ -135,6 +140,19 @@ def test_the_verdict_rests_on_the_raw_count_and_the_variance_of_all_trials(
     later = run_backtest(search.strategy, found.recommendation.parameters, search.bars, rules).equity
     chance = norm.sf((norm.ppf(deflated) + norm.ppf(_probability(later, above=0.0))) / np.sqrt(2.0))
     assert found.verdict.luck == pytest.approx(chance, abs=1e-6)
+
+
+def test_the_control_sample_is_an_even_one_of_the_space(search: FinishedSearch, found: Validation) -> None:
+    """Not of the trials that the search crowded together."""
+    points = search.space.sample(512, np.random.default_rng(0), "sobol")
+    halves, weeks = (
+        PopulationEvaluator(search.strategy, search.bars, replace(search.rules, n_blocks=n)).evaluate(points)
+        for n in (16, 500)
+    )
+    assert found.overfitting.control_trials == 512
+    assert found.overfitting.control_pbo == overfitting_probability(halves.blocks).pbo  # type: ignore[union-attr]
+    against_cash = superior_predictive_ability(weeks.blocks[:, :, 1].T, np.zeros(500), replications=500)
+    assert found.overfitting.superior["cash"] == against_cash
 
 
 def _probability(equity: Any, above: float) -> float:
