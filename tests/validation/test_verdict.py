@@ -23,7 +23,13 @@ from strategy_optimizer.validation.statistics import (
     psr_2012,
     superior_predictive_ability,
 )
-from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
+from strategy_optimizer.validation.verdict import (
+    DEPLOY_BELOW,
+    FEW_BARS,
+    FEW_TRADES,
+    PAPER_BELOW,
+    combined_chance,
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,10 @@ def test_the_rule(found: Validation) -> None:
     decision, reasons = decide(found, 0.999, 0.999, trades=FEW_TRADES - 1.0)
     assert decision == "paper"
     assert "only 4 trades" in reasons
+    assert decide(found, 0.999, 0.999, n_bars=FEW_BARS)[0] == "deploy"
+    decision, reasons = decide(found, 0.999, 0.999, n_bars=FEW_BARS - 1)
+    assert decision == "paper"
+    assert "only 99 bars were held out" in reasons
     assert decide(found, 0.999, lacking)[0] == "paper"
     assert decide(found, lacking, 0.999)[0] == "reject"
 
