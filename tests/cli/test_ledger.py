@@ -38,7 +38,7 @@ def test_it_lists_what_was_run(call: Callable) -> None:
     both = json.loads(call("ledger", "--json").out)
     assert [(e["kind"], e["trials"], e["held_out_looks"]) for e in both] == [
         ("search", 40, 1),
-        ("walk-forward", 60, 0),
+        ("walk-forward", 60, 1),
     ]
     assert [e["data"] for e in json.loads(call("ledger", "--json", "--data", "sp500").out)] == ["sp500"]
     assert json.loads(call("ledger", "--json", "--data", "sp500", "--to", "2000").out) != []

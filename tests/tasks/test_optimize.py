@@ -124,6 +124,33 @@ def test_the_winner_is_the_best_of_all_trials(result: Result) -> None:
     np.testing.assert_array_equal(table.blocks, history.blocks)
 
 
+class Hindsight(Rise):
+    """Long below the mean of all closes that it is given; remembers how many that were."""
+
+    given: ClassVar[list[int]] = []
+
+    def signals(self, bars: Bars) -> Signals:
+        self.given.append(bars.n_bars)
+        low = bars.close < bars.close.mean()
+        return Signals(low, ~low, size=self.size, trailing_stop=self.trail)
+
+
+def test_a_search_is_not_given_the_held_out_bars() -> None:
+    bars = random_bars()
+    columns = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close")}
+    for values in columns.values():
+        values[300:] *= 3.0
+    searches = [
+        make_task(Hindsight, each, "random", evaluations=20, seed=1)
+        for each in (bars, replace(bars, **columns))
+    ]
+    Hindsight.given.clear()
+    results = [search.run() for search in searches]
+    assert set(Hindsight.given) == {300, 400}  # 400 for what is shown of the held-out bars
+    np.testing.assert_array_equal(searches[0].history.metrics, searches[1].history.metrics)
+    assert results[0].best.held_out != results[1].best.held_out
+
+
 def test_held_out_numbers_are_those_of_the_last_bars(result: Result) -> None:
     rules = Rules(Costs(commission=0.0005, slippage=0.0002), window=(300, 400))
     held_out = run_backtest(Rise, result.best_parameters, random_bars(), rules).metrics

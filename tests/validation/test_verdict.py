@@ -7,16 +7,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.integrate import quad
+from scipy.stats import kurtosis, norm, skew
 
 from strategy_optimizer import Bars, Continuous, Signals, Strategy, load_bars, optimize
-from strategy_optimizer.backtest import Costs, PopulationEvaluator
+from strategy_optimizer.backtest import Costs, PopulationEvaluator, run_backtest
+from strategy_optimizer.backtest.metrics import METRICS
 from strategy_optimizer.market.synthetic import RandomWalk, synthetic_market
 from strategy_optimizer.models import ResultModel
 from strategy_optimizer.tasks import FinishedSearch, TrialHistory, make_task
 from strategy_optimizer.validation import Validation, judge, validate_search
-from strategy_optimizer.validation.statistics import NotEnough, overfitting_probability, psr_2012
-from strategy_optimizer.validation.verdict import DEPLOY_BELOW, FEW_TRADES, PAPER_BELOW, combined_chance
+from strategy_optimizer.validation.statistics import (
+    NotEnough,
+    overfitting_probability,
+    psr_2012,
+    superior_predictive_ability,
+)
+from strategy_optimizer.validation.verdict import (
+    DEPLOY_BELOW,
+    FEW_BARS,
+    FEW_TRADES,
+    PAPER_BELOW,
+    combined_chance,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +76,10 @@ def test_the_rule(found: Validation) -> None:
     decision, reasons = decide(found, 0.999, 0.999, trades=FEW_TRADES - 1.0)
     assert decision == "paper"
     assert "only 4 trades" in reasons
+    assert decide(found, 0.999, 0.999, n_bars=FEW_BARS)[0] == "deploy"
+    decision, reasons = decide(found, 0.999, 0.999, n_bars=FEW_BARS - 1)
+    assert decision == "paper"
+    assert "only 99 bars were held out" in reasons
     assert decide(found, 0.999, lacking)[0] == "paper"
     assert decide(found, lacking, 0.999)[0] == "reject"
 
@@ -113,6 +130,46 @@ def test_the_statistics_are_of_all_trials(search: FinishedSearch, found: Validat
     assert overfitting.psr_2012 == psr_2012(overfitting.moments)  # type: ignore[arg-type]
     assert overfitting.deflated_sharpe_2012 < overfitting.psr_2012  # type: ignore[operator]
     assert set(overfitting.superior) == {"defaults", "buy_and_hold", "cash"}
+
+
+def test_the_verdict_rests_on_the_raw_count_and_the_variance_of_all_trials(
+    search: FinishedSearch, found: Validation
+) -> None:
+    """From the history and one backtest alone, in SciPy's words; the maximum by its distribution."""
+    history, year = search.history, search.bars.slice(*search.in_sample).periods_per_year
+    sharpes = history.metrics[:, METRICS.index("sharpe_ratio")] / np.sqrt(year)
+    n = len(np.unique(history.blocks[:, :, 1], axis=0))
+    mean_maximum = quad(lambda x: x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -10.0, 10.0, limit=500)[0]
+    expected = np.nanstd(sharpes, ddof=1) * mean_maximum
+    params = history[history.best].parameters  # type: ignore[index]
+    equity = run_backtest(search.strategy, params, search.bars, search.rules).equity
+    deflated = _probability(equity, above=expected)
+    assert found.overfitting.expected_best_sharpe == pytest.approx(expected, rel=1e-7)
+    assert found.overfitting.deflated_sharpe_2012 == pytest.approx(deflated, abs=1e-7)
+    rules = replace(search.rules, window=search.held_out)
+    later = run_backtest(search.strategy, found.recommendation.parameters, search.bars, rules).equity
+    chance = norm.sf((norm.ppf(deflated) + norm.ppf(_probability(later, above=0.0))) / np.sqrt(2.0))
+    assert found.verdict.luck == pytest.approx(chance, abs=1e-6)
+
+
+def test_the_control_sample_is_an_even_one_of_the_space(search: FinishedSearch, found: Validation) -> None:
+    """Not of the trials that the search crowded together."""
+    points = search.space.sample(512, np.random.default_rng(0), "sobol")
+    halves, weeks = (
+        PopulationEvaluator(search.strategy, search.bars, replace(search.rules, n_blocks=n)).evaluate(points)
+        for n in (16, 500)
+    )
+    assert found.overfitting.control_trials == 512
+    assert found.overfitting.control_pbo == overfitting_probability(halves.blocks).pbo  # type: ignore[union-attr]
+    against_cash = superior_predictive_ability(weeks.blocks[:, :, 1].T, np.zeros(500), replications=500)
+    assert found.overfitting.superior["cash"] == against_cash
+
+
+def _probability(equity: Any, above: float) -> float:
+    r = np.diff(equity) / equity[:-1]
+    sharpe = r.mean() / r.std(ddof=1)
+    variance = 1.0 - skew(r) * sharpe + (kurtosis(r, fisher=False) - 1.0) / 4.0 * sharpe**2
+    return float(norm.cdf((sharpe - above) * np.sqrt((len(r) - 1) / variance)))
 
 
 def test_a_strong_edge_is_found_in_the_control_sample_too() -> None:

@@ -106,7 +106,10 @@ def evaluate_population(
 
 
 class PopulationEvaluator:
-    """Evaluates populations again and again on the same bars; keeps indicators and prepared bars."""
+    """Evaluates populations again and again on the same bars; keeps indicators and prepared bars.
+
+    Strategies are given the bars up to the end of the window and none after it.
+    """
 
     def __init__(
         self, strategy: AnyStrategy, bars: Bars, rules: Rules, *, threads: int | None = None
@@ -115,11 +118,11 @@ class PopulationEvaluator:
             raise BacktestError(f"threads is {threads}; expected at least 1")
         self.strategy = strategy_class(strategy)
         self.space = declared_space(self.strategy)
-        self.bars = bars
+        self.bars = rules.seen_of(bars)
         self.rules = rules
         self.threads = threads or available_cores()
-        self.signal_maker = signal_maker(self.strategy, bars)
-        self.simulator = Simulator(bars, rules)
+        self.signal_maker = signal_maker(self.strategy, self.bars)
+        self.simulator = Simulator(self.bars, rules)
         # Of inactive parameters too: a candidate may activate them.
         self._defaults = {name: p.default_value for name, p in self.space.parameters.items()}
 

@@ -82,6 +82,11 @@ class Rules:
             raise BacktestError(f"the window {start}:{stop} is empty or outside the {bars.n_bars} bars")
         return start, stop
 
+    def seen_of(self, bars: Bars) -> Bars:
+        """Return the bars up to the end of the window: a strategy is given no later ones, such as held-out bars."""
+        _, stop = self.window_of(bars)
+        return bars if stop == bars.n_bars else bars.slice(0, stop)
+
 
 class AccountValues(NamedTuple):
     """The scalars that the kernel reads, in its order."""

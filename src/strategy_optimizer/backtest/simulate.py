@@ -119,7 +119,7 @@ def run_backtest(
     """
     rules = rules or Rules()
     evaluator = PopulationEvaluator(strategy, bars, rules)
-    return run_plan(bars, evaluator.signals(params), rules, engine)
+    return run_plan(evaluator.bars, evaluator.signals(params), rules, engine)
 
 
 def run_plan(bars: Bars, plan: SignalRows, rules: Rules, engine: str = "kernel") -> BacktestResult:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from strategy_optimizer.validation.ledger import Earlier, Related, count_beyond, pooled, related_trials
+from strategy_optimizer.validation.ledger import (
+    Earlier,
+    Related,
+    count_beyond,
+    pooled,
+    related_trials,
+)
 from strategy_optimizer.validation.statistics import (
     NotEnough,
     SharpeMoments,
@@ -14,18 +22,21 @@ from strategy_optimizer.validation.statistics import (
     where_known,
 )
 
+Deflated: TypeAlias = Callable[..., float | NotEnough]
+
 
 @dataclass(frozen=True)
 class AllTasks:
     """What the trials of all tasks on the same data say of a winner, in sample.
 
-    The winner is never better off than against the trials of its own search alone: the best of more trials is at least
-    as good, whatever their variance.
+    The winner is never better off than against the trials of its own search alone, or of any other: the best of more
+    trials is at least as good, whatever their variance. Thousands of near-equal trials, such as those of a second
+    search in a narrow space around the first one's winner, would otherwise shrink it and with it the luck of them all.
 
     Attributes
     ----------
     searches : int
-        Earlier searches that count.
+        Earlier searches that count; earlier runs of the same call are one, where they made other trials.
     n_trials : int
         Trials of all tasks, this one included.
     distinct, distinct_error : float
@@ -69,31 +80,43 @@ def examine_all_tasks(
     distinct, expected_best_sharpe, deflated_2012, deflated_h0
         Of this search alone.
     """
-    if not earlier.searches:
-        return None
     own, others = earlier.own.trials, [entry.trials for entry in earlier.searches]
+    made_others_before = own.distinct > distinct  # the same call, with a limit of time
+    if not others and not made_others_before:
+        return None
     beyond = count_beyond(own.keys, [trials.keys for trials in others])
-    n = max(1.0, distinct + beyond.value)
-    variance = pooled([own.spread, *(trials.spread for trials in others)]).variance
+    n = max(1.0, max(distinct, own.distinct) + beyond.value)
+    spreads = [trials.spread.over(own.spread.observations) for trials in others]
+    variance = pooled([own.spread, *spreads]).variance
+    groups = [
+        (n, variance),
+        *((trials.distinct, spread.variance) for trials, spread in zip(others, spreads, strict=True)),
+    ]
 
-    def against_all(deflated: object, alone: float | NotEnough) -> float | NotEnough:
-        found = where_known(deflated, moments, variance)  # type: ignore[arg-type]
-        return where_known(min, found, alone)
+    def against_all(deflated: Deflated, alone: float | NotEnough) -> float | NotEnough:
+        found = [
+            where_known(lambda m, v, n=n: deflated(m, n_trials=n, trials_variance=v), moments, variance)
+            for n, variance in groups
+        ]
+        return _strictest(min, found, alone)
 
+    expected = [where_known(best_sharpe_without_skill, variance, n) for n, variance in groups]
     return AllTasks(
-        searches=len(others),
+        searches=len(others) + made_others_before,
         n_trials=own.made + sum(trials.made for trials in others),
         distinct=n,
         distinct_error=beyond.error,
         trials_variance=variance,
-        expected_best_sharpe=where_known(
-            max, where_known(lambda v: best_sharpe_without_skill(v, n), variance), expected_best_sharpe
-        ),
-        deflated_sharpe_2012=against_all(
-            lambda m, v: deflated_sharpe_2012(m, n_trials=n, trials_variance=v), deflated_2012
-        ),
-        deflated_sharpe_h0=against_all(
-            lambda m, v: deflated_sharpe_h0(m, n_trials=n, trials_variance=v), deflated_h0
-        ),
+        expected_best_sharpe=_strictest(max, expected, expected_best_sharpe),
+        deflated_sharpe_2012=against_all(deflated_sharpe_2012, deflated_2012),
+        deflated_sharpe_h0=against_all(deflated_sharpe_h0, deflated_h0),
         related=related_trials([own, *others], n),
     )
+
+
+def _strictest(
+    extreme: Callable[[Sequence[float]], float], found: Sequence[float | NotEnough], alone: float | NotEnough
+) -> float | NotEnough:
+    """Return the extreme of a search alone and of the groups of trials that have a number; as `alone` has to."""
+    known = [value for value in found if not isinstance(value, NotEnough)]
+    return where_known(lambda value: extreme([value, *known]), alone)

@@ -8,8 +8,8 @@ without skill (one minus their PSR there; where L different parameters have been
 to the power of L, Sidak's correction [2]_). Their normal scores are added and divided by the root of two (Stouffer's
 method [1]_); the chance that is left, of so much luck in both, decides: below 1 % `deploy`, below 10 % `paper`, else
 `reject`. Whatever that chance, parameters that lost on the held-out bars are rejected, and so is a strategy whose
-signals use bars of the future; without held-out bars, with fewer than five trades there, or without one of the
-statistics `paper` is the most.
+signals use bars of the future; without held-out bars, with fewer than a hundred of them or five trades there,
+or without one of the statistics `paper` is the most.
 
 Neither question is enough alone: on markets without an edge the best of a thousand trials had a deflated Sharpe ratio
 above 95 % in 3 of 100 searches and a PSR above 95 % on the held-out bars in 6 of 100. Asking for both at 95 % finds
@@ -39,6 +39,7 @@ Decision: TypeAlias = Literal["deploy", "paper", "reject"]
 
 DEPLOY_BELOW, PAPER_BELOW = 0.01, 0.1  # chance of so much luck
 FEW_TRADES = 5  # on the held-out bars
+FEW_BARS = 100  # held out: of 30, and a position in a fourth of them, luck looks like less than 1 % in 3.5 of 100 cases
 SURE = 1e-12  # probabilities are kept this far from 0 and 1
 
 
@@ -119,9 +120,18 @@ def _decide(luck: float, held_out: HeldOut, reasons: tuple[str, ...]) -> Verdict
         return Verdict("reject", luck, ("the recommended parameters lost on the held-out bars", *reasons))
     if luck >= PAPER_BELOW:
         return Verdict("reject", luck, reasons)
-    if luck < DEPLOY_BELOW and not held_out.trades >= FEW_TRADES:  # NaN where they are not known
-        return Verdict("paper", luck, (_few_trades(held_out.trades), *reasons))
-    return Verdict("deploy" if luck < DEPLOY_BELOW else "paper", luck, reasons)
+    if luck >= DEPLOY_BELOW:
+        return Verdict("paper", luck, reasons)
+    lacking = _too_little(held_out)
+    return Verdict("paper" if lacking else "deploy", luck, (*lacking, *reasons))
+
+
+def _too_little(held_out: HeldOut) -> tuple[str, ...]:
+    """Return what the held-out record has too little of to deploy on it."""
+    bars = f"only {held_out.n_bars:,} bars were held out, fewer than {FEW_BARS}: watch it first"
+    few_bars = (bars,) if held_out.n_bars < FEW_BARS else ()
+    enough = held_out.trades >= FEW_TRADES  # NaN where they are not known
+    return few_bars if enough else (*few_bars, _few_trades(held_out.trades))
 
 
 def _few_trades(trades: float) -> str:

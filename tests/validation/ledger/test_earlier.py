@@ -93,6 +93,25 @@ def test_a_continued_search_forgets_what_the_interruption_showed(entry: Make, tm
     assert (found.looks, found.own.trials.made, found.own.interrupted) == (2, 9, False)
 
 
+def test_the_same_call_with_other_trials_counts_both_runs(
+    market: Bars, search_of: Search, tmp_path: Path
+) -> None:
+    """A search with a limit of time makes other trials the next time; it has the same call, and so the same name."""
+    ledger = Ledger(tmp_path)
+    first, second = search_of(market, seed=1), search_of(market, seed=2, evaluations=40)
+    call = entry_of(first).task_id
+    record(entry_of(first), ledger)
+    for _ in range(2):  # and once more adds nothing
+        earlier = record(replace(entry_of(second), task_id=call), ledger)
+    assert len(ledger.read().entries) == 1
+    found = validate_search(second, earlier, threads=1, most_trials=0).overfitting.all_tasks
+    assert found is not None
+    everything = np.concatenate([search.history.blocks[:, :, 1] for search in (first, second)])
+    assert (found.searches, found.n_trials, found.distinct) == (1, 100, distinct_count(everything))
+    assert earlier.looks == 2  # two winners were shown
+    assert record(entry_of(first), ledger).own.trials.distinct == found.distinct
+
+
 # -- whole searches ----------------------------------------------------------------------------------------
 
 
@@ -253,6 +272,19 @@ def test_a_walk_forward_is_one_entry_of_all_its_windows(market: Bars) -> None:
     assert not isinstance(overfitting.all_tasks.related, NotEnough)
 
 
+def test_the_last_test_of_a_walk_forward_is_a_look_at_its_bars(market: Bars) -> None:
+    found = walk_forward("momentum", market, "random", train=800, test=700, evaluations=30, seed=1)
+    (entry,) = entries()
+    assert [(w.train.stop, w.test.stop) for w in found.windows] == [(800, 1500)]
+    assert (entry.searched.n_bars, entry.held_out.n_bars, entry.looks) == (800, 700, 1)
+    assert run(market, seed=4).validation.held_out.looks == 2
+    Ledger().clear()
+    walk_forward_matrix("momentum", market, "random", train=[700, 800], test=[600, 700], evaluations=30)
+    (entry,) = entries()
+    assert entry.searched.n_bars + entry.held_out.n_bars == 1512
+    assert run(market, seed=4).validation.held_out.looks == 2
+
+
 def test_the_windows_do_not_depend_on_the_number_of_workers(market: Bars) -> None:
     made = []
     for workers in (1, 2):
@@ -322,6 +354,37 @@ def test_earlier_searches_never_help(market: Bars, search_of: Search, entry: Mak
         json.dumps(replace(alone, overfitting=with_it).to_dict(), allow_nan=False)
 
 
+def test_a_narrow_search_after_a_wide_one_is_held_against_the_wide_one(
+    market: Bars, search_of: Search
+) -> None:
+    """Near-equal trials around a winner say nothing of how lucky the best of all those before them was."""
+    wide = search_of(market, evaluations=100)
+    best = wide.history[wide.history.best].parameters  # type: ignore[index]
+    days = best["lookback_period"]
+    narrow = search_of(
+        market,
+        evaluations=3000,
+        space={
+            "lookback_period": {"type": "discrete", "bounds": [days - 1, days + 1]},
+            "threshold": {
+                "type": "continuous",
+                "bounds": [0.99 * best["threshold"], 1.01 * best["threshold"]],
+            },
+        },
+    )
+    record(entry_of(wide), Ledger())
+    alone, counted = (
+        validate_search(search, earlier, threads=1, most_trials=0).overfitting
+        for search, earlier in ((wide, None), (narrow, record(entry_of(narrow), Ledger())))
+    )
+    assert counted.all_tasks is not None
+    assert counted.all_tasks.trials_variance < 0.5 * alone.trials_variance  # type: ignore[operator]
+    assert counted.all_tasks.expected_best_sharpe == pytest.approx(alone.expected_best_sharpe, rel=1e-9)
+    assert counted.all_tasks.deflated_sharpe_2012 == pytest.approx(
+        psr_2012(counted.moments, alone.expected_best_sharpe)  # type: ignore[arg-type]
+    )
+
+
 def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, search_of: Search) -> None:
     """Ten searches of 60 trials are judged, at the end, as one of the ten's trials together would be."""
     searches = [search_of(market, seed=seed) for seed in range(10)]
@@ -335,5 +398,11 @@ def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, se
     assert last.all_tasks is not None
     assert isinstance(last.moments, SharpeMoments)
     assert last.all_tasks.expected_best_sharpe == pytest.approx(
-        max(expected, last.expected_best_sharpe), rel=1e-9
+        max(expected, *(_expected_alone(search) for search in searches)), rel=1e-9
     )
+
+
+def _expected_alone(search: FinishedSearch) -> float:
+    variance = trials_sharpe_variance(trial_sharpes(search))
+    assert isinstance(variance, float)
+    return best_sharpe_without_skill(variance, distinct_count(search.history.blocks[:, :, 1]))

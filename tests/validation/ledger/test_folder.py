@@ -74,7 +74,7 @@ def test_damaged_and_foreign_files_are_named_and_skipped(entry: Make, tmp_path: 
         "empty": b"",
         "cut": whole[:-5],
         "flipped": whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:],
-        "newer": whole.replace(FORMAT, FORMAT[:-1] + b"2"),
+        "older": whole.replace(FORMAT, FORMAT[:-1] + b"1"),
         "foreign": b"\x00\xff" * 100,
     }
     for name, data in spoiled.items():

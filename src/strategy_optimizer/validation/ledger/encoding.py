@@ -15,7 +15,7 @@ from strategy_optimizer.validation.ledger.keys import KeySet
 from strategy_optimizer.validation.ledger.months import Months
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
 
-FORMAT = b"strategy-optimizer ledger entry 1"
+FORMAT = b"strategy-optimizer ledger entry 2"
 _MONTHS = ("<i4", "<u8", "<i4")
 _TEXTS = (
     "task_id",

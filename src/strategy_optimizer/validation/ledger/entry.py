@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from strategy_optimizer.validation.ledger.keys import KeyArray, KeySet, union
+from strategy_optimizer.validation.ledger.keys import KeyArray, KeySet, count_beyond, union
 from strategy_optimizer.validation.ledger.months import Months
 from strategy_optimizer.validation.ledger.spread import SharpeSpread, pooled
 
@@ -168,14 +168,17 @@ class Entry:
 def continued(entry: Entry, old: Entry | None) -> Entry:
     """Return the entry that takes the place of the same task's old one.
 
-    A task that is run again makes the same trials, so the longer run has them all. A winner that was only shown
-    because the search was interrupted is forgotten when it is continued, as if it had never stopped.
+    A task that is run again makes the same trials, so the longer run has them all; where a limit of time made them
+    others, those of both are kept. A winner that was only shown because the search was interrupted is forgotten when
+    it is continued, as if it had never stopped.
     """
     if old is None:
         return entry
-    longer = max(old.trials, entry.trials, key=lambda trials: trials.made)
+    shorter, longer = sorted((entry.trials, old.trials), key=lambda trials: trials.made)
     if old.interrupted:
         return replace(entry, trials=longer)
+    if count_beyond(longer.keys, [shorter.keys]).value > 0.0:
+        longer = joined([longer, shorter])
     return replace(entry, trials=longer, interrupted=False, shown=np.union1d(old.shown, entry.shown))
 
 

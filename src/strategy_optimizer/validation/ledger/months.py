@@ -1,7 +1,9 @@
 """Which bars a search used, month by month, so that the same history is known again when bars have been added.
 
-A month is known by the hash of its bars. A month of which a search used a part is known by that part: it is another
-one as soon as the cut lies elsewhere, so in practice whole months are compared.
+A month is known by the hash of how its closes moved, bar by bar, to `GRAIN`. So prices that were adjusted anew for a
+dividend or a split, those of another unit, bars without volume or stamped at another hour are the same history. A month
+of which a search used a part is known by that part: it is another one as soon as the cut lies elsewhere, so in practice
+whole months are compared.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from strategy_optimizer.validation.ledger.keys import are_in
 
 IntArray = NDArray[np.int32]
 HashArray = NDArray[np.uint64]
+GRAIN = 1e-4
+"""Of the moves that are compared: prices are rounded to about a thousandth of that, adjusted ones too."""
+_OFFSET = 0.381966  # of the grains: moves between prices on a grid of ticks lie on no edge of them
 SAME_FROM = 0.5
 """Bars are the same as others when at least this share of them lies in months that both have."""
 
@@ -31,7 +36,7 @@ class Months:
     numbers : array of int32, shape (m,)
         Months since January 1970, ascending.
     digests : array of uint64, shape (m,)
-        The first 64 bits of the sha256 of each month's bars; their timestamps are part of it.
+        The first 64 bits of the sha256 of each month and its moves, see the module.
     bars : array of int32, shape (m,)
         How many bars each has.
     """
@@ -77,15 +82,25 @@ def unseen_months(digest: str, start: float = 0.0, stop: float = 1.0) -> Months:
 def months_of(bars: Bars, window: Window | None) -> Months:
     """Return the months of a window of bars; none without a window."""
     found: list[tuple[int, int, int]] = []
-    for month, rows in bars.month_rows() if window is not None else ():
-        assert window is not None
-        begin, end = max(rows.start, window[0]), min(rows.stop, window[1])
-        if begin < end:
-            whole = (begin, end) == (rows.start, rows.stop)
-            digests = bars.month_digests() if whole else bars.slice(begin, end).month_digests()
-            found.append((_number(month), int(digests[month][:16], 16), end - begin))
+    if window is not None:
+        names, moves = _moves(bars)
+        for month, rows in bars.month_rows():
+            begin, end = max(rows.start, window[0]), min(rows.stop, window[1])
+            if begin < end:
+                sha = hashlib.sha256(f"{month} {names}".encode() + moves[begin:end].tobytes())
+                found.append((_number(month), int(sha.hexdigest()[:16], 16), end - begin))
     numbers, hashes, counts = zip(*found, strict=True) if found else ((), (), ())
     return Months(np.array(numbers, np.int32), np.array(hashes, np.uint64), np.array(counts, np.int32))
+
+
+def _moves(bars: Bars) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the symbols by name, none where there is one, and the grains (n, symbols) that each close moved."""
+    closes = bars.close.reshape(bars.n_bars, -1)
+    ratios = np.ones(closes.shape)
+    ratios[1:] = np.nan_to_num(closes[1:] / closes[:-1], nan=1.0)
+    grains = np.floor((ratios - 1.0) / GRAIN + _OFFSET).astype("<i8")
+    order = sorted(range(bars.n_symbols), key=lambda k: bars.symbols[k])
+    return [bars.symbols[k] for k in order] if bars.n_symbols > 1 else [], grains[:, order]
 
 
 def _number(month: str) -> int:

@@ -138,6 +138,7 @@ def walk_forward_entry(
     parts: Mapping[range, Trials],
     last_choice: Mapping[str, Any] | None,
     *,
+    seen: int,
     interrupted: bool,
 ) -> Entry:
     """Return the one entry of a walk-forward.
@@ -153,12 +154,15 @@ def walk_forward_entry(
         Of the windows whose search ended, at least one.
     last_choice : mapping, optional
         Parameters that the last window chose: what was seen of the bars is counted as one look, of these.
+    seen : int
+        The bar at which the last test that was shown ends. The tests after the last search are its held-out bars.
     interrupted : bool
         Whether windows are missing.
     """
     identity = [task.identity(), asdict(task.settings.budget), [(t.start, t.stop) for t in trains]]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     points = task.space.from_dicts([] if last_choice is None else [last_choice])
+    window = min(part.start for part in parts), max(part.stop for part in parts)
     return _entry(
         task,
         bars,
@@ -166,8 +170,8 @@ def walk_forward_entry(
         task_id=f"{task.strategy.label()}-walk-forward-{digest[:12]}",
         interrupted=interrupted,
         trials=joined([parts[train] for train in sorted(parts, key=lambda t: (t.start, t.stop))]),
-        window=(min(part.start for part in parts), max(part.stop for part in parts)),
-        held_out=None,
+        window=window,
+        held_out=(window[1], seen) if seen > window[1] else None,
         shown=_keys(task, points),
     )
 

@@ -66,6 +66,7 @@ class Subject:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bars", self.rules.seen_of(self.bars))
         _ = self.point  # a wrong candidate is reported here
 
     @cached_property

@@ -189,11 +189,13 @@ def walk_forward_matrix(
     }
     shortest = min((windows[0].train for windows in plans.values()), key=len)
     task = first_task(strategy, bars, optimizer, shortest, seed=seed, workers=workers, **search)
-    trains = list(dict.fromkeys(window.train for windows in plans.values() for window in windows))
-    tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
+    tested: dict[range, int] = {}
+    for window in (window for windows in plans.values() for window in windows):
+        tested[window.train] = max(window.test.stop, tested.get(window.train, 0))
+    tracker = Tracker(len(tested), task.settings.budget.evaluations, progress)
     choices, more_notes = run_kept(
         partial(WindowSearches, task, bars, workers, tracker, choose),
-        trains,
+        tested,
         checkpoint,
         resume,
         lambda: search_identity(task, choose, [asdict(lengths) for lengths in pairs.values()]),

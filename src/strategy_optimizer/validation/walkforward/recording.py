@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,15 @@ LEFT_OUT = "the trial ledger was left out: later searches on these data will not
 
 
 def run_recorded(
-    searches: WindowSearches, trains: Sequence[range]
+    searches: WindowSearches, tested: Mapping[range, int]
 ) -> tuple[dict[range, Choice], tuple[str, ...]]:
     """Run the searches of some training windows, and record their trials in one entry, however they ended.
+
+    Parameters
+    ----------
+    searches : WindowSearches
+    tested : mapping of range to int
+        The training windows, and the bar at which the last test of each ends.
 
     Returns
     -------
@@ -32,15 +38,15 @@ def run_recorded(
     """
     choices: dict[range, Choice] = {}
     try:
-        choices = searches.run(trains)
+        choices = searches.run(list(tested))
     finally:
-        notes = _record(searches, trains, choices)
+        notes = _record(searches, tested, choices)
     return choices, (*searches.notes, *notes)
 
 
 def run_kept(
     searches: Callable[[WindowStore | None], WindowSearches],
-    trains: Sequence[range],
+    tested: Mapping[range, int],
     checkpoint: str | Path | None,
     resume: bool,
     identity: Callable[[], Mapping[str, Any]],
@@ -57,9 +63,9 @@ def run_kept(
     if checkpoint is None:
         if resume:
             raise TaskError("resume needs the checkpoint's folder")
-        return run_recorded(searches(None), trains)
+        return run_recorded(searches(None), tested)
     with WindowStore(checkpoint, identity(), resume=resume) as store:
-        return run_recorded(searches(store), trains)
+        return run_recorded(searches(store), tested)
 
 
 def search_identity(task: OptimizationTask, choose: Choosing, windows: Any) -> dict[str, Any]:
@@ -74,7 +80,7 @@ def search_identity(task: OptimizationTask, choose: Choosing, windows: Any) -> d
 
 
 def _record(
-    searches: WindowSearches, trains: Sequence[range], choices: Mapping[range, Choice]
+    searches: WindowSearches, tested: Mapping[range, int], choices: Mapping[range, Choice]
 ) -> tuple[str, ...]:
     if not searches.task.settings.ledger:
         return (LEFT_OUT,)
@@ -85,9 +91,10 @@ def _record(
     entry = walk_forward_entry(
         searches.task,
         searches.bars,
-        trains,
+        list(tested),
         searches.trials,
         None if last is None else last.parameters,
-        interrupted=len(choices) < len(trains),
+        seen=max((tested[train] for train in choices), default=0),
+        interrupted=len(choices) < len(tested),
     )
     return record(entry).notes

@@ -118,11 +118,10 @@ def walk_forward(
     lengths = read_lengths(bars, train=train, test=test, step=step, purge=purge, anchored=anchored)
     windows = plan_windows(bars.n_bars, lengths)
     task = first_task(strategy, bars, optimizer, windows[0].train, seed=seed, workers=workers, **search)
-    trains = [window.train for window in windows]
-    tracker = Tracker(len(trains), task.settings.budget.evaluations, progress)
+    tracker = Tracker(len(windows), task.settings.budget.evaluations, progress)
     choices, more_notes = run_kept(
         partial(WindowSearches, task, bars, workers, tracker, choose),
-        trains,
+        {window.train: window.test.stop for window in windows},
         checkpoint,
         resume,
         lambda: search_identity(task, choose, asdict(lengths)),
