@@ -93,6 +93,11 @@ def start_and_kill(folder: Path, optimizer: str, after: float) -> None:
     process.stdout.close()
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether there is anything to resume: within its first milliseconds a search has not even a lock."""
+    return (folder / "lock").exists()
+
+
 MOMENTS = [round(moment, 3) for moment in np.random.default_rng(2024).uniform(0.0, LONGEST, N_KILLS)]
 
 
@@ -100,7 +105,7 @@ MOMENTS = [round(moment, 3) for moment in np.random.default_rng(2024).uniform(0.
 def test_a_killed_search_resumes_to_the_same_result(number: int, after: float, tmp_path: Path) -> None:
     optimizer = ("ga", "random")[number % 2]
     start_and_kill(tmp_path, optimizer, after)
-    resumed, whole = search(tmp_path, optimizer, resume=True), uninterrupted(optimizer)
+    resumed, whole = search(tmp_path, optimizer, resume=has_begun(tmp_path)), uninterrupted(optimizer)
     assert len(resumed) == TRIALS
     for column in ("points", "scores", "metrics", "feasible", "states", "blocks"):
         np.testing.assert_array_equal(getattr(resumed, column), getattr(whole, column), err_msg=column)
@@ -120,4 +125,4 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 if __name__ == "__main__":
     checkpoint.INTERVAL = 0.02  # many saves to be killed in
     print("ready", flush=True)  # noqa: T201
-    search(Path(sys.argv[1]), sys.argv[2], resume=(Path(sys.argv[1]) / "lock").exists(), pause=3e-4)
+    search(Path(sys.argv[1]), sys.argv[2], resume=has_begun(Path(sys.argv[1])), pause=3e-4)
