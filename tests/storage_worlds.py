@@ -55,6 +55,7 @@ class Postgres:
 
     def close(self) -> None:
         self._admin.dispose()
+        self._server.cleanup()  # not at the end of the process: workers of pytest-xdist do not come to it
 
     def _run(self, command: str) -> None:
         with self._admin.connect() as connection:
