@@ -34,10 +34,8 @@ PLAIN_INTERVAL = 5.0
 BAR_WIDTH = 24
 COMPILING_AFTER = 3.0  # seconds without a trial that mean machine code is being made
 REPRODUCING_AFTER = 1.0  # seconds that the check of the winner takes before it is explained
-TRYING_AFTER, TRYING_INTERVAL = (
-    3.0,
-    30.0,
-)  # seconds of an engine's first backtest until it is said, and said again
+# Seconds of an engine's first backtest until it is said, and said again.
+TRYING_AFTER, TRYING_INTERVAL = 3.0, 30.0
 RATE_WINDOW = 3.0  # seconds; the first trials wait for the compiler and would spoil a longer mean
 
 

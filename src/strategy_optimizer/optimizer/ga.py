@@ -27,11 +27,8 @@ _SHARES = (0.35, 0.30, 0.35)  # to begin with
 
 # Chosen on the landscapes of benchmarks/ and eight strategies on daily data; most of them matter little.
 TOURNAMENT = 2
-FIRST_SIZE, GROWTH, LARGEST_SIZE = (
-    30,
-    1.5,
-    400,
-)  # survivors at first, their growth at each restart, their most
+FIRST_SIZE, LARGEST_SIZE = 30, 400  # survivors at first, and at most
+GROWTH = 1.5  # of the survivors, at each restart
 FIRST_POPULATIONS = 1.5  # size of the first generation and of those after a restart
 ELITE_SHARE = 0.2
 EXCHANGED_SHARE = 0.5  # of the adaptive crossovers exchange whole genes, the others blend them
