@@ -111,6 +111,16 @@ def test_a_search_that_stands_still_restarts_and_goes_on() -> None:
     assert len(np.unique(optimizer.log.keys)) == 4000
 
 
+@pytest.mark.parametrize(("gain", "restarts"), [(1e-5, True), (0.02, False)])
+def test_digging_on_a_peak_for_its_last_digits_is_no_progress(gain: float, restarts: bool) -> None:
+    """The first 30 points score 0 to 1, half of them below 0.5; every later population is better by `gain`."""
+    optimizer = GAOptimizer(rugged_space(), 20, budget=600)
+    optimizer.tell_array(optimizer.ask_array(30), np.linspace(0.0, 1.0, 30))
+    for k in range(1, 25):
+        optimizer.tell_array(optimizer.ask_array(20), np.full(20, 1.0 + k * gain))
+    assert (optimizer.n_restarts > 0) == restarts
+
+
 def test_late_results_of_an_abandoned_run_do_not_lead_the_new_one() -> None:
     space = (
         ParameterSpace("two")

@@ -39,7 +39,7 @@ from strategy_optimizer.space import ParameterSpace
 
 Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 _SWEEP_CHUNK = 4096
 _MAX_ROUNDS = 6  # proposals in a row before the remaining points are looked for systematically
 

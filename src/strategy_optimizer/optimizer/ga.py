@@ -34,7 +34,8 @@ ELITE_SHARE = 0.2
 EXCHANGED_SHARE = 0.5  # of the adaptive crossovers exchange whole genes, the others blend them
 MIN_SCALE, FIRST_SCALE, MAX_SCALE = 1e-4, 0.1, 0.3  # mutation steps, as a share of a parameter's range
 SCALE_LEARNING = 0.3  # standard deviation of the logarithm of a child's step against its parent's
-PATIENCE_POPULATIONS, PATIENCE_PER_DIM = 3, 30  # trials without improvement before a restart: the larger
+PATIENCE_POPULATIONS, PATIENCE_PER_DIM = 3, 30  # trials without progress before a restart: the larger
+TOLERANCE = 0.01  # gains up to this share of a run's height above the median random point are no progress
 MIN_SPREAD = 1e-6  # unit-cube standard deviation below which a population has converged to one point
 _MAX_ARCHIVE = 16
 
@@ -69,7 +70,7 @@ class GAOptimizer(EvolutionaryOptimizer):
     Notes
     -----
     Told outcome constraints come first: any feasible trial beats any infeasible one, and those compete by
-    total violation [1]_. Steps adapt as in evolution strategies [2]_. A search that has not improved for
+    total violation [1]_. Steps adapt as in evolution strategies [2]_. A run that has made no progress for
     long, or whose population has collapsed, restarts from fresh Sobol points; every second restart invites
     the bests of all earlier runs back in.
 
@@ -137,9 +138,12 @@ class GAOptimizer(EvolutionaryOptimizer):
         self._shares = _first_shares(crossover, local_share)
         self._population = Population(Told.empty(self._width))
         self._unit = np.empty((0, d))  # unit coordinates of the population
-        self._run_best = (-math.inf, -math.inf)
+        self._first_scores = np.empty(0)  # of the first generation: what random points are worth
+        self._n_first_scores = self._n_first
+        self._random_score = math.inf  # their median
+        self._best_at_progress = (-math.inf, -math.inf)  # the run's best when it last made progress
         self._run_start = 0  # ticket of the run's first point
-        self._since_improved = 0
+        self._since_progress = 0
         self._n_restarts = 0
         self._grows = population_size is None
         self._archive = Population(Told.empty(self._width))  # the best of each finished run
@@ -170,6 +174,8 @@ class GAOptimizer(EvolutionaryOptimizer):
         # Late children of a run that was given up stay out, or they would lead the new run back to its peak.
         welcome = np.isfinite(told.scores) & ((told.tickets >= self._run_start) | (told.tickets < 0))
         told = self._averaged(told.take(welcome))
+        if len(self._first_scores) < self._n_first_scores:
+            self._see_first(told.scores)
         unit = np.concatenate([self._unit, self.space.to_unit(told.rows[:, : self.space.n_dims])])
         survivors, ranks = self._population.merge(told, self.population_size)
         self._unit = unit[survivors]
@@ -179,20 +185,31 @@ class GAOptimizer(EvolutionaryOptimizer):
         self._watch(n_told)
 
     def _watch(self, n_told: int) -> None:
-        """Count trials without improvement; restart when there were many or the population has collapsed."""
-        if self._population.best > self._run_best:
-            self._run_best = self._population.best
-            self._since_improved = 0
+        """Count trials without progress; restart when there were many or the population has collapsed."""
+        if self._makes_progress(*self._population.best):
+            self._best_at_progress = self._population.best
+            self._since_progress = 0
         else:
-            self._since_improved += n_told
+            self._since_progress += n_told
         patience = max(PATIENCE_POPULATIONS * self.population_size, PATIENCE_PER_DIM * self.space.n_dims)
         collapsed = (
             len(self._unit) >= self.population_size and float(self._unit.std(axis=0).max()) < MIN_SPREAD
         )
-        if len(self._population) > 1 and (self._since_improved > patience or collapsed):
+        if len(self._population) > 1 and (self._since_progress > patience or collapsed):
             if self._grows:
                 self._resize(min(round(GROWTH * self.population_size), LARGEST_SIZE))
             self._restart()
+
+    def _see_first(self, scores: FloatArray) -> None:
+        self._first_scores = np.append(self._first_scores, scores)[: self._n_first_scores]
+        self._random_score = float(np.median(self._first_scores)) if len(self._first_scores) else math.inf
+
+    def _makes_progress(self, feasibility: float, score: float) -> bool:
+        """Whether the run's best rose by more than digging on a peak for its last digits brings."""
+        before, least = self._best_at_progress
+        if feasibility == before:
+            least += TOLERANCE * max(0.0, score - self._random_score)
+        return (feasibility, score) > (before, least)
 
     def _restart(self) -> None:
         """Begin anew from fresh points; every second time together with the bests of all runs so far."""
@@ -202,9 +219,9 @@ class GAOptimizer(EvolutionaryOptimizer):
         self._unit = np.empty((0, self.space.n_dims))
         if self._n_restarts % 2 == 0:
             self._reunite()
-        self._run_best = (-math.inf, -math.inf)
+        self._best_at_progress = (-math.inf, -math.inf)
         self._run_start = self.n_asked
-        self._since_improved = 0
+        self._since_progress = 0
         self._first = self._fresh_generation()
 
     def _reunite(self) -> None:
@@ -305,9 +322,10 @@ class GAOptimizer(EvolutionaryOptimizer):
             "inbox": self._sorted_inbox().encode(),
             "first": None if self._first is None else encode_array(self._first),
             "worth": self._shares.worth.tolist(),
-            "run_best": encode_array(np.array(self._run_best)),
+            "first_scores": encode_array(self._first_scores),
+            "best_at_progress": encode_array(np.array(self._best_at_progress)),
             "run_start": self._run_start,
-            "since_improved": self._since_improved,
+            "since_progress": self._since_progress,
             "restarts": self._n_restarts,
         }
 
@@ -319,10 +337,11 @@ class GAOptimizer(EvolutionaryOptimizer):
         self._unit = self.space.to_unit(self._population.rows[:, : self.space.n_dims])
         self._first = None if data["first"] is None else decode_array(data["first"])
         self._shares.worth = np.array(data["worth"])
-        violation, score = decode_array(data["run_best"]).tolist()
-        self._run_best = (violation, score)
+        self._see_first(decode_array(data["first_scores"]))
+        feasibility, score = decode_array(data["best_at_progress"]).tolist()
+        self._best_at_progress = (feasibility, score)
         self._run_start = int(data["run_start"])
-        self._since_improved = int(data["since_improved"])
+        self._since_progress = int(data["since_progress"])
         self._n_restarts = int(data["restarts"])
 
 
