@@ -9,7 +9,8 @@ Sharpe ratio and four weighted metrics) make 20 cells; every search runs with te
 computed, so that what a stopped trial would have become is known. The rules, each on the same seeds, with the same
 order of folds and the same estimate told to the optimizer:
 
-* paired 0.03, 0.01: `FoldPruner`, the default and a stricter one
+* 0.01, 0.003: `FoldPruner`, a paired test with the rungs of successive halving, the default and a stricter one
+* paired 0.03: that test alone, without rungs
 * Wilcoxon: Optuna's `WilcoxonPruner` (signed ranks against the best trial, p below 0.1, after 2 folds, not while the
   mean is the better one)
 * halving: successive halving, the better half of all trials so far goes on after 2 and after 4 folds
@@ -49,9 +50,9 @@ OBJECTIVES: dict[str, Any] = {"Sharpe": "sharpe_ratio", "weights": SEED_WEIGHTS}
 TRIALS = {"random": 300, "ga": 300, "bo": 40}
 SETTINGS: dict[str, dict[str, Any]] = {"ga": {"population_size": 30, "generations": 10}}
 TRIED = {  # what tells most, for suggestions take time
-    "random": ("paired 0.03", "paired 0.01", "Wilcoxon", "halving", "median"),
-    "ga": ("paired 0.03", "median"),
-    "bo": ("paired 0.03",),
+    "random": ("0.01", "0.003", "paired 0.03", "Wilcoxon", "halving", "median"),
+    "ga": ("0.01", "median"),
+    "bo": ("0.01",),
 }
 
 
@@ -105,46 +106,62 @@ def _fold_scores(objective: Any, table: MetricsTable) -> FloatArray:
 
 @dataclass
 class Seen:
-    """What is known while a search runs: complete trials by fold, and running means of all by number of folds."""
+    """What is known while a search runs, all in the order in which folds are run."""
 
+    rows: FloatArray = field(default_factory=lambda: np.full((POOL, FOLDS), np.nan))  # of trials that ended
     n: int = 0
-    rows: FloatArray = field(default_factory=lambda: np.empty((POOL, FOLDS)))
-    races: dict[float, Race] = field(default_factory=dict)  # by error, until another trial is complete
+    n_complete: int = 0
+    races: dict[FoldPruner, Race] = field(default_factory=dict)  # until another trial has ended
     incumbent: FloatArray | None = None
     running: list[list[float]] = field(default_factory=lambda: [[] for _ in range(FOLDS + 1)])
 
     @property
-    def complete(self) -> FloatArray:
+    def ended(self) -> FloatArray:
         return self.rows[: self.n]
 
+    @property
+    def complete(self) -> FloatArray:
+        return self.ended[~np.isnan(self.ended[:, -1])]
+
     def add(self, scores: FloatArray) -> None:
-        self.rows[self.n] = scores
+        """Take in the scores of a trial that has ended; fewer than all when it was stopped."""
+        self.rows[self.n, : len(scores)] = scores
         self.n += 1
         self.races.clear()
-        if self.incumbent is None or scores.mean() > self.incumbent.mean():
-            self.incumbent = scores
+        if len(scores) == self.rows.shape[1]:
+            self.n_complete += 1
+            if self.incumbent is None or scores.mean() > self.incumbent.mean():
+                self.incumbent = scores
 
 
-Rule = Callable[[FloatArray, Seen, tuple[int, ...]], bool]
+Rule = Callable[[FloatArray, Seen], bool]
 
 
-def paired(error: float, folds: int = FOLDS) -> Rule:
-    pruner = FoldPruner(folds, error=error)
+class Paired(FoldPruner):
+    """The paired test without rungs."""
 
-    def rule(scores: FloatArray, seen: Seen, order: tuple[int, ...]) -> bool:
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        return ()
+
+
+def judged_by(pruner: FoldPruner) -> Rule:
+    """Return the rule of a pruner."""
+
+    def rule(scores: FloatArray, seen: Seen) -> bool:
         if seen.incumbent is None:
             return False
-        if error not in seen.races:
-            seen.races[error] = pruner.race(seen.incumbent, seen.complete)
-        return seen.races[error].verdict(scores.tolist()) is not None
+        if pruner not in seen.races:
+            seen.races[pruner] = pruner.race(seen.incumbent, seen.ended)
+        return seen.races[pruner].verdict(scores.tolist()) is not None
 
     return rule
 
 
-def wilcoxon(scores: FloatArray, seen: Seen, order: tuple[int, ...]) -> bool:
+def wilcoxon(scores: FloatArray, seen: Seen) -> bool:
     if seen.incumbent is None or len(scores) < 2 or scores.mean() >= seen.incumbent.mean():
         return False
-    differences = scores - seen.incumbent[list(order[: len(scores)])]
+    differences = scores - seen.incumbent[: len(scores)]
     sizes = np.unique(np.abs(np.append(0.0, differences)), return_inverse=True)[1][1:]
     return signed_rank_p(tuple(sorted((np.sign(differences) * sizes).astype(int).tolist()))) < 0.1
 
@@ -157,22 +174,23 @@ def signed_rank_p(signed_sizes: tuple[int, ...]) -> float:
     return float(test(np.array(signed_sizes, float), alternative="less", zero_method="zsplit").pvalue)
 
 
-def median(scores: FloatArray, seen: Seen, order: tuple[int, ...]) -> bool:
+def median(scores: FloatArray, seen: Seen) -> bool:
     k = len(scores)
-    if seen.n < 5:
+    if seen.n_complete < 5:
         return False
     best = (np.cumsum(scores) / np.arange(1, k + 1)).max()
-    return bool(best < np.median(seen.complete[:, list(order[:k])].mean(axis=1)))
+    return bool(best < np.median(seen.complete[:, :k].mean(axis=1)))
 
 
-def halving(scores: FloatArray, seen: Seen, order: tuple[int, ...]) -> bool:
+def halving(scores: FloatArray, seen: Seen) -> bool:
     means = seen.running[len(scores)]
     return len(scores) in (2, 4) and len(means) >= 5 and bool(scores.mean() < np.median(means))
 
 
 RULES: dict[str, Rule] = {
-    "paired 0.03": paired(0.03),
-    "paired 0.01": paired(0.01),
+    "0.01": judged_by(FoldPruner(FOLDS)),
+    "0.003": judged_by(FoldPruner(FOLDS, error=0.003)),
+    "paired 0.03": judged_by(Paired(FOLDS, error=0.03)),
     "Wilcoxon": wilcoxon,
     "halving": halving,
     "median": median,
@@ -202,19 +220,18 @@ def search(
     planned = TRIALS[name]
     budget = planned * FOLDS if same_time else sys.maxsize
     estimator = FoldPruner(FOLDS)
+    order = list(estimator.order)
     seen, stopped, folds = Seen(), [], 0
     for points, tell in batches(land, name, seed, POOL if same_time else planned):
         told = np.empty(len(points))
-        for row, scores in enumerate(land.scores(points, objective)):
-            k = run_trial(scores, seen, rule, estimator.order)
+        for row, scores in enumerate(land.scores(points, objective)[:, order]):
+            k = run_trial(scores, seen, rule)
             folds += k
             told[row] = scores.mean()
             if k < FOLDS:
                 stopped.append(told[row])
-                first = scores[list(estimator.order[:k])]
-                told[row] = estimator.estimate(first, seen.incumbent, seen.complete).score
-            else:
-                seen.add(scores)
+                told[row] = estimator.estimate(scores[:k].tolist(), seen.incumbent, seen.ended).score
+            seen.add(scores[:k])
             if folds >= budget:
                 return Outcome(folds, float(seen.incumbent.mean()), np.array(stopped))
         tell(told)
@@ -222,16 +239,14 @@ def search(
     return Outcome(folds, float(seen.incumbent.mean()), np.array(stopped))
 
 
-def run_trial(scores: FloatArray, seen: Seen, rule: Rule | None, order: tuple[int, ...]) -> int:
-    """Return after how many folds the trial ends."""
-    in_order = scores[list(order)]
-    if rule is None:
-        return len(order)
-    for k in range(1, len(order)):
-        seen.running[k].append(float(in_order[:k].mean()))
-        if rule(in_order[:k], seen, order):
-            return k
-    return len(order)
+def run_trial(scores: FloatArray, seen: Seen, rule: Rule | None) -> int:
+    """Return after how many folds the trial ends; scores are in the order of running."""
+    if rule is not None:
+        for k in range(1, len(scores)):
+            seen.running[k].append(float(scores[:k].mean()))
+            if rule(scores[:k], seen):
+                return k
+    return len(scores)
 
 
 def batches(
@@ -286,7 +301,7 @@ def print_report(rows: list[Row]) -> None:
         print("|---|---:|---:|---:|---:|---:|---:|")
         for rule in dict.fromkeys(row.rule for row in rows):
             print_row(rule, [row for row in rows if (row.optimizer, row.rule) == (name, rule)])
-    print("\n## The order of folds, and other numbers of them (random, 300 trials, paired 0.03)\n")
+    print("\n## The order of folds, and other numbers of them (random, 300 trials, 0.01)\n")
     print_orders()
 
 
@@ -307,8 +322,8 @@ def compared(land: Landscape, objective: str, name: str, seed: int) -> Iterable[
     for rule in TRIED[name]:
         yield rule, plain, search(land, objective, name, seed, RULES[rule])
     if name != "bo":
-        longer = search(land, objective, name, seed, RULES["paired 0.03"], same_time=True)
-        yield "paired 0.03, in the same time", plain, longer
+        longer = search(land, objective, name, seed, RULES["0.01"], same_time=True)
+        yield "0.01, in the same time", plain, longer
 
 
 def scale(land: Landscape, objective: str) -> tuple[float, float]:
@@ -370,19 +385,15 @@ def orders(folds: int) -> dict[str, list[int]]:
 def replay(matrix: FloatArray) -> tuple[float, bool]:
     """Return the share of folds saved and whether the winner was lost; columns are in the order of running."""
     folds = matrix.shape[1]
-    pruner = FoldPruner(folds)
-    back = np.empty_like(matrix)
-    back[:, list(pruner.order)] = matrix  # so that the pruner's own order is the order of the columns
-    seen = Seen(rows=np.empty((POOL, folds)), running=[[] for _ in range(folds + 1)])
+    seen = Seen(rows=np.full((POOL, folds), np.nan), running=[[] for _ in range(folds + 1)])
     spent, stopped = 0, [-np.inf]
-    rule = paired(pruner.error, folds)
-    for scores in back:
-        k = run_trial(scores, seen, rule, pruner.order)
+    rule = judged_by(FoldPruner(folds))
+    for scores in matrix:
+        k = run_trial(scores, seen, rule)
         spent += k
         if k < folds:
             stopped.append(scores.mean())
-        else:
-            seen.add(scores)
+        seen.add(scores[:k])
     return 1 - spent / matrix.size, max(stopped) > seen.incumbent.mean()
 
 

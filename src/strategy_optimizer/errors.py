@@ -369,8 +369,13 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
 
     >>> nearest_name("momentun", ["momentum", "rsi"])
     "; did you mean 'momentum'?"
+    >>> nearest_name("sharp", ["sortino_ratio", "sharpe_ratio"])
+    "; did you mean 'sharpe_ratio'?"
     """
-    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    match = get_close_matches(name, names, n=1, cutoff=0.6)
+    if not match and len(name) > 2:
+        match = [longer for longer in names if longer.startswith(name)]
     return f"; did you mean '{match[0]}'?" if match else ""
 
 

@@ -72,6 +72,9 @@ def refused(call, *arguments: object, code: int = 2) -> str:
         (["momentum", "--workers", "0"], "workers is 0; expected a whole number from 1 up"),
         (["momentum", "--repair", "everything"], "everything"),
         (["momentum", "--checkpoint", "/proc/nothing/here"], "/proc/nothing/here"),
+        (["momentum", "--checkpoint", ""], "the name of the folder is empty"),
+        (["momentum", "--generations", "5"], "add --population, or say --evaluations instead"),
+        (["momentum", "--objective", "sharp"], "no metric 'sharp'; did you mean 'sharpe_ratio'?"),
         (
             ["momentum", "--prune", "0.01"],
             "there is no --prune here; it is an option of optimize-engine; see",

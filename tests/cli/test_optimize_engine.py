@@ -108,13 +108,13 @@ def test_a_function_of_folds_is_pruned_unless_told_otherwise(
         ("folds", ("--prune", "0.01"), "say how many folds there are: folds=8, or --folds 8"),
         ("folds", ("--folds", "1"), "folds is 1; expected a whole number from 2 up"),
         ("folds", ("--folds", "8", "--prune", "yes"), "--prune is 'yes'; expected the chance of catching up"),
-        ("folds", ("--folds", "8", "--prune", "3"), "above 0 and below 0.5 such as 0.01, or off"),
+        ("folds", ("--folds", "8", "--prune", "3"), "above 0 and below 0.5 such as 0.003, or off"),
         (
             "bare",
             ("--folds", "8"),
             "backtest(parameters) cannot be called with one dict of parameters and a fold",
         ),
-        ("bare", ("--prune", "0.01"), "prune is 0.01, but backtest has no folds"),
+        ("bare", ("--prune", "0.02"), "prune is 0.02, but backtest has no folds"),
         (
             "engine",
             ("--folds", "8"),

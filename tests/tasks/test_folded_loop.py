@@ -201,7 +201,7 @@ def test_the_error_of_a_verdict_can_be_given() -> None:
         "evaluations": TRIALS,
         "cache": False,
     }
-    errors = {"strict": 0.001, "default": True, "same": ERROR, "loose": 0.2}
+    errors = {"strict": 0.001, "default": True, "same": ERROR, "loose": 0.1}
     saved = {
         name: optimize(on_fold, folds=FOLDS, executor="serial", prune=error, **arguments).execution[
             "folds_saved"

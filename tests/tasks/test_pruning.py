@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from strategy_optimizer.errors import TaskError
-from strategy_optimizer.tasks.pruning import PRIOR_FREEDOM, Estimate, FoldPruner, fold_order
+from strategy_optimizer.tasks.pruning import LOWER_HALF, PRIOR_FREEDOM, Estimate, FoldPruner, fold_order
 
 FOLDS = 8
 scores = st.lists(st.floats(-3, 3), min_size=FOLDS, max_size=FOLDS)
@@ -42,8 +42,8 @@ def pruner() -> FoldPruner:
     return FoldPruner(FOLDS)
 
 
-def in_order(row: np.ndarray, k: int = FOLDS) -> list[float]:
-    return row[list(fold_order(FOLDS)[:k])].tolist()
+def first(row: np.ndarray, k: int) -> list[float]:
+    return row[:k].tolist()
 
 
 # -- the order
@@ -70,13 +70,13 @@ def test_the_chance_is_that_of_the_moderated_test_with_a_finite_population(
     """The slow direct way: every step as the module says it."""
     for k in range(2, FOLDS):
         for trial in market(5, seed=k):
-            differences = [trial[fold] - incumbent[fold] for fold in fold_order(FOLDS)[:k]]
+            differences = trial[:k] - incumbent[:k]
             usual = [np.var(row - incumbent, ddof=1) for row in complete if np.any(row != incumbent)]
             freedom = PRIOR_FREEDOM + k - 1
             variance = (PRIOR_FREEDOM * np.median(usual) + (k - 1) * np.var(differences, ddof=1)) / freedom
             error = np.sqrt(variance / k * (1 - k / FOLDS))
             expected = student.sf(0, freedom, np.mean(differences), error)
-            assert pruner.chance(in_order(trial, k), incumbent, complete) == pytest.approx(expected, rel=1e-9)
+            assert pruner.chance(first(trial, k), incumbent, complete) == pytest.approx(expected, rel=1e-9)
 
 
 def test_one_difference_has_the_usual_variance(complete, incumbent, pruner) -> None:
@@ -88,19 +88,19 @@ def test_one_difference_has_the_usual_variance(complete, incumbent, pruner) -> N
 
 
 def test_after_the_last_fold_nothing_is_uncertain(complete, incumbent, pruner) -> None:
-    assert pruner.chance(in_order(incumbent - 1e-6), incumbent, complete) == 0
-    assert pruner.chance(in_order(incumbent + 1e-6), incumbent, complete) == 1
-    assert pruner.chance(in_order(incumbent), incumbent, complete) == 0.5
+    assert pruner.chance(first(incumbent - 1e-6, FOLDS), incumbent, complete) == 0
+    assert pruner.chance(first(incumbent + 1e-6, FOLDS), incumbent, complete) == 1
+    assert pruner.chance(first(incumbent, FOLDS), incumbent, complete) == 0.5
 
 
 def test_what_all_trials_share_does_not_matter(complete, incumbent, pruner) -> None:
     """A fold in which everything loses ten is no reason to stop anything."""
     hard = np.zeros(FOLDS)
-    hard[[0, 4]] = -10.0
+    hard[:2] = -10.0
     trial = market(1, seed=5)[0]
     for k in (2, 3, 5):
-        before = pruner.chance(in_order(trial, k), incumbent, complete)
-        after = pruner.chance(in_order(trial + hard, k), incumbent + hard, complete + hard)
+        before = pruner.chance(first(trial, k), incumbent, complete)
+        after = pruner.chance(first(trial + hard, k), incumbent + hard, complete + hard)
         assert after == pytest.approx(before, rel=1e-9)
 
 
@@ -109,8 +109,8 @@ def test_units_do_not_matter(trial: list[float], k: int, scale: float, shift: fl
     complete = market(10)
     best, row = complete[0], np.array(trial)
     pruner = FoldPruner(FOLDS)
-    before = pruner.chance(in_order(row, k), best, complete)
-    after = pruner.chance(in_order(scale * row + shift, k), scale * best + shift, scale * complete + shift)
+    before = pruner.chance(first(row, k), best, complete)
+    after = pruner.chance(first(scale * row + shift, k), scale * best + shift, scale * complete + shift)
     assert after == pytest.approx(before, rel=1e-4, abs=1e-9)
 
 
@@ -122,7 +122,7 @@ def test_the_chance_is_calibrated() -> None:
         known, others = rows[:20], rows[20:]
         best = known[seed % 20]  # one that was not chosen for being the best
         for trial in others:
-            chances.append(FoldPruner(FOLDS).chance(in_order(trial, 3), best, known))
+            chances.append(FoldPruner(FOLDS).chance(first(trial, 3), best, known))
             overtook.append(trial.mean() > best.mean())
     found, true = np.array(chances), np.array(overtook)
     for low, high in ((0.0, 0.03), (0.03, 0.1), (0.1, 0.3), (0.3, 0.7)):
@@ -135,30 +135,76 @@ def test_the_chance_is_calibrated() -> None:
 
 
 def test_a_hopeless_trial_is_stopped_and_says_why(complete, incumbent, pruner) -> None:
-    reason = pruner.verdict(in_order(incumbent - 20, 2), incumbent, complete)
+    reason = pruner.verdict(first(incumbent - 20, 2), incumbent, complete)
     assert reason is not None
     assert reason.startswith("pruned after 2 of 8 folds: 20 below the best trial so far")
 
 
 def test_a_trial_that_leads_is_never_stopped(complete, incumbent, pruner) -> None:
     for k in range(1, FOLDS + 1):
-        assert pruner.verdict(in_order(incumbent + 0.01, k), incumbent, complete) is None
+        assert pruner.verdict(first(incumbent + 0.01, k), incumbent, complete) is None
 
 
 def test_it_waits_for_folds_trials_and_an_incumbent(complete, incumbent) -> None:
     bad = incumbent - 20
     patient = FoldPruner(FOLDS, min_folds=4, min_trials=10)
-    assert [patient.verdict(in_order(bad, k), incumbent, complete) is None for k in range(1, 6)] == [
+    assert [patient.verdict(first(bad, k), incumbent, complete) is None for k in range(1, 6)] == [
         True,
         True,
         True,
         False,
         False,
     ]
-    assert patient.verdict(in_order(bad, 4), incumbent, complete[:9]) is None
-    assert patient.verdict(in_order(bad, 4), None, complete) is None
-    assert patient.verdict(in_order(bad, 4), None, np.empty((0, FOLDS))) is None
-    assert patient.verdict(in_order(bad, FOLDS), incumbent, complete) is None  # it is complete
+    assert patient.verdict(first(bad, 4), incumbent, complete[:9]) is None
+    assert patient.verdict(first(bad, 4), None, complete) is None
+    assert patient.verdict(first(bad, 4), None, np.empty((0, FOLDS))) is None
+    assert patient.verdict(first(bad, FOLDS), incumbent, complete) is None  # it is complete
+
+
+def test_rungs_double() -> None:
+    assert {n: FoldPruner(n).rungs for n in (2, 3, 4, 5, 8, 9, 16)} == {
+        2: (), 3: (2,), 4: (2,), 5: (2, 4), 8: (2, 4), 9: (2, 4, 8), 16: (2, 4, 8)
+    }  # fmt: skip
+
+
+def test_the_lower_half_of_a_rung_must_be_surer(complete, incumbent) -> None:
+    """Every trial between the two limits, at every k: it is stopped where it is in the lower half of a rung."""
+    seen = set()
+    for error in (0.001, 0.01, 0.02, 0.09, 0.2):
+        pruner = FoldPruner(FOLDS, error)
+        for trial in market(400, seed=11):
+            for k in range(2, FOLDS):
+                scores = first(trial, k)
+                chance = pruner.chance(scores, incumbent, complete)
+                is_low = k in (2, 4) and np.mean(scores) < np.median(complete[:, :k].mean(axis=1))
+                limit = min(0.5, LOWER_HALF * error) if is_low else error
+                reason = pruner.verdict(scores, incumbent, complete)
+                assert (reason is not None) == (chance < limit)
+                if reason is not None and is_low:
+                    assert reason.endswith(", and in the lower half of all")
+                seen.add((is_low, error <= chance < LOWER_HALF * error, reason is not None))
+    assert {(True, True, True), (False, True, False), (True, False, False)} <= seen
+
+
+def test_those_that_were_stopped_count_at_the_rungs_they_came_to(complete, incumbent, pruner) -> None:
+    stopped = [first(row, k) for row, k in zip(market(40, seed=3) - 5, [2, 3, 5, 7] * 10, strict=True)]
+    race, plain = pruner.race(incumbent, [*complete.tolist(), *stopped]), pruner.race(incumbent, complete)
+    for k in (2, 4):
+        came = [*complete.tolist(), *(row for row in stopped if len(row) >= k)]
+        assert race.middles[k] == pytest.approx(np.median([np.mean(row[:k]) for row in came]))
+        assert race.middles[k] < plain.middles[k]
+    assert (race.usual, race.variance, race.n_complete) == (plain.usual, plain.variance, plain.n_complete)
+    table = np.full((70, FOLDS), np.nan)
+    for place, row in enumerate([*complete.tolist(), *stopped]):
+        table[place, : len(row)] = row
+    assert pruner.race(incumbent, table) == race
+
+
+def test_a_rung_that_few_have_reached_has_no_half(complete, incumbent) -> None:
+    pruner = FoldPruner(FOLDS, min_trials=5)
+    for n, known in ((4, False), (5, True)):
+        ended = complete[:n].tolist()
+        assert np.isfinite(list(pruner.race(incumbent, ended).middles.values())).all() == known
 
 
 def test_a_smaller_error_stops_less(complete, incumbent) -> None:
@@ -167,7 +213,7 @@ def test_a_smaller_error_stops_less(complete, incumbent) -> None:
         {
             n
             for n, trial in enumerate(trials)
-            if FoldPruner(FOLDS, error).verdict(in_order(trial, 3), incumbent, complete)
+            if FoldPruner(FOLDS, error).verdict(first(trial, 3), incumbent, complete)
         }
         for error in (0.2, 0.05, 0.01, 0.001)
     ]
@@ -186,7 +232,7 @@ def test_without_any_spread_nothing_is_known(pruner) -> None:
 
 
 def test_another_process_judges_alike(complete, incumbent, pruner) -> None:
-    trial = in_order(market(1, seed=3)[0], 3)
+    trial = first(market(1, seed=3)[0], 3)
     here = [
         pruner.chance(trial, incumbent, complete),
         *vars(pruner.estimate(trial, incumbent, complete)).values(),
@@ -225,21 +271,19 @@ def test_few_searches_lose_their_winner_and_much_is_saved() -> None:
 
 def search(rows: np.ndarray) -> tuple[int, float, list[float]]:
     """Return folds spent, the winner's score, and what the stopped trials would have had."""
-    pruner, complete, incumbent = FoldPruner(FOLDS), [], None
-    spent, stopped = 0, []
+    pruner, ended, incumbent = FoldPruner(FOLDS), [], None
+    stopped = []
     for row in rows:
         for k in range(1, FOLDS + 1):
-            if pruner.verdict(in_order(row, k), incumbent, complete):
-                estimate = pruner.estimate(in_order(row, k), incumbent, complete)
-                assert estimate.score < incumbent.mean()
+            if pruner.verdict(first(row, k), incumbent, ended):
+                assert pruner.estimate(first(row, k), incumbent, ended).score < incumbent.mean()
                 stopped.append(float(row.mean()))
                 break
         else:
-            complete.append(row)
             if incumbent is None or row.mean() > incumbent.mean():
                 incumbent = row
-        spent += k
-    return spent, float(incumbent.mean()), stopped
+        ended.append(first(row, k))
+    return sum(map(len, ended)), float(incumbent.mean()), stopped
 
 
 # -- the estimate
@@ -251,9 +295,9 @@ def test_the_estimate_knows_which_folds_are_hard(pruner) -> None:
     rows += 1e-9 * np.random.default_rng(1).standard_normal(rows.shape)
     best = rows[rows.mean(axis=1).argmax()]
     trial = best - 3.0
-    found = pruner.estimate(in_order(trial, 2), best, rows)
+    found = pruner.estimate(first(trial, 2), best, rows)
     assert found.score == pytest.approx(trial.mean(), abs=1e-6)
-    assert abs(np.mean(in_order(trial, 2)) - trial.mean()) > 0.1
+    assert abs(np.mean(first(trial, 2)) - trial.mean()) > 0.1
 
 
 def test_the_estimate_is_unbiased_and_its_error_honest() -> None:
@@ -262,7 +306,7 @@ def test_the_estimate_is_unbiased_and_its_error_honest() -> None:
         rows = market(31, seed=seed)
         known, trial = rows[:30], rows[30]
         best = known[known.mean(axis=1).argmax()] + 100.0  # so that no estimate is cut
-        found = FoldPruner(FOLDS).estimate(in_order(trial, 3), best, known)
+        found = FoldPruner(FOLDS).estimate(first(trial, 3), best, known)
         misses.append(found.score - trial.mean())
         errors.append(found.std_error)
     assert abs(np.mean(misses)) < 3 * np.std(misses) / np.sqrt(200)
@@ -270,8 +314,8 @@ def test_the_estimate_is_unbiased_and_its_error_honest() -> None:
 
 
 def test_a_stopped_trial_never_equals_the_winner(complete, incumbent, pruner) -> None:
-    assert pruner.estimate(in_order(incumbent + 5, 2), incumbent, complete).score < incumbent.mean()
-    assert isinstance(pruner.estimate(in_order(incumbent, 2), incumbent, complete), Estimate)
+    assert pruner.estimate(first(incumbent + 5, 2), incumbent, complete).score < incumbent.mean()
+    assert isinstance(pruner.estimate(first(incumbent, 2), incumbent, complete), Estimate)
 
 
 # -- bad input
@@ -293,16 +337,10 @@ def test_settings_out_of_range(settings: dict, message: str) -> None:
         FoldPruner(**settings)
 
 
-def test_scores_in_order_are_put_back_by_fold(incumbent, pruner) -> None:
-    assert pruner.by_fold(in_order(incumbent)) == incumbent.tolist()
-
-
 def test_shapes_that_do_not_match(complete, incumbent, pruner) -> None:
-    with pytest.raises(TaskError, match="expected those of 8 folds"):
-        pruner.by_fold([1.0] * 7)
+    with pytest.raises(TaskError, match="a trial that has ended has 9 scores; expected at most 8"):
+        pruner.verdict([-90.0] * 3, incumbent, [[1.0] * 9])
     with pytest.raises(TaskError, match=r"found 9 scores; expected 1 to 8"):
         pruner.chance([0.0] * 9, incumbent, complete)
     with pytest.raises(TaskError, match=r"the incumbent has 7 scores"):
         pruner.verdict([-90.0] * 3, incumbent[:7], complete)
-    with pytest.raises(TaskError, match=r"shape \(30, 7\); expected \(n, 8\)"):
-        pruner.verdict([-90.0] * 3, incumbent, complete[:, :7])

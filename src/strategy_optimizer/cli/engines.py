@@ -171,8 +171,8 @@ def parse_lookahead(text: str) -> int | None:
 def parse_prune(text: str) -> bool | float:
     """Return the chance below which a trial is stopped; True for the usual one, and False for ``off``.
 
-    >>> parse_prune("0.03"), parse_prune("0.01"), parse_prune("off")
-    (True, 0.01, False)
+    >>> parse_prune("0.01"), parse_prune("0.003"), parse_prune("off")
+    (True, 0.003, False)
     """
     if text.strip().lower() == "off":
         return False
@@ -183,7 +183,7 @@ def parse_prune(text: str) -> bool | float:
     if not is_chance(chance):
         raise UsageError(
             f"--prune is '{text}'; expected the chance of catching up below which a trial is stopped, above 0 and "
-            f"below {LARGEST_ERROR} such as 0.01, or off"
+            f"below {LARGEST_ERROR} such as 0.003, or off"
         )
     return True if chance == ERROR else chance  # so that it can stand where there are no folds
 

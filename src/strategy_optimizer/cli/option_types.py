@@ -30,6 +30,13 @@ def number(text: str) -> float:
         raise typer.BadParameter(f"'{text}' is not a number{hint}") from None
 
 
+def folder(text: str) -> Path:
+    """Return a folder; not the working directory for an empty variable of a shell."""
+    if not text:
+        raise typer.BadParameter("the name of the folder is empty; '.' is the working directory")
+    return Path(text)
+
+
 def evaluations(text: str) -> Any:
     """Return the option for the number of trials, with a help text of its own."""
     return typer.Option("--evaluations", "-n", parser=whole, metavar="N", help=text)

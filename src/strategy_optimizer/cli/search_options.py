@@ -56,7 +56,12 @@ class SearchOptions:
     ledger: WithLedger = True
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="DIR", help="Keep the search here, also when it is done."),
+        typer.Option(
+            "--checkpoint",
+            parser=option_types.folder,
+            metavar="DIR",
+            help="Keep the search here, also when it is done.",
+        ),
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted search.")] = False
     export: Annotated[list[Path], option_types.export("all trials")] = field(default_factory=list)
@@ -161,10 +166,10 @@ class EngineOptions(OneSearchOptions):
             "--prune",
             metavar="CHANCE|off",
             help="Where trials have folds: stop a trial after some of them when its chance to end above the best one "
-            "is below this. 0.01 stops fewer and errs less, 0.1 saves more; off runs all folds. The result says "
+            "is below this. 0.003 stops fewer and errs less, 0.03 saves more; off runs all folds. The result says "
             "what time was saved.",
         ),
-    ] = "0.03"
+    ] = "0.01"
     executor: Annotated[
         str,
         typer.Option("--executor", metavar="NAME", help="processes, serial (in this process) or ray."),
@@ -255,7 +260,12 @@ class WalkForwardOptions(StrategyOptions):
     )
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="DIR", help="Keep each window here as soon as it is done."),
+        typer.Option(
+            "--checkpoint",
+            parser=option_types.folder,
+            metavar="DIR",
+            help="Keep each window here as soon as it is done.",
+        ),
     ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted walk-forward from its --checkpoint.")

@@ -170,6 +170,10 @@ def _optimizer(options: StrategyOptions, *, several: bool) -> tuple[str, dict[st
             raise UsageError(f"{name} is given twice, by its own option and by --setting")
         settings |= {} if value is None else {name: value}
     genetic = {"population_size", "generations"} & set(settings)
+    if genetic == {"generations"}:
+        raise UsageError(
+            "generations are of a population, and none is given; add --population, or say --evaluations instead"
+        )
     if genetic and options.optimizer == "auto":
         return ("nsga2" if several else "ga"), settings
     return options.optimizer, settings

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from strategy_optimizer.cli.option_types import folder
 from strategy_optimizer.cli.service_options import ServeOptions, StoreOptions, WorkerOptions
 from strategy_optimizer.cli.taking import takes
 
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder of the service's data.")
+    Path | None,
+    typer.Option("--data-dir", parser=folder, metavar="DIR", help="Folder of the service's data."),
 ]
 DatabaseUrl = Annotated[
     str | None,

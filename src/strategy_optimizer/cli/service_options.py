@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from strategy_optimizer.cli.option_types import folder
+
 if TYPE_CHECKING:
     from strategy_optimizer.service_settings import ServiceSettings
 
@@ -25,7 +27,10 @@ class StoreOptions:
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            "--data-dir", metavar="DIR", help="Folder of the database, the admin key and copies of data."
+            "--data-dir",
+            parser=folder,
+            metavar="DIR",
+            help="Folder of the database, the admin key and copies of data.",
         ),
     ] = None
     database_url: Annotated[
@@ -73,7 +78,10 @@ class TaskOptions(StoreOptions):
     strategies: Annotated[
         Path | None,
         typer.Option(
-            "--strategies", metavar="DIR", help="Folder of your strategy files; code comes from nowhere else."
+            "--strategies",
+            parser=folder,
+            metavar="DIR",
+            help="Folder of your strategy files; code comes from nowhere else.",
         ),
     ] = None
     threads: Annotated[

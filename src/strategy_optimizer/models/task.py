@@ -97,7 +97,7 @@ class OptimizationConfigModel(Model):
     prune: Annotated[Real, Field(gt=0, lt=0.5)] | Literal["off"] | None = Field(
         default=None,
         description="of an engine with folds: the chance to end above the best trial, below which a trial is stopped "
-        "after some of them (0.03); off runs all folds",
+        "after some of them (0.01); off runs all folds",
     )
 
     def evaluations(self, optimization_type: str) -> int | None:

@@ -79,7 +79,7 @@ def make_engine_task(
         The function takes ``(parameters, fold)`` with folds from 0 to `folds` - 1.
     prune : bool or float
         Whether a trial is stopped after some folds when it cannot catch up with the best one; or the chance of
-        catching up below which it is stopped (True: 0.03). See docs/pruning.md.
+        catching up below which it is stopped (True: 0.01). See docs/pruning.md.
     optimizer : str
         As for `create_optimizer`. ``"auto"`` thinks the more about each trial, the longer it takes.
     space : ParameterSpace, mapping or path of a JSON file, optional

@@ -1,11 +1,13 @@
 """The loop whose trials run fold by fold, and are stopped when they cannot catch up.
 
-A worker runs one fold at a time. After each the trial races against the best complete trial among those that were known
-when it was asked for, so that in the ordered mode the search does not depend on the number of workers either.
+A worker runs one fold at a time. After each the trial races against the best complete trial and is compared with all
+others, among those that were known when it was asked for: so in the ordered mode the search does not depend on the
+number of workers either.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +20,7 @@ from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.tasks.engine_trial import TrialValue
 from strategy_optimizer.tasks.executor_loop import Ended, ExecutorLoop
 from strategy_optimizer.tasks.executors import Outcome
-from strategy_optimizer.tasks.pruning import FoldPruner, Race
+from strategy_optimizer.tasks.pruning import FoldPruner, Race, padded
 from strategy_optimizer.tasks.trial_cache import TrialKeys
 
 
@@ -60,10 +62,11 @@ class FoldedLoop(ExecutorLoop):
         self._runs: dict[int, list[TrialValue]] = {}  # of trials in flight, in the order of running
         self._seconds: dict[int, float] = {}
         self._races: dict[int, Race | None] = {}  # of trials in flight
-        # Of trials that were told and are complete: their fold scores, (n, K), and their rows in the history.
-        self._complete: list[list[float]] = []
+        # Scores of trials that have ended and not failed, in the order of running. Of those that were told, and their
+        # rows in the history; and of those that were not, by number.
+        self._told: list[list[float]] = []
         self._rows: list[int] = []
-        self._finished: dict[int, list[float]] = {}  # ended, not told: scores by fold
+        self._untold: dict[int, list[float]] = {}
         self._race_at: tuple[int, Race | None] = (-1, None)
 
     # -- running -----------------------------------------------------------------------------------------------
@@ -76,12 +79,11 @@ class FoldedLoop(ExecutorLoop):
     def _race(self, known: int) -> Race | None:
         """Return what judges trials that know the first `known` ones; None while none of these may win."""
         if self._race_at[0] != known:
-            rows = [row for row in self._rows if row < known]
-            scores = self._complete[: len(rows)]
-            feasible = self.history.column("feasible", 0, known)
-            winning = [i for i, row in enumerate(rows) if feasible[row]]
-            best = max(winning, key=lambda i: sum(scores[i]), default=None)
-            race = None if best is None else self.pruner.race(scores[best], scores)
+            ended = self._told[: bisect_left(self._rows, known)]
+            feasible = self.history.column("feasible", 0, known)  # no trial that was stopped is
+            winning = [scores for scores, row in zip(ended, self._rows, strict=False) if feasible[row]]
+            best = max(winning, key=sum, default=None)
+            race = None if best is None else self.pruner.race(best, ended)
             self._race_at = (known, race)
         return self._race_at[1]
 
@@ -120,15 +122,17 @@ class FoldedLoop(ExecutorLoop):
         self._seconds[number] += seconds
         self.n_folds_run += 1
         scores = [self._fold_score(run) for run in runs]
+        is_finite = all(np.isfinite(scores))
         if len(runs) == self.pruner.n_folds:
-            if all(np.isfinite(scores)):
-                self._finished[number] = self.pruner.by_fold(scores)
+            if is_finite:
+                self._untold[number] = scores
             self._end(number, self._so_far(number))
             return False
         race = self._races[number]
-        reason = None if race is None or not all(np.isfinite(scores)) else race.verdict(scores)
+        reason = race.verdict(scores) if race is not None and is_finite else None
         if race is None or reason is None:
             return True
+        self._untold[number] = scores
         n_saved = self.pruner.n_folds - len(runs)
         self.n_folds_saved += n_saved
         self.seconds_saved += n_saved * self._seconds[number] / len(runs)
@@ -166,9 +170,9 @@ class FoldedLoop(ExecutorLoop):
         first = len(self.history)
         super()._tell(numbers)
         for row, number in enumerate(numbers, first):
-            scores = self._finished.pop(number, None)
+            scores = self._untold.pop(number, None)
             if scores is not None:
-                self._complete.append(scores)
+                self._told.append(scores)
                 self._rows.append(row)
 
     # -- saving ------------------------------------------------------------------------------------------------
@@ -176,19 +180,22 @@ class FoldedLoop(ExecutorLoop):
     def _flight(self) -> dict[str, Any]:
         n = self.pruner.n_folds
         return super()._flight() | {
-            "complete": encode_array(np.array(self._complete).reshape(-1, n)),
+            "told": encode_array(padded(self._told, n)),
             "rows": self._rows,
-            "finished": {
-                "numbers": list(self._finished),
-                "scores": encode_array(np.array(list(self._finished.values())).reshape(-1, n)),
+            "untold": {
+                "numbers": list(self._untold),
+                "scores": encode_array(padded(list(self._untold.values()), n)),
             },
         }
 
     def _take_off(self, flight: Mapping[str, Any]) -> None:
-        self._complete = decode_array(flight["complete"]).tolist()
+        untold = flight["untold"]
+        self._told = _ragged(flight["told"])
         self._rows = [int(row) for row in flight["rows"]]
-        finished = flight["finished"]
-        self._finished = dict(
-            zip(finished["numbers"], decode_array(finished["scores"]).tolist(), strict=True)
-        )
+        self._untold = dict(zip(untold["numbers"], _ragged(untold["scores"]), strict=True))
         super()._take_off(flight)
+
+
+def _ragged(encoded: dict[str, Any]) -> list[list[float]]:
+    """Return the scores that `padded` filled up with NaN."""
+    return [row[~np.isnan(row)].tolist() for row in decode_array(encoded)]

@@ -8,10 +8,12 @@ incumbent, the best complete trial, fold by fold, say where the whole difference
 The folds are a finite population, so after the last one nothing is uncertain any more [1]_. Two or three differences
 say little of their own spread, so the variance s^2 is moderated [2]_: the usual variance of such differences, over the
 trials that are complete, counts as `PRIOR_FREEDOM` observations more. The trial is stopped when the chance that its
-mean ends above the incumbent's is below `error`. This is a race [3]_ against one rival.
+mean ends above the incumbent's is below `error`. This is a race [3]_ against one rival. Pairing takes out what all
+trials share, that one fold is a bull market and the next a crash.
 
-Pairing takes out what all trials share, that one fold is a bull market and the next a crash. Successive halving and the
-median rule compare running means with those of other trials instead and stop the later winner far more often;
+At the rungs of successive halving [4]_, after 2, 4, 8 ... folds, a trial whose running mean is in the lower half of
+those of all trials that came so far must be surer of itself: it is stopped when its chance is below `LOWER_HALF` times
+the error. Halving alone would stop it whatever the test says, and loses the later winner far more often;
 ``docs/decisions/010-pruning-over-folds.md`` has the figures.
 
 References
@@ -20,23 +22,27 @@ References
 .. [2] Smyth (2004). Linear models and empirical Bayes methods for assessing differential expression in microarray
    experiments. Stat. Appl. Genet. Mol. Biol. 3(1). (moderated t)
 .. [3] Birattari, Stützle, Paquete and Varrentrapp (2002). A racing algorithm for configuring metaheuristics. GECCO.
+.. [4] Jamieson and Talwalkar (2016). Non-stochastic best arm identification and hyperparameter optimization. AISTATS.
+   (successive halving; asynchronous as in Li et al. (2020), A system for massively parallel hyperparameter tuning)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from strategy_optimizer.errors import TaskError
 
 FloatArray: TypeAlias = NDArray[np.float64]
-ERROR, LARGEST_ERROR = 0.03, 0.5
+Rows: TypeAlias = Sequence[Sequence[float]] | FloatArray
+ERROR, LARGEST_ERROR = 0.01, 0.5
+LOWER_HALF = 10.0  # times the error: the chance that a trial needs in the lower half of a rung
 PRIOR_FREEDOM = 4.0
 
 
@@ -71,17 +77,21 @@ class Estimate:
 class FoldPruner:
     """Judges unfinished trials. It keeps nothing: the same arguments give the same answer.
 
+    Scores are given in the order in which folds are run, `order`; larger is better.
+
     Parameters
     ----------
     n_folds : int
         K, at least 2.
     error : float
-        A trial is stopped when its chance of ending above the incumbent is below this. With the default, 0.03, fewer
-        than 5 of 100 searches lost their winner in the benchmark, whatever the order of the folds.
+        A trial is stopped when its chance of ending above the incumbent is below this; in the lower half of a rung
+        below ten times this. With the default, 0.01, fewer than 3 of 100 searches lost their winner in the
+        benchmark, over orders of the folds.
     min_folds : int
         Never stops before so many folds.
     min_trials : int
-        Never stops before so many trials are complete: the usual variance comes from them.
+        Never stops before so many trials are complete, since the usual variance comes from them; nor asks for the
+        lower half of a rung that fewer have reached.
 
     Raises
     ------
@@ -91,12 +101,12 @@ class FoldPruner:
     Examples
     --------
     >>> pruner = FoldPruner(n_folds=4, min_trials=3)
-    >>> pruner.order
-    (0, 2, 1, 3)
-    >>> complete = [[0.9, 1.1, 1.0, 1.2], [0.5, 0.6, 0.7, 0.5], [0.3, 0.2, 0.5, 0.1]]
-    >>> pruner.verdict([0.1, 0.0], incumbent=complete[0], complete=complete)
-    'pruned after 2 of 4 folds: 0.9 below the best trial so far, which it overtakes with a chance of 0.0002'
-    >>> pruner.verdict([1.0, 1.3], incumbent=complete[0], complete=complete) is None
+    >>> pruner.order, pruner.rungs
+    ((0, 2, 1, 3), (2,))
+    >>> ended = [[0.9, 1.0, 1.1, 1.2], [0.5, 0.7, 0.6, 0.5], [0.3, 0.5, 0.2, 0.1]]
+    >>> print(pruner.verdict([0.1, 0.0], incumbent=ended[0], ended=ended)[:86])
+    pruned after 2 of 4 folds: 0.9 below the best trial so far, which it overtakes with a
+    >>> pruner.verdict([1.0, 1.3], incumbent=ended[0], ended=ended) is None
     True
     """
 
@@ -124,66 +134,66 @@ class FoldPruner:
         """The folds in the order in which a trial runs them."""
         return fold_order(self.n_folds)
 
-    def by_fold(self, scores: Sequence[float]) -> list[float]:
-        """Return the scores of a complete trial by fold; they are given in `order`.
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Numbers of folds after which a trial is compared with all others that came so far: 2, 4, 8 ..."""
+        return tuple(2**n for n in range(1, self.n_folds.bit_length()) if 2**n < self.n_folds)
 
-        >>> FoldPruner(4).by_fold([10.0, 12.0, 11.0, 13.0])
-        [10.0, 11.0, 12.0, 13.0]
-        """
-        if len(scores) != self.n_folds:
-            raise TaskError(f"found {len(scores)} scores; expected those of {self.n_folds} folds")
-        return [score for _, score in sorted(zip(self.order, scores, strict=True))]
-
-    def verdict(
-        self, scores: Sequence[float], incumbent: Sequence[float] | None, complete: ArrayLike
-    ) -> str | None:
+    def verdict(self, scores: Sequence[float], incumbent: Sequence[float] | None, ended: Rows) -> str | None:
         """Return why the trial is to be stopped; None while it may go on.
 
         Parameters
         ----------
         scores : sequence of float
-            Of the folds so far, in `order`; larger is better. A trial with a score that is not finite has failed or
-            will: that is for the caller to say, it is never pruned.
+            Of the folds so far. A trial with a score that is not finite has failed or will: that is for the caller
+            to say, it is never pruned.
         incumbent : sequence of float, length K, optional
-            Of the best complete trial that may win, by fold; None before there is one.
-        complete : array-like, shape (n, K)
-            Of the trials that are complete, by fold.
+            Of the best complete trial that may win; None before there is one.
+        ended : sequence of sequences of float, or array (n, K)
+            Scores of the trials that have ended and not failed: K of a complete one, fewer of one that was stopped
+            (in an array NaN follows).
         """
-        return None if incumbent is None else self.race(incumbent, complete).verdict(scores)
+        return None if incumbent is None else self.race(incumbent, ended).verdict(scores)
 
-    def chance(self, scores: Sequence[float], incumbent: Sequence[float], complete: ArrayLike) -> float:
+    def chance(self, scores: Sequence[float], incumbent: Sequence[float], ended: Rows) -> float:
         """Return the chance that the trial's mean over all folds ends above the incumbent's; NaN when it is unknown.
 
         Arguments are those of `verdict`.
         """
-        return self.race(incumbent, complete).chance(scores)
+        return self.race(incumbent, ended).chance(scores)
 
-    def estimate(self, scores: Sequence[float], incumbent: Sequence[float], complete: ArrayLike) -> Estimate:
+    def estimate(self, scores: Sequence[float], incumbent: Sequence[float], ended: Rows) -> Estimate:
         """Return the score of a stopped trial, always below the incumbent's, and its standard error.
 
         Each fold that is left is expected to be what it usually is, plus what this trial was better or worse on those
         before. The mean of the folds seen would not do: they may be the hard ones. Arguments are those of `verdict`.
         """
-        return self.race(incumbent, complete).estimate(scores)
+        return self.race(incumbent, ended).estimate(scores)
 
-    def race(self, incumbent: Sequence[float], complete: ArrayLike) -> Race:
-        """Return what judges any number of trials until another one is complete; arguments as in `verdict`."""
+    def race(self, incumbent: Sequence[float], ended: Rows) -> Race:
+        """Return what judges any number of trials until another one has ended; arguments as in `verdict`."""
         best = np.asarray(incumbent, np.float64)
-        rows = _rows(complete, self.n_folds)
         if best.shape != (self.n_folds,):
             raise TaskError(
                 f"the incumbent has {len(incumbent)} scores; expected those of {self.n_folds} folds"
             )
-        order = list(self.order)
-        variances = (rows - best).var(axis=1, ddof=1)
+        rows = padded(ended, self.n_folds)
+        complete = rows[~np.isnan(rows[:, -1])]
+        variances = (complete - best).var(axis=1, ddof=1)
         variances = variances[variances > 0]  # not the incumbent itself, nor its twins
         return Race(
             self,
-            incumbent=tuple(best[order].tolist()),
-            usual=tuple(rows.mean(axis=0)[order].tolist()) if len(rows) else (),
+            incumbent=tuple(best.tolist()),
+            usual=tuple(complete.mean(axis=0).tolist()) if len(complete) else (),
             variance=float(np.median(variances)) if len(variances) else math.nan,
-            n_complete=len(rows),
+            n_complete=len(complete),
+            middles={k: self._middle(rows, k) for k in self.rungs},
         )
+
+    def _middle(self, rows: FloatArray, k: int) -> float:
+        """Return the median of the running means at a rung; -inf, which nothing is below, of too few."""
+        came = rows[~np.isnan(rows[:, k - 1]), :k]
+        return float(np.median(came.mean(axis=1))) if len(came) >= self.min_trials else -math.inf
 
 
 @dataclass(frozen=True)
@@ -198,6 +208,8 @@ class Race:
     variance : float
         The usual one of differences to the incumbent; NaN when there is none.
     n_complete : int
+    middles : mapping of int to float
+        Of each rung the median running mean of the trials that came to it.
     """
 
     pruner: FoldPruner
@@ -205,6 +217,7 @@ class Race:
     usual: tuple[float, ...]
     variance: float
     n_complete: int
+    middles: Mapping[int, float]
 
     def verdict(self, scores: Sequence[float]) -> str | None:
         """Return why the trial is to be stopped; None while it may go on."""
@@ -212,12 +225,13 @@ class Race:
         if not pruner.min_folds <= k < pruner.n_folds or self.n_complete < pruner.min_trials:
             return None
         chance = self.chance(scores)
-        if not chance < pruner.error:
+        is_low = sum(scores) / k < self.middles.get(k, -math.inf)
+        if not chance < (min(LOWER_HALF * pruner.error, LARGEST_ERROR) if is_low else pruner.error):
             return None
         behind = -sum(self._differences(scores)) / k
         return (
             f"pruned after {k} of {pruner.n_folds} folds: {behind:.3g} below the best trial so far, which it overtakes "
-            f"with a chance of {chance:.2g}"
+            f"with a chance of {chance:.2g}" + (", and in the lower half of all" if is_low else "")
         )
 
     def chance(self, scores: Sequence[float]) -> float:
@@ -262,9 +276,19 @@ class Race:
         return math.sqrt(variance * (n - k) / (k * n))
 
 
-def _rows(complete: ArrayLike, n_folds: int) -> FloatArray:
-    rows = np.asarray(complete, np.float64)
-    rows = rows if rows.size else rows.reshape(0, n_folds)
-    if rows.ndim != 2 or rows.shape[1] != n_folds:
-        raise TaskError(f"the complete trials have the shape {rows.shape}; expected (n, {n_folds})")
-    return rows
+def padded(rows: Rows, n_folds: int) -> FloatArray:
+    """Return the scores of trials as an array (n, n_folds), with NaN for folds that were not run.
+
+    >>> padded([[1.0, 2.0], [3.0]], 3)
+    array([[ 1.,  2., nan],
+           [ 3., nan, nan]])
+    """
+    lengths = {len(row) for row in rows}
+    if lengths and max(lengths) > n_folds:
+        raise TaskError(f"a trial that has ended has {max(lengths)} scores; expected at most {n_folds}")
+    if lengths == {n_folds}:
+        return np.asarray(rows, np.float64)
+    table = np.full((len(rows), n_folds), np.nan)
+    for place, row in enumerate(rows):
+        table[place, : len(row)] = row
+    return table
