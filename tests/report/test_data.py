@@ -108,7 +108,9 @@ def test_the_statistics_are_those_of_the_validation(result: Result, data: dict[s
     rows = {row["name"]: row for group in data["statistics"] for row in group["rows"]}
     found: Any = result.validation
     assert rows["chance of so much luck"]["value"] == found.verdict.luck
-    assert rows["deflated Sharpe ratio"]["value"] == found.overfitting.deflated_sharpe_2012
+    assert rows["deflated Sharpe ratio"]["value"] == found.overfitting.deflated_sharpe_null
+    usual = rows["deflated Sharpe ratio, by the variance of the trials"]
+    assert usual["value"] == found.overfitting.deflated_sharpe_2012
     assert rows["probability of backtest overfitting"]["value"] == found.overfitting.pbo
     assert rows["annual Sharpe ratio"]["value"] == found.held_out.annual_sharpe
     expected = found.overfitting.expected_best_sharpe * found.overfitting.periods_per_year**0.5

@@ -1592,27 +1592,27 @@ export interface components {
          *       "entries": [
          *         {
          *           "action": "webhook.create",
-         *           "actor": "user_6fc9ad009385407b",
+         *           "actor": "user_f654d93645934f24",
          *           "address": "127.0.0.1",
-         *           "at": "2026-11-30T09:02:53.128899Z",
+         *           "at": "2026-11-30T18:11:34.808796Z",
          *           "details": {
-         *             "key": "key_25d7e6bff15346ae",
-         *             "request": "16c0dfdba02049eb"
+         *             "key": "key_20e0bb4febad46b7",
+         *             "request": "487d94e51b1d429e"
          *           },
          *           "number": 6,
-         *           "target": "hook_3d8107824b1d474f"
+         *           "target": "hook_9e7c0ff9bc33490b"
          *         },
          *         {
          *           "action": "schedule.create",
-         *           "actor": "user_6fc9ad009385407b",
+         *           "actor": "user_f654d93645934f24",
          *           "address": "127.0.0.1",
-         *           "at": "2026-11-30T09:02:46.745428Z",
+         *           "at": "2026-11-30T18:11:33.381289Z",
          *           "details": {
-         *             "key": "key_25d7e6bff15346ae",
-         *             "request": "be66f1bd64864d9c"
+         *             "key": "key_20e0bb4febad46b7",
+         *             "request": "40a27497346f4246"
          *           },
          *           "number": 5,
-         *           "target": "schedule_8a73d8643f924549"
+         *           "target": "schedule_e1ee1e39198445f3"
          *         }
          *       ],
          *       "next_before": null
@@ -1794,7 +1794,7 @@ export interface components {
          *       },
          *       "status": "completed",
          *       "task_id": "opt_4f1c2a90b7d3e865",
-         *       "verdict": "paper"
+         *       "verdict": "reject"
          *     }
          */
         readonly BestParametersOut: {
@@ -1882,13 +1882,13 @@ export interface components {
          *             "threshold": 0.01794052178037
          *           },
          *           "score": 0.6292866700247741,
-         *           "seconds": 0.08861502800573362,
+         *           "seconds": 0.006524595999508165,
          *           "seed": 0,
          *           "sharpe_ratio": 0.6292866700247741,
          *           "strategy": "momentum",
          *           "task_id": "opt_4f1c2a90b7d3e865",
          *           "trials": 60,
-         *           "verdict": "paper"
+         *           "verdict": "reject"
          *         },
          *         {
          *           "data": "nasdaq",
@@ -1904,13 +1904,13 @@ export interface components {
          *             "threshold": 0.01794052178037
          *           },
          *           "score": 0.6292866700247741,
-         *           "seconds": 0.20937342000252102,
+         *           "seconds": 0.027145946995005943,
          *           "seed": 0,
          *           "sharpe_ratio": 0.6292866700247741,
          *           "strategy": "momentum",
          *           "task_id": "opt_9b1d03c5f2e84a67",
          *           "trials": 60,
-         *           "verdict": "paper"
+         *           "verdict": "reject"
          *         }
          *       ],
          *       "why_not": "random has the seed 0 twice: it counts as one search; use other seeds"
@@ -2288,15 +2288,15 @@ export interface components {
          *         {
          *           "bars": 60,
          *           "calendar": "daily bars, every day",
-         *           "created_at": "2026-11-30T09:02:46.708526Z",
+         *           "created_at": "2026-11-30T18:11:33.354298Z",
          *           "digest": "96f48159263f2585c8bfdbc6026565f36d01237f030d5e1ae33b24e66162262b",
          *           "first": "2026-01-01",
          *           "format": "csv",
-         *           "id": "data_399452b35af14eac",
+         *           "id": "data_7e7bfdbc0a5c4640",
          *           "interval": "1 day",
          *           "last": "2026-03-01",
          *           "name": "prices",
-         *           "owner": "user_6fc9ad009385407b",
+         *           "owner": "user_f654d93645934f24",
          *           "repairs": [],
          *           "rows": 60,
          *           "size": 2462,
@@ -2331,23 +2331,23 @@ export interface components {
          *       "deliveries": [
          *         {
          *           "attempts": 1,
-         *           "created_at": "2026-11-30T09:02:45.476618Z",
+         *           "created_at": "2026-11-30T18:11:32.580443Z",
          *           "delivered_at": null,
-         *           "delivery_id": "delivery_d82a5d574ae84763",
+         *           "delivery_id": "delivery_b1429b7b6bfe4ea1",
          *           "error": "[Errno 111] Connection refused",
          *           "event": "task.ended",
-         *           "next_attempt": "2026-11-30T09:02:55.727318Z",
+         *           "next_attempt": "2026-11-30T18:11:43.171624Z",
          *           "status": null,
          *           "task_id": "opt_9b1d03c5f2e84a67"
          *         },
          *         {
          *           "attempts": 1,
-         *           "created_at": "2026-11-30T09:02:45.476618Z",
+         *           "created_at": "2026-11-30T18:11:32.580443Z",
          *           "delivered_at": null,
-         *           "delivery_id": "delivery_13959ccdf8c84a81",
+         *           "delivery_id": "delivery_392814b12ef34ba0",
          *           "error": "[Errno 111] Connection refused",
          *           "event": "verdict",
-         *           "next_attempt": "2026-11-30T09:02:55.660053Z",
+         *           "next_attempt": "2026-11-30T18:11:43.119968Z",
          *           "status": null,
          *           "task_id": "opt_9b1d03c5f2e84a67"
          *         }
@@ -2870,12 +2870,12 @@ export interface components {
          * @example {
          *       "keys": [
          *         {
-         *           "created_at": "2026-11-30T09:02:00.685464Z",
+         *           "created_at": "2026-11-30T18:11:27.557329Z",
          *           "expires_at": null,
-         *           "key_id": "key_25d7e6bff15346ae",
-         *           "last_used_at": "2026-11-30T09:02:01.242133Z",
+         *           "key_id": "key_20e0bb4febad46b7",
+         *           "last_used_at": "2026-11-30T18:11:27.842977Z",
          *           "name": "admin.key of the data folder",
-         *           "prefix": "so_nxZGsKkA",
+         *           "prefix": "so_1SK9dbKk",
          *           "revoked_at": null,
          *           "scopes": [
          *             "read",
@@ -3228,16 +3228,16 @@ export interface components {
          * NewWebhookOut
          * @description A webhook that was just made; the secret that signs what it gets is shown this once.
          * @example {
-         *       "created_at": "2026-11-30T09:02:53.122485Z",
+         *       "created_at": "2026-11-30T18:11:34.806281Z",
          *       "enabled": true,
          *       "events": [
          *         "task.ended",
          *         "verdict"
          *       ],
-         *       "owner": "user_6fc9ad009385407b",
+         *       "owner": "user_f654d93645934f24",
          *       "secret": "the-secret-that-signs-what-is-sent",
          *       "url": "https://example.com/hook",
-         *       "webhook_id": "hook_3d8107824b1d474f"
+         *       "webhook_id": "hook_9e7c0ff9bc33490b"
          *     }
          */
         readonly NewWebhookOut: {
@@ -3334,7 +3334,7 @@ export interface components {
             readonly population_size?: number | null;
             /**
              * Prune
-             * @description of an engine with folds: the chance to end above the best trial, below which a trial is stopped after some of them (0.03); off runs all folds
+             * @description of an engine with folds: the chance to end above the best trial, below which a trial is stopped after some of them (0.01); off runs all folds
              */
             readonly prune?: number | "off" | null;
             /** Seconds */
@@ -3654,7 +3654,7 @@ export interface components {
          *           "volume": 5
          *         }
          *       ],
-         *       "id": "data_399452b35af14eac",
+         *       "id": "data_7e7bfdbc0a5c4640",
          *       "last": [
          *         {
          *           "close": 140,
@@ -4125,7 +4125,7 @@ export interface components {
          *             "volatility": 0.020213855032557026,
          *             "win_rate": 0.16363636363636364
          *           },
-         *           "seconds": 0.0018054715312700864,
+         *           "seconds": 0.000038487062738568056,
          *           "state": "completed"
          *         },
          *         {
@@ -4158,7 +4158,7 @@ export interface components {
          *             "volatility": 0.115362579718729,
          *             "win_rate": 0.2714285714285714
          *           },
-         *           "seconds": 0.0018054715312700864,
+         *           "seconds": 0.000038487062738568056,
          *           "state": "completed"
          *         }
          *       ],
@@ -4186,7 +4186,7 @@ export interface components {
          *         "periods_per_year": null,
          *         "reentry": "while_true"
          *       },
-         *       "seconds": 0.08861502800573362,
+         *       "seconds": 0.006524595999508165,
          *       "seed": 0,
          *       "space": {
          *         "constraints": [],
@@ -4243,7 +4243,7 @@ export interface components {
          *       "strategy_digest": "4077e3cd333f4bfa576dedb2941c3aa882b4d5f3956175f03831b507444940f4",
          *       "strategy_name": "momentum",
          *       "task_id": "opt_4f1c2a90b7d3e865",
-         *       "trials_per_second": 677.0860580907095,
+         *       "trials_per_second": 9195.971674648194,
          *       "validation": {
          *         "held_out": {
          *           "annual_sharpe": 0.3345782797420804,
@@ -4305,8 +4305,9 @@ export interface components {
          *           },
          *           "deflated_sharpe_2012": 0.8653043684122919,
          *           "deflated_sharpe_h0": 0.9919689915743408,
+         *           "deflated_sharpe_null": 0.6653531350577411,
          *           "distinct": 60,
-         *           "expected_best_sharpe": 0.021499157203812975,
+         *           "expected_best_sharpe": 0.03264285080769663,
          *           "lo": {
          *             "lags": 8,
          *             "scaling": 17.75992386145298,
@@ -4325,6 +4326,7 @@ export interface components {
          *             "skew": -0.4439701725712
          *           },
          *           "n_trials": 60,
+         *           "null_variance": 0.00007683226564428074,
          *           "pbo": 0.3588189588189588,
          *           "periods_per_year": 251.63890410958905,
          *           "psr_2012": 0.9920510351837533,
@@ -4605,11 +4607,11 @@ export interface components {
          *           "trial": 6
          *         },
          *         "verdict": {
-         *           "decision": "paper",
-         *           "luck": 0.09606827900086157,
+         *           "decision": "reject",
+         *           "luck": 0.20459290583870904,
          *           "reasons": [
-         *             "a strategy without skill does as well, in sample after so many trials and held out, in 9.61% of cases (deploy below 1%, paper below 10%)",
-         *             "in sample the best Sharpe ratio is 0.63; the best of 60 trials without skill would have about 0.34 (deflated Sharpe ratio 87%)"
+         *             "a strategy without skill does as well, in sample after so many trials and held out, in 20.46% of cases (deploy below 1%, paper below 10%)",
+         *             "in sample the best Sharpe ratio is 0.63; the best of 60 trials without skill would have about 0.52 (deflated Sharpe ratio 67%)"
          *           ]
          *         }
          *       },
@@ -4800,7 +4802,7 @@ export interface components {
          * ScheduleOut
          * @description A schedule, its last run and its next ones.
          * @example {
-         *       "created_at": "2026-11-30T09:02:46.739762Z",
+         *       "created_at": "2026-11-30T18:11:33.375072Z",
          *       "cron": "30 6 * * 1",
          *       "data": "prices",
          *       "enabled": true,
@@ -4811,8 +4813,8 @@ export interface components {
          *         "2026-12-14T06:30:00Z"
          *       ],
          *       "note": null,
-         *       "owner": "user_6fc9ad009385407b",
-         *       "schedule_id": "schedule_8a73d8643f924549",
+         *       "owner": "user_f654d93645934f24",
+         *       "schedule_id": "schedule_e1ee1e39198445f3",
          *       "strategy_name": "momentum",
          *       "task": {
          *         "optimization_config": {
@@ -4872,7 +4874,7 @@ export interface components {
          *       "next_cursor": null,
          *       "schedules": [
          *         {
-         *           "created_at": "2026-11-30T09:02:46.739762Z",
+         *           "created_at": "2026-11-30T18:11:33.375072Z",
          *           "cron": "30 6 * * 1",
          *           "data": "prices",
          *           "enabled": true,
@@ -4883,8 +4885,8 @@ export interface components {
          *             "2026-12-14T06:30:00Z"
          *           ],
          *           "note": null,
-         *           "owner": "user_6fc9ad009385407b",
-         *           "schedule_id": "schedule_8a73d8643f924549",
+         *           "owner": "user_f654d93645934f24",
+         *           "schedule_id": "schedule_e1ee1e39198445f3",
          *           "strategy_name": "momentum",
          *           "task": {
          *             "optimization_config": {
@@ -4945,7 +4947,7 @@ export interface components {
          *         "upload_size": 200,
          *         "workers": 1
          *       },
-         *       "uptime": 46.5957158109959,
+         *       "uptime": 6.043746857001679,
          *       "version": "0.1.0"
          *     }
          */
@@ -5127,7 +5129,7 @@ export interface components {
          *       "problem": null,
          *       "source": "strategy",
          *       "strategy_name": "momentum",
-         *       "strategy_version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *       "strategy_version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535"
          *     }
          */
         readonly SpaceOut: {
@@ -5251,7 +5253,7 @@ export interface components {
          *       "next_cursor": null,
          *       "strategies": [
          *         {
-         *           "changed_at": "2026-11-30T09:02:04.188540Z",
+         *           "changed_at": "2026-11-30T18:11:29.247149Z",
          *           "constraints": [],
          *           "defaults": {
          *             "direction": "long",
@@ -5311,10 +5313,10 @@ export interface components {
          *           "problem": null,
          *           "source": "built_in",
          *           "style": "compiled",
-         *           "version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *           "version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535"
          *         },
          *         {
-         *           "changed_at": "2026-11-30T09:02:04.204802Z",
+         *           "changed_at": "2026-11-30T18:11:29.251526Z",
          *           "constraints": [
          *             "exit_period <= entry_period"
          *           ],
@@ -5380,7 +5382,7 @@ export interface components {
          *           "problem": null,
          *           "source": "built_in",
          *           "style": "compiled",
-         *           "version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *           "version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535"
          *         }
          *       ],
          *       "total": 6
@@ -5559,13 +5561,13 @@ export interface components {
          * @description The versions of a strategy.
          * @example {
          *       "name": "momentum",
-         *       "newest": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9",
+         *       "newest": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535",
          *       "next_cursor": null,
          *       "total": 1,
          *       "versions": [
          *         {
          *           "constraints": [],
-         *           "created_at": "2026-11-30T09:02:04.217203Z",
+         *           "created_at": "2026-11-30T18:11:29.254533Z",
          *           "description": "Long when the price rose by more than `threshold` over `lookback_period` bars; out when the rise is gone.",
          *           "parameter_space": {
          *             "lookback_period": {
@@ -5615,7 +5617,7 @@ export interface components {
          *               "type": "continuous"
          *             }
          *           },
-         *           "version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9"
+         *           "version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535"
          *         }
          *       ]
          *     }
@@ -6111,38 +6113,38 @@ export interface components {
          *           },
          *           "best_score": 0.6292866700247741,
          *           "cancel_requested": false,
-         *           "created_at": "2026-11-30T09:02:27.749510Z",
+         *           "created_at": "2026-11-30T18:11:30.938383Z",
          *           "data": "nasdaq",
          *           "data_digest": null,
          *           "deadline": null,
-         *           "elapsed": 0.20937342000252102,
+         *           "elapsed": 0.027145946995005943,
          *           "error": null,
          *           "evaluations": 60,
-         *           "events": 12,
+         *           "events": 11,
          *           "failed": 0,
-         *           "finished_at": "2026-11-30T09:02:45.476618Z",
+         *           "finished_at": "2026-11-30T18:11:32.580443Z",
          *           "front": null,
          *           "infeasible": 0,
          *           "memory": 4294967296,
          *           "optimization_type": "random",
-         *           "owner": "user_6fc9ad009385407b",
+         *           "owner": "user_f654d93645934f24",
          *           "parent": null,
          *           "pause_requested": false,
          *           "priority": 0,
          *           "progress": 1,
-         *           "queued_at": "2026-11-30T09:02:27.749510Z",
+         *           "queued_at": "2026-11-30T18:11:30.938383Z",
          *           "seconds_left": 0,
          *           "stage": "validate",
-         *           "started_at": "2026-11-30T09:02:39.260644Z",
+         *           "started_at": "2026-11-30T18:11:31.608521Z",
          *           "status": "completed",
          *           "stop_reason": "budget",
          *           "strategy_name": "momentum",
-         *           "strategy_version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9",
+         *           "strategy_version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535",
          *           "task_id": "opt_9b1d03c5f2e84a67",
          *           "trials": 60,
-         *           "trials_per_second": 286.5693267047821,
+         *           "trials_per_second": 2210.274705503486,
          *           "usage": null,
-         *           "worker": "vm-27636-99cd7f"
+         *           "worker": "vm-13321-a9f54f"
          *         },
          *         {
          *           "attempts": 1,
@@ -6156,38 +6158,38 @@ export interface components {
          *           },
          *           "best_score": 0.6292866700247741,
          *           "cancel_requested": false,
-         *           "created_at": "2026-11-30T09:02:01.353336Z",
+         *           "created_at": "2026-11-30T18:11:27.886597Z",
          *           "data": "nasdaq",
          *           "data_digest": null,
          *           "deadline": null,
-         *           "elapsed": 0.08861502800573362,
+         *           "elapsed": 0.006524595999508165,
          *           "error": null,
          *           "evaluations": 60,
-         *           "events": 12,
+         *           "events": 11,
          *           "failed": 0,
-         *           "finished_at": "2026-11-30T09:02:27.432851Z",
+         *           "finished_at": "2026-11-30T18:11:30.639902Z",
          *           "front": null,
          *           "infeasible": 0,
          *           "memory": 4294967296,
          *           "optimization_type": "random",
-         *           "owner": "user_6fc9ad009385407b",
+         *           "owner": "user_f654d93645934f24",
          *           "parent": null,
          *           "pause_requested": false,
          *           "priority": 0,
          *           "progress": 1,
-         *           "queued_at": "2026-11-30T09:02:01.353336Z",
+         *           "queued_at": "2026-11-30T18:11:27.886597Z",
          *           "seconds_left": 0,
          *           "stage": "validate",
-         *           "started_at": "2026-11-30T09:02:20.118662Z",
+         *           "started_at": "2026-11-30T18:11:29.911294Z",
          *           "status": "completed",
          *           "stop_reason": "budget",
          *           "strategy_name": "momentum",
-         *           "strategy_version": "ed57ba7f8d95743961bc5812d1a02444b30a30ebecb9abf1cbae933ee6db04a9",
+         *           "strategy_version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535",
          *           "task_id": "opt_4f1c2a90b7d3e865",
          *           "trials": 60,
-         *           "trials_per_second": 677.0860580907095,
+         *           "trials_per_second": 9195.971674648194,
          *           "usage": null,
-         *           "worker": "vm-27636-99cd7f"
+         *           "worker": "vm-13321-a9f54f"
          *         }
          *       ],
          *       "total": 2
@@ -6444,12 +6446,12 @@ export interface components {
          *       "total": 1,
          *       "users": [
          *         {
-         *           "created_at": "2026-11-30T09:02:00.685464Z",
+         *           "created_at": "2026-11-30T18:11:27.557329Z",
          *           "disabled": false,
          *           "has_password": false,
          *           "name": "admin",
          *           "role": "admin",
-         *           "user_id": "user_6fc9ad009385407b"
+         *           "user_id": "user_f654d93645934f24"
          *         }
          *       ]
          *     }
@@ -6532,8 +6534,9 @@ export interface components {
          *         },
          *         "deflated_sharpe_2012": 0.8653043684122919,
          *         "deflated_sharpe_h0": 0.9919689915743408,
+         *         "deflated_sharpe_null": 0.6653531350577411,
          *         "distinct": 60,
-         *         "expected_best_sharpe": 0.021499157203812975,
+         *         "expected_best_sharpe": 0.03264285080769663,
          *         "lo": {
          *           "lags": 8,
          *           "scaling": 17.75992386145298,
@@ -6552,6 +6555,7 @@ export interface components {
          *           "skew": -0.4439701725712
          *         },
          *         "n_trials": 60,
+         *         "null_variance": 0.00007683226564428074,
          *         "pbo": 0.3588189588189588,
          *         "periods_per_year": 251.63890410958905,
          *         "psr_2012": 0.9920510351837533,
@@ -6832,11 +6836,11 @@ export interface components {
          *         "trial": 6
          *       },
          *       "verdict": {
-         *         "decision": "paper",
-         *         "luck": 0.09606827900086157,
+         *         "decision": "reject",
+         *         "luck": 0.20459290583870904,
          *         "reasons": [
-         *           "a strategy without skill does as well, in sample after so many trials and held out, in 9.61% of cases (deploy below 1%, paper below 10%)",
-         *           "in sample the best Sharpe ratio is 0.63; the best of 60 trials without skill would have about 0.34 (deflated Sharpe ratio 87%)"
+         *           "a strategy without skill does as well, in sample after so many trials and held out, in 20.46% of cases (deploy below 1%, paper below 10%)",
+         *           "in sample the best Sharpe ratio is 0.63; the best of 60 trials without skill would have about 0.52 (deflated Sharpe ratio 67%)"
          *         ]
          *       }
          *     }
@@ -6915,15 +6919,15 @@ export interface components {
          * WebhookOut
          * @description A webhook.
          * @example {
-         *       "created_at": "2026-11-30T09:02:01.278680Z",
+         *       "created_at": "2026-11-30T18:11:27.865997Z",
          *       "enabled": true,
          *       "events": [
          *         "task.ended",
          *         "verdict"
          *       ],
-         *       "owner": "user_6fc9ad009385407b",
+         *       "owner": "user_f654d93645934f24",
          *       "url": "https://example.com/hook",
-         *       "webhook_id": "hook_9bb39810e9d842c3"
+         *       "webhook_id": "hook_c21f66ca6e2a4b64"
          *     }
          */
         readonly WebhookOut: {
@@ -6951,26 +6955,26 @@ export interface components {
          *       "total": 2,
          *       "webhooks": [
          *         {
-         *           "created_at": "2026-11-30T09:02:01.278680Z",
+         *           "created_at": "2026-11-30T18:11:27.865997Z",
          *           "enabled": true,
          *           "events": [
          *             "task.ended",
          *             "verdict"
          *           ],
-         *           "owner": "user_6fc9ad009385407b",
+         *           "owner": "user_f654d93645934f24",
          *           "url": "https://example.com/hook",
-         *           "webhook_id": "hook_9bb39810e9d842c3"
+         *           "webhook_id": "hook_c21f66ca6e2a4b64"
          *         },
          *         {
-         *           "created_at": "2026-11-30T09:02:53.122485Z",
+         *           "created_at": "2026-11-30T18:11:34.806281Z",
          *           "enabled": true,
          *           "events": [
          *             "task.ended",
          *             "verdict"
          *           ],
-         *           "owner": "user_6fc9ad009385407b",
+         *           "owner": "user_f654d93645934f24",
          *           "url": "https://example.com/hook",
-         *           "webhook_id": "hook_3d8107824b1d474f"
+         *           "webhook_id": "hook_9e7c0ff9bc33490b"
          *         }
          *       ]
          *     }

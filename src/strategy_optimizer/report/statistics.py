@@ -71,6 +71,7 @@ def _lookahead(found: Mapping[str, Any] | None) -> tuple[Any, str, str, str]:
 def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     every = found.get("all_tasks") or found
     scope = "of all searches on these data" if found.get("all_tasks") else "of this search"
+    by_null = not isinstance(found["null_variance"], Mapping)  # a mapping says what there is not enough of
     rows = [
         _row(
             "different trials",
@@ -88,7 +89,7 @@ def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         _row(
             "deflated Sharpe ratio",
-            every["deflated_sharpe_2012"],
+            every["deflated_sharpe_null" if by_null else "deflated_sharpe_2012"],
             "chance",
             "The probability that the best trial is better than the best of so many trials without skill.",
             "above 95%; the verdict rests on it",
@@ -101,6 +102,16 @@ def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             "below 5%; without an edge a search gets there in about 16% of cases",
         ),
     ]
+    if by_null:
+        rows.append(
+            _row(
+                "deflated Sharpe ratio, by the variance of the trials",
+                every["deflated_sharpe_2012"],
+                "chance",
+                "The same as it is usually computed. An edge spreads the trials apart, which makes it stricter.",
+                "above 95%; decides nothing",
+            )
+        )
     for name, label in COUNTS.items():
         if name in found["deflated_by_count"]:
             rows.append(

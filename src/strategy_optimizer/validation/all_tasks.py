@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from strategy_optimizer.validation.ledger import (
     Earlier,
     Related,
+    Trials,
     count_beyond,
+    mean_diversity,
     pooled,
     related_trials,
 )
@@ -19,6 +21,7 @@ from strategy_optimizer.validation.statistics import (
     best_sharpe_without_skill,
     deflated_sharpe_2012,
     deflated_sharpe_h0,
+    even_trials,
     where_known,
 )
 
@@ -43,12 +46,15 @@ class AllTasks:
         Different trials among them, and the standard error of that number: 0 where all keys were kept.
     trials_variance : float
         Variance of the Sharpe ratios of all trials, over as many observations as this search has.
-    expected_best_sharpe : float
-        Of the best of so many trials without skill.
     deflated_sharpe_2012, deflated_sharpe_h0 : float
-        Probability that the winner is better than that.
+        Probability that the winner is better than the best of so many trials without skill.
+    null_variance : float
+        Variance that the Sharpe ratios of evenly spread trials of all tasks have when none has skill: one minus their
+        mean correlation, over the observations of this search; never less than that within the tasks.
+    deflated_sharpe_null, expected_best_sharpe : float
+        As those of `Overfitting`, against all tasks.
     related : Related
-        How related the trials of the tasks are.
+        How related evenly spread trials of the tasks are.
     """
 
     searches: int
@@ -56,20 +62,32 @@ class AllTasks:
     distinct: float
     distinct_error: float
     trials_variance: float | NotEnough
-    expected_best_sharpe: float | NotEnough
     deflated_sharpe_2012: float | NotEnough
     deflated_sharpe_h0: float | NotEnough
+    null_variance: float | NotEnough
+    deflated_sharpe_null: float | NotEnough
+    expected_best_sharpe: float | NotEnough
     related: Related | NotEnough
 
 
-def examine_all_tasks(
-    earlier: Earlier,
-    moments: SharpeMoments | NotEnough,
-    distinct: int,
-    expected_best_sharpe: float | NotEnough,
-    deflated_2012: float | NotEnough,
-    deflated_h0: float | NotEnough,
-) -> AllTasks | None:
+class Alone(NamedTuple):
+    """What the trials of a search alone say of its winner; see `Overfitting`."""
+
+    distinct: int
+    expected_best_sharpe: float | NotEnough
+    deflated_sharpe_2012: float | NotEnough
+    deflated_sharpe_h0: float | NotEnough
+    deflated_sharpe_null: float | NotEnough
+
+
+class Group(NamedTuple):
+    """Trials that the winner is measured against: how many, and the variance of their Sharpe ratios."""
+
+    n: float
+    variance: float | NotEnough
+
+
+def examine_all_tasks(earlier: Earlier, moments: SharpeMoments | NotEnough, alone: Alone) -> AllTasks | None:
     """Return the statistics over all tasks; None where no earlier search counts.
 
     Parameters
@@ -77,46 +95,84 @@ def examine_all_tasks(
     earlier : Earlier
     moments : SharpeMoments
         Of the winner's returns.
-    distinct, expected_best_sharpe, deflated_2012, deflated_h0
-        Of this search alone.
+    alone : Alone
     """
     own, others = earlier.own.trials, [entry.trials for entry in earlier.searches]
-    made_others_before = own.distinct > distinct  # the same call, with a limit of time
+    made_others_before = own.distinct > alone.distinct  # the same call, with a limit of time
     if not others and not made_others_before:
         return None
     beyond = count_beyond(own.keys, [trials.keys for trials in others])
-    n = max(1.0, max(distinct, own.distinct) + beyond.value)
-    spreads = [trials.spread.over(own.spread.observations) for trials in others]
-    variance = pooled([own.spread, *spreads]).variance
-    groups = [
-        (n, variance),
-        *((trials.distinct, spread.variance) for trials, spread in zip(others, spreads, strict=True)),
-    ]
-
-    def against_all(deflated: Deflated, alone: float | NotEnough) -> float | NotEnough:
-        found = [
-            where_known(lambda m, v, n=n: deflated(m, n_trials=n, trials_variance=v), moments, variance)
-            for n, variance in groups
-        ]
-        return _strictest(min, found, alone)
-
-    expected = [where_known(best_sharpe_without_skill, variance, n) for n, variance in groups]
+    n = max(1.0, max(alone.distinct, own.distinct) + beyond.value)
+    related = related_trials([own, *others], n)
+    observed = _observed_groups(n, own, others)
+    null = _null_groups(n, related, own, others)
+    knows_null = not isinstance(alone.deflated_sharpe_null, NotEnough)
     return AllTasks(
         searches=len(others) + made_others_before,
         n_trials=own.made + sum(trials.made for trials in others),
         distinct=n,
         distinct_error=beyond.error,
-        trials_variance=variance,
-        expected_best_sharpe=_strictest(max, expected, expected_best_sharpe),
-        deflated_sharpe_2012=against_all(deflated_sharpe_2012, deflated_2012),
-        deflated_sharpe_h0=against_all(deflated_sharpe_h0, deflated_h0),
-        related=related_trials([own, *others], n),
+        trials_variance=observed[0].variance,
+        deflated_sharpe_2012=_lowest(deflated_sharpe_2012, moments, observed, alone.deflated_sharpe_2012),
+        deflated_sharpe_h0=_lowest(deflated_sharpe_h0, moments, observed, alone.deflated_sharpe_h0),
+        null_variance=null[0].variance,
+        deflated_sharpe_null=_lowest(deflated_sharpe_2012, moments, null, alone.deflated_sharpe_null),
+        expected_best_sharpe=_highest(null if knows_null else observed, alone.expected_best_sharpe),
+        related=related,
     )
 
 
-def _strictest(
-    extreme: Callable[[Sequence[float]], float], found: Sequence[float | NotEnough], alone: float | NotEnough
+def _observed_groups(n: float, own: Trials, others: Sequence[Trials]) -> list[Group]:
+    """Return all tasks together, then each other one alone, with the variance of the trials' own Sharpe ratios."""
+    spreads = [trials.spread.over(own.spread.observations) for trials in others]
+    return [
+        Group(n, pooled([own.spread, *spreads]).variance),
+        *(
+            Group(max(1.0, trials.distinct), spread.variance)
+            for trials, spread in zip(others, spreads, strict=True)
+        ),
+    ]
+
+
+def _null_groups(
+    n: float, related: Related | NotEnough, own: Trials, others: Sequence[Trials]
+) -> list[Group]:
+    """Return the same groups as even trials, with the variance of their Sharpe ratios when none has skill.
+
+    What is not known of the trials' returns counts as unrelated.
+    """
+    everything = [own, *others]
+    within = mean_diversity(everything)
+    between = None if isinstance(related, NotEnough) else 1.0 - related.mean_correlation
+    all_together = 1.0 if within is None or between is None else max(within, between)
+    alone = [1.0 if each.sketch.diversity is None else each.sketch.diversity for each in others]
+    counts, observations = [n, *(each.distinct for each in others)], own.spread.observations
+    return [
+        Group(even_trials(count), diversity / observations)
+        for count, diversity in zip(counts, [all_together, *alone], strict=True)
+    ]
+
+
+def _lowest(
+    deflated: Deflated, moments: SharpeMoments | NotEnough, groups: Iterable[Group], alone: float | NotEnough
 ) -> float | NotEnough:
-    """Return the extreme of a search alone and of the groups of trials that have a number; as `alone` has to."""
-    known = [value for value in found if not isinstance(value, NotEnough)]
-    return where_known(lambda value: extreme([value, *known]), alone)
+    """Return the lowest deflated Sharpe ratio, of a search alone and of the groups; as `alone` has to be known."""
+    found = [
+        where_known(
+            lambda known, variance, n=group.n: deflated(known, n_trials=n, trials_variance=variance),
+            moments,
+            group.variance,
+        )
+        for group in groups
+    ]
+    return where_known(lambda value: min([value, *_known(found)]), alone)
+
+
+def _highest(groups: Iterable[Group], alone: float | NotEnough) -> float | NotEnough:
+    """Return the highest Sharpe ratio to expect by luck, of a search alone and of the groups."""
+    found = [where_known(best_sharpe_without_skill, group.variance, group.n) for group in groups]
+    return where_known(lambda value: max([value, *_known(found)]), alone)
+
+
+def _known(found: Iterable[float | NotEnough]) -> list[float]:
+    return [value for value in found if not isinstance(value, NotEnough)]

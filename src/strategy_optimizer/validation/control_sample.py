@@ -20,6 +20,7 @@ from strategy_optimizer.validation.rivals import rival_returns
 from strategy_optimizer.validation.statistics import (
     NotEnough,
     SuperiorAbility,
+    null_sharpe_variance,
     overfitting_probability,
     superior_models,
     superior_predictive_ability,
@@ -43,6 +44,8 @@ class ControlSample:
     trials : int
     pbo : float
         Probability of backtest overfitting.
+    null_variance : float
+        Of their Sharpe ratios per bar if none had skill.
     superior : dict
         Hansen's test whether any of them beats each rival.
     better : dict
@@ -51,6 +54,7 @@ class ControlSample:
 
     trials: int
     pbo: float | NotEnough
+    null_variance: float | NotEnough
     superior: Superior
     better: Mapping[str, int | NotEnough]
 
@@ -72,7 +76,8 @@ def examine_control_sample(
     """
     n = affordable_trials(search, 2 * TRIALS) // 2  # each is run twice, for blocks and for periods
     if n < 2:
-        return ControlSample(n, NotEnough("trials that can be run in time", n, 2), {}, {})
+        too_slow = NotEnough("trials that can be run in time", n, 2)
+        return ControlSample(n, too_slow, too_slow, {}, {})
     points = search.space.sample(n, np.random.default_rng(0), "sobol")
     engine = PopulationEvaluator(search.bound_strategy, search.bars, search.rules, threads=threads)
     table = bind_evaluator(engine, search.bound_strategy.space(), search.space).evaluate(points)
@@ -80,7 +85,7 @@ def examine_control_sample(
     found = overfitting_probability(table.blocks[completed], threads=threads)
     pbo = where_known(lambda whole: whole.pbo, found)
     if isinstance(n_periods, NotEnough):
-        return ControlSample(n, pbo, {}, {})
+        return ControlSample(n, pbo, n_periods, {}, {})
     rules = replace(search.rules, n_blocks=n_periods)
     returns = evaluate_periods(search, points[completed], rules, threads).T
     rivals = rival_returns(search, len(returns))
@@ -89,7 +94,8 @@ def examine_control_sample(
         for name, theirs in rivals.items()
     }
     better = {name: _n_better(test, returns, rivals[name], replications) for name, test in superior.items()}
-    return ControlSample(n, pbo, superior, better)
+    start, stop = search.in_sample
+    return ControlSample(n, pbo, null_sharpe_variance(returns, stop - start - 1), superior, better)
 
 
 def _n_better(

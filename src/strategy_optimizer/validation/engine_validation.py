@@ -44,6 +44,7 @@ from strategy_optimizer.validation.statistics import (
     trial_counts,
 )
 
+_NO_SAMPLE = NotEnough("runs for an even sample", 0, 2)
 LEAST_SHARE = 0.95  # of the trials must have returns, or nothing can be said of all of them
 
 
@@ -104,7 +105,7 @@ def examine_engine_overfitting(
         resampled=0,
         counts=trial_counts(blocks[:, :, 1], most_rows=CLUSTERED_TRIALS),
         maximum_p_value=NotEnough("trials whose returns are kept", 0, 2),
-        control=ControlSample(0, NotEnough("runs for an even sample", 0, 2), {}, {}),
+        control=ControlSample(0, _NO_SAMPLE, _NO_SAMPLE, {}, {}),
     )
     whole = overfitting_probability(evidence.blocks, threads=threads)
     return overfitting_of(evidence, whole, further, ledger)

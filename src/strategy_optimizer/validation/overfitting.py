@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from strategy_optimizer.backtest import run_backtest
 from strategy_optimizer.tasks import FinishedSearch
 from strategy_optimizer.threads import one_thread
-from strategy_optimizer.validation.all_tasks import AllTasks, examine_all_tasks
+from strategy_optimizer.validation.all_tasks import AllTasks, Alone, examine_all_tasks
 from strategy_optimizer.validation.control_sample import ControlSample, examine_control_sample
 from strategy_optimizer.validation.ledger import Earlier
 from strategy_optimizer.validation.statistics import (
@@ -32,6 +32,7 @@ from strategy_optimizer.validation.statistics import (
     deflated_sharpe_2012,
     deflated_sharpe_h0,
     distinct_count,
+    even_trials,
     lo_sharpe,
     maximum_distribution,
     minimum_backtest_length,
@@ -79,10 +80,9 @@ class Overfitting:
         Probability that its true Sharpe ratio is above 0, in both conventions.
     trials_variance : float
         Variance of the trials' Sharpe ratios.
-    expected_best_sharpe : float
-        Of the best of so many trials without skill.
     deflated_sharpe_2012, deflated_sharpe_h0 : float
-        Probability that the winner is better than that.
+        Probability that the winner is better than the best of so many trials without skill whose Sharpe ratios have
+        that variance.
     deflated_by_count : dict
         The first of the two for each way to count the trials.
     minimum_track_record, minimum_backtest : float
@@ -93,6 +93,13 @@ class Overfitting:
         Probability of backtest overfitting over all trials, and that the best half-sample winner loses in the other.
     control_pbo : float
         That of a space-filling sample, which no search has crowded.
+    null_variance : float
+        Variance that the Sharpe ratios of that sample have when none has skill; see `null_sharpe_variance`.
+    deflated_sharpe_null : float
+        `deflated_sharpe_2012` with that variance, where each trial of the search counts as `ADAPTIVE_WORTH` even ones.
+    expected_best_sharpe : float
+        What the winner is measured by: the Sharpe ratio to expect of the best trial without skill, by that variance
+        where it is known, else by that of the trials.
     maximum_p_value : float
         Chance that the best of the resampled trials, none with skill, reaches the winner's Sharpe ratio.
     superior : dict
@@ -114,7 +121,6 @@ class Overfitting:
     psr_2012: Number
     psr_h0: Number
     trials_variance: Number
-    expected_best_sharpe: Number
     deflated_sharpe_2012: Number
     deflated_sharpe_h0: Number
     deflated_by_count: Mapping[str, Number]
@@ -124,6 +130,9 @@ class Overfitting:
     pbo: Number
     loss_probability: Number
     control_pbo: Number
+    null_variance: Number
+    deflated_sharpe_null: Number
+    expected_best_sharpe: Number
     maximum_p_value: Number
     superior: Mapping[str, SuperiorAbility | NotEnough]
     better: Mapping[str, int | NotEnough]
@@ -134,8 +143,13 @@ class Overfitting:
 
     @property
     def decisive_deflated_sharpe(self) -> Number:
-        """The deflated Sharpe ratio (2012) that the verdict rests on: over all tasks where there were earlier ones."""
-        return self.deflated_sharpe_2012 if self.all_tasks is None else self.all_tasks.deflated_sharpe_2012
+        """The deflated Sharpe ratio that the verdict rests on: over all tasks where there were earlier ones.
+
+        By the variance without skill where an even sample could be run, else by that of the trials.
+        """
+        where = self if self.all_tasks is None else self.all_tasks
+        known = not isinstance(self.null_variance, NotEnough)
+        return where.deflated_sharpe_null if known else where.deflated_sharpe_2012
 
 
 @dataclass(frozen=True)
@@ -247,7 +261,12 @@ def overfitting_of(
     variance = trials_sharpe_variance(evidence.sharpes)
     deflated = _deflated(moments, variance, distinct, counts)
     deflated_h0 = where_known(_deflated_h0, moments, variance, distinct)
-    expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
+    null_variance = further.control.null_variance
+    deflated_null = where_known(_deflated_2012, moments, null_variance, even_trials(distinct))
+    if isinstance(null_variance, NotEnough):
+        expected = where_known(best_sharpe_without_skill, variance, max(1.0, distinct))
+    else:
+        expected = best_sharpe_without_skill(null_variance, even_trials(distinct))
     return Overfitting(
         n_trials=evidence.n_trials,
         distinct=distinct,
@@ -256,7 +275,6 @@ def overfitting_of(
         psr_2012=where_known(psr_2012, moments),
         psr_h0=where_known(psr_h0, moments),
         trials_variance=variance,
-        expected_best_sharpe=expected,
         deflated_sharpe_2012=deflated["distinct"],
         deflated_sharpe_h0=deflated_h0,
         deflated_by_count=deflated,
@@ -266,6 +284,9 @@ def overfitting_of(
         pbo=where_known(lambda found: found.pbo, whole),
         loss_probability=where_known(lambda found: found.loss_probability, whole),
         control_pbo=further.control.pbo,
+        null_variance=null_variance,
+        deflated_sharpe_null=deflated_null,
+        expected_best_sharpe=expected,
         maximum_p_value=further.maximum_p_value,
         superior=further.control.superior,
         better=further.control.better,
@@ -274,7 +295,9 @@ def overfitting_of(
         periods_per_year=evidence.periods_per_year,
         all_tasks=None
         if ledger is None
-        else examine_all_tasks(ledger, moments, distinct, expected, deflated["distinct"], deflated_h0),
+        else examine_all_tasks(
+            ledger, moments, Alone(distinct, expected, deflated["distinct"], deflated_h0, deflated_null)
+        ),
     )
 
 

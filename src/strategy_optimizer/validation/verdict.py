@@ -1,19 +1,21 @@
 """The verdict: whether what a search recommends is worth deploying, watching on paper, or nothing.
 
-The rule, in one paragraph. Two questions that share no data are asked: how likely a Sharpe ratio as good as that of the
-best trial in sample is for the best of as many trials without skill (one minus its deflated Sharpe ratio, with the raw
-number of distinct trials and the variance of their Sharpe ratios, over all searches on the same data that the trial
-ledger knows), and how likely one as good as that of the recommended parameters on the held-out bars is for a strategy
-without skill (one minus their PSR there; where L different parameters have been judged by these bars, one minus the PSR
-to the power of L, Sidak's correction [2]_). Their normal scores are added and divided by the root of two (Stouffer's
-method [1]_); the chance that is left, of so much luck in both, decides: below 1 % `deploy`, below 10 % `paper`, else
-`reject`. Whatever that chance, parameters that lost on the held-out bars are rejected, and so is a strategy whose
-signals use bars of the future; without held-out bars, with fewer than a hundred of them or five trades there,
-or without one of the statistics `paper` is the most.
+The rule, in one paragraph. Two questions that share no data are asked: how likely a Sharpe ratio as good as that of
+the best trial in sample is for the best of as many trials without skill (one minus its deflated Sharpe ratio, with
+the raw number of distinct trials, each counted as a hundred evenly spread ones since a search goes where it was good
+by luck, and the variance that the Sharpe ratios of evenly spread trials have when none has skill, over all searches
+on the same data that the trial ledger knows; of engines whose trials cannot be run again, with the number of trials
+as it is and the variance of their Sharpe ratios), and how likely one as good as that of the recommended parameters on
+the held-out bars is for a strategy without skill (one minus their PSR there; where L different parameters have been
+judged by these bars, one minus the PSR to the power of L, Sidak's correction [2]_). Their normal scores are added and
+divided by the root of two (Stouffer's method [1]_); the chance that is left, of so much luck in both, decides: below
+1 % `deploy`, below 10 % `paper`, else `reject`. Whatever that chance, parameters that lost on the held-out bars are
+rejected, and so is a strategy whose signals use bars of the future; without held-out bars, with fewer than a hundred
+of them or five trades there, or without one of the statistics `paper` is the most.
 
 Neither question is enough alone: on markets without an edge the best of a thousand trials had a deflated Sharpe ratio
-above 95 % in 3 of 100 searches and a PSR above 95 % on the held-out bars in 6 of 100. Asking for both at 95 % finds
-half as many planted edges as adding them up does. `benchmarks/bench_verdict.py` has the numbers.
+above 95 % in 3 of 100 searches and a PSR above 95 % on the held-out bars in 5 of 100. Asking for both at 95 % finds
+fewer planted edges than adding them up does. `benchmarks/bench_verdict.py` has the numbers.
 
 References
 ----------

@@ -147,9 +147,17 @@ def test_the_trials_of_all_tasks_are_counted_as_exact_sets_count_them(market: Ba
     )
     assert observations == 1133
     assert found.trials_variance == pytest.approx(trials_sharpe_variance(sharpes), rel=1e-9)
-    expected = best_sharpe_without_skill(found.trials_variance, found.distinct)
+    moments = own.validation.overfitting.moments
+    usual = best_sharpe_without_skill(found.trials_variance, found.distinct)
+    assert found.deflated_sharpe_2012 == pytest.approx(psr_2012(moments, usual))
+    within = np.average([e.trials.sketch.diversity for e in entries()], weights=[60, 100, 60])
+    diversity = max(within, 1.0 - found.related.mean_correlation)
+    assert found.null_variance == pytest.approx(diversity / observations)
+    alone = own.validation.overfitting.null_variance  # of one space, so that only the samples differ
+    assert found.null_variance == pytest.approx(alone, rel=0.1)
+    expected = best_sharpe_without_skill(max(alone, found.null_variance), 100 * found.distinct)
     assert found.expected_best_sharpe == pytest.approx(expected)
-    assert found.deflated_sharpe_2012 == pytest.approx(psr_2012(own.validation.overfitting.moments, expected))
+    assert found.deflated_sharpe_null == pytest.approx(psr_2012(moments, expected))
     assert own.validation.held_out.looks == 3
 
 
@@ -318,7 +326,7 @@ def found(market: Bars, search_of: Search) -> Validation:
 def test_a_psr_after_many_looks_is_to_the_power_of_them(found: Validation, looks: int) -> None:
     assert found.held_out is not None
     held_out = replace(found.held_out, psr=0.97, looks=looks)
-    verdict = judge(replace(found.overfitting, deflated_sharpe_2012=0.9), held_out)
+    verdict = judge(replace(found.overfitting, deflated_sharpe_null=0.9), held_out)
     expected = norm.sf((norm.ppf(0.9) + norm.ppf(0.97**looks)) / np.sqrt(2.0))
     assert verdict.luck == pytest.approx(expected, abs=1e-12)
     assert (f"as the best of {looks} that these bars judged" in " ".join(verdict.reasons)) == (looks > 1)
@@ -346,11 +354,13 @@ def test_earlier_searches_never_help(market: Bars, search_of: Search, entry: Mak
         assert with_it.all_tasks.trials_variance == pytest.approx(
             pooled([own.trials.spread, spread]).variance
         )
-        for name in ("deflated_sharpe_2012", "deflated_sharpe_h0"):
+        for name in ("deflated_sharpe_2012", "deflated_sharpe_h0", "deflated_sharpe_null"):
             assert getattr(with_it.all_tasks, name) <= getattr(alone.overfitting, name)
         assert with_it.all_tasks.expected_best_sharpe >= alone.overfitting.expected_best_sharpe
         assert with_it.deflated_sharpe_2012 == alone.overfitting.deflated_sharpe_2012
-        assert with_it.decisive_deflated_sharpe == with_it.all_tasks.deflated_sharpe_2012
+        assert with_it.decisive_deflated_sharpe == with_it.all_tasks.deflated_sharpe_null
+        unknown = replace(with_it, null_variance=NotEnough("runs for an even sample", 0, 2))
+        assert unknown.decisive_deflated_sharpe == with_it.all_tasks.deflated_sharpe_2012
         json.dumps(replace(alone, overfitting=with_it).to_dict(), allow_nan=False)
 
 
@@ -379,10 +389,16 @@ def test_a_narrow_search_after_a_wide_one_is_held_against_the_wide_one(
     )
     assert counted.all_tasks is not None
     assert counted.all_tasks.trials_variance < 0.5 * alone.trials_variance  # type: ignore[operator]
-    assert counted.all_tasks.expected_best_sharpe == pytest.approx(alone.expected_best_sharpe, rel=1e-9)
-    assert counted.all_tasks.deflated_sharpe_2012 == pytest.approx(
-        psr_2012(counted.moments, alone.expected_best_sharpe)  # type: ignore[arg-type]
-    )
+    usual = best_sharpe_without_skill(alone.trials_variance, alone.distinct)  # type: ignore[arg-type]
+    assert counted.all_tasks.deflated_sharpe_2012 == pytest.approx(psr_2012(counted.moments, usual))  # type: ignore[arg-type]
+    assert counted.null_variance < 0.3 * alone.null_variance  # type: ignore[operator]
+    sketch = entry_of(wide).trials.sketch
+    assert sketch.diversity is not None
+    variance = sketch.diversity / entry_of(narrow).trials.spread.observations
+    bar = best_sharpe_without_skill(variance, 100 * alone.distinct)
+    assert bar == pytest.approx(alone.expected_best_sharpe, rel=0.1)
+    assert counted.all_tasks.expected_best_sharpe == pytest.approx(bar, rel=1e-9)
+    assert counted.all_tasks.deflated_sharpe_null == pytest.approx(psr_2012(counted.moments, bar))  # type: ignore[arg-type]
 
 
 def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, search_of: Search) -> None:
@@ -393,16 +409,15 @@ def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, se
         earlier = record(entry_of(search), ledger)
     last = validate_search(searches[-1], earlier, threads=1, most_trials=0).overfitting
     sharpes = np.concatenate([trial_sharpes(search) for search in searches])
-    everything = np.concatenate([search.history.blocks[:, :, 1] for search in searches])
-    expected = best_sharpe_without_skill(trials_sharpe_variance(sharpes), distinct_count(everything))
+    distinct = distinct_count(np.concatenate([search.history.blocks[:, :, 1] for search in searches]))
     assert last.all_tasks is not None
     assert isinstance(last.moments, SharpeMoments)
-    assert last.all_tasks.expected_best_sharpe == pytest.approx(
-        max(expected, *(_expected_alone(search) for search in searches)), rel=1e-9
-    )
-
-
-def _expected_alone(search: FinishedSearch) -> float:
-    variance = trials_sharpe_variance(trial_sharpes(search))
-    assert isinstance(variance, float)
-    return best_sharpe_without_skill(variance, distinct_count(search.history.blocks[:, :, 1]))
+    usual = [best_sharpe_without_skill(trials_sharpe_variance(sharpes), distinct)]  # type: ignore[arg-type]
+    for search in searches:
+        variance = trials_sharpe_variance(trial_sharpes(search))
+        own = distinct_count(search.history.blocks[:, :, 1])
+        usual.append(best_sharpe_without_skill(variance, own))  # type: ignore[arg-type]
+    assert last.all_tasks.deflated_sharpe_2012 == pytest.approx(psr_2012(last.moments, max(usual)), abs=1e-9)
+    one_space = best_sharpe_without_skill(last.null_variance, 100 * distinct)  # type: ignore[arg-type]
+    assert last.all_tasks.expected_best_sharpe == pytest.approx(one_space, rel=0.1)
+    assert last.all_tasks.expected_best_sharpe > 1.05 * last.expected_best_sharpe  # type: ignore[operator]

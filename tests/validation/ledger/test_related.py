@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from strategy_optimizer.backtest import PopulationEvaluator
 from strategy_optimizer.market import Bars
 from strategy_optimizer.tasks import FinishedSearch
-from strategy_optimizer.validation.ledger import Related, Sketch, Trials, entry_of, related_trials
+from strategy_optimizer.validation.ledger import (
+    Related,
+    Sketch,
+    Trials,
+    entry_of,
+    mean_diversity,
+    related_trials,
+)
 from strategy_optimizer.validation.ledger.related import LEAST_MONTHS, pairwise_correlations
 from strategy_optimizer.validation.statistics import NotEnough, average_correlation_count, effective_rank
 
@@ -86,22 +95,33 @@ def test_many_tasks_are_sampled(template: Trials) -> None:
     assert found.sketched == 256
 
 
-def test_a_sketch_holds_the_monthly_returns_of_trials(
+def test_a_sketch_holds_the_monthly_returns_of_an_even_sample(
     market: Bars, search_of: Callable[..., FinishedSearch]
 ) -> None:
     from strategy_optimizer.backtest import run_backtest
     from strategy_optimizer.validation.ledger import SKETCHED
-    from strategy_optimizer.validation.trial_returns import choose_trials
 
     search = search_of(market, evaluations=100)
     sketch = entry_of(search).trials.sketch
     start, stop = search.in_sample
     names = market.timestamp[start + 1 : stop].view("M8[ns]").astype("M8[M]")
     assert sketch.returns.shape == (SKETCHED, len(np.unique(names)))
-    for row, number in enumerate(choose_trials(search, SKETCHED)[:5].tolist()):
-        params = search.history[number].parameters
+    seed = zlib.crc32(search.task_id.encode())
+    points = search.space.sample(SKETCHED, np.random.default_rng(seed), "sobol")
+    for row, params in enumerate(search.space.to_dicts(points[:5])):
         equity = run_backtest(search.bound_strategy, params, market, search.rules).equity
         returns = equity[1:] / equity[:-1] - 1.0
         for column, month in enumerate(sketch.months.tolist()):
             expected = returns[names.astype(int) == month].sum()
             assert sketch.returns[row, column] == pytest.approx(expected, abs=1e-7)
+    weeks = replace(search.rules, n_blocks=(stop - start - 1) // 5)
+    sums = PopulationEvaluator(search.strategy, market, weeks).evaluate(points).blocks[:, :, 1]
+    alike = np.corrcoef(sums)[np.triu_indices(SKETCHED, 1)].mean()
+    assert sketch.diversity == pytest.approx(1.0 - alike, rel=0.15)  # weeks begin elsewhere there
+
+
+def test_without_two_trials_that_vary_no_diversity_is_known(template: Trials) -> None:
+    known = replace(template, distinct=30, sketch=replace(template.sketch, diversity=0.4))
+    other = replace(template, distinct=10, sketch=replace(template.sketch, diversity=0.8))
+    assert mean_diversity([known, other]) == pytest.approx(0.5)
+    assert mean_diversity([known, replace(template, sketch=Sketch.none())]) is None

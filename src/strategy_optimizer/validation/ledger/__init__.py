@@ -16,6 +16,7 @@ from strategy_optimizer.validation.ledger.entry import (
     Trials,
     continued,
     joined,
+    mean_diversity,
     one_each,
 )
 from strategy_optimizer.validation.ledger.folder import Ledger
@@ -54,6 +55,7 @@ __all__ = [
     "engine_entry_of",
     "entry_of",
     "joined",
+    "mean_diversity",
     "months_of",
     "one_each",
     "pooled",

@@ -15,7 +15,7 @@ from strategy_optimizer.validation.ledger.keys import KeySet
 from strategy_optimizer.validation.ledger.months import Months
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
 
-FORMAT = b"strategy-optimizer ledger entry 2"
+FORMAT = b"strategy-optimizer ledger entry 3"
 _MONTHS = ("<i4", "<u8", "<i4")
 _TEXTS = (
     "task_id",
@@ -55,6 +55,7 @@ def encode(entry: Entry) -> bytes:
         "distinct": trials.distinct,
         "limit": str(trials.keys.limit),  # more than 53 bits
         "spread": vars(trials.spread),
+        "diversity": trials.sketch.diversity,
         "arrays": [[array.dtype.str, array.shape] for array in arrays],
     }
     body = b"\n".join([json.dumps(header).encode(), b"".join(array.tobytes() for array in arrays)])
@@ -94,7 +95,7 @@ def _entry(header: dict[str, Any], data: bytes, offset: int) -> Entry:
         distinct=header["distinct"],
         keys=KeySet(keys, int(header["limit"])),
         spread=SharpeSpread(**header["spread"]),
-        sketch=Sketch(sketch_months, sketch),
+        sketch=Sketch(sketch_months, sketch, header["diversity"]),
     )
     return Entry(
         **{name: header[name] for name in _TEXTS},

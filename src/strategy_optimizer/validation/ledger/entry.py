@@ -23,7 +23,7 @@ _LONGEST_TEXT = 200
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """Returns of a few trials by calendar month.
+    """Returns of evenly spread trials of a task's space by calendar month.
 
     Attributes
     ----------
@@ -31,10 +31,13 @@ class Sketch:
         Months since January 1970, ascending.
     returns : array of float32, shape (k, m)
         The sum of the returns per bar; NaN in months that a trial did not see.
+    diversity : float, optional
+        One minus the mean correlation of the trials' returns of five bars each; None where it is not known.
     """
 
     months: NDArray[np.int32]
     returns: NDArray[np.float32]
+    diversity: float | None = None
 
     @classmethod
     def none(cls) -> Sketch:
@@ -52,7 +55,7 @@ class Sketch:
         """Return the sketch of at most so many of the trials, evenly chosen."""
         k = len(self.returns)
         rows = np.linspace(0, k - 1, min(k, at_most)).round().astype(np.intp)
-        return Sketch(self.months, self.returns[rows])
+        return replace(self, returns=self.returns[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +87,21 @@ def most_sketched(n_months: int) -> int:
     return min(SKETCHED, _SKETCH_BYTES // (4 * max(1, n_months)))
 
 
+def mean_diversity(parts: Sequence[Trials]) -> float | None:
+    """Return that of the trials within the parts; None where one is not known."""
+    known = [(part.distinct, part.sketch.diversity) for part in parts if part.sketch.diversity is not None]
+    weight = sum(distinct for distinct, _ in known)
+    if len(known) < len(parts) or weight == 0:
+        return None
+    return sum(distinct * diversity for distinct, diversity in known) / weight
+
+
 def joined(parts: Sequence[Trials]) -> Trials:
     """Return the trials of several searches as those of one task."""
     keys = union([part.keys for part in parts])
     months = np.unique(np.concatenate([part.sketch.months for part in parts]))
-    sketch = Sketch(months, np.concatenate([part.sketch.at(months) for part in parts]))
+    returns = np.concatenate([part.sketch.at(months) for part in parts])
+    sketch = Sketch(months, returns, mean_diversity(parts))
     return Trials(
         made=sum(part.made for part in parts),
         distinct=round(keys.count.value),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -35,7 +36,8 @@ from strategy_optimizer.validation.ledger.entry import (
 from strategy_optimizer.validation.ledger.keys import KeyArray, KeySet, parameter_keys, representative_keys
 from strategy_optimizer.validation.ledger.months import Months, months_of, unseen_months
 from strategy_optimizer.validation.ledger.spread import SharpeSpread
-from strategy_optimizer.validation.trial_returns import choose_trials, evaluate_periods, trial_sharpes
+from strategy_optimizer.validation.statistics import NotEnough, null_sharpe_variance
+from strategy_optimizer.validation.trial_returns import PERIOD_BARS, evaluate_periods, trial_sharpes
 
 LONGEST = 1.0  # seconds for running trials again
 MOST_RETURNS = 2**24  # that are made in all: of a million bars fewer trials are kept
@@ -177,7 +179,7 @@ def walk_forward_entry(
 
 
 def trials_of(search: FinishedSearch, *, sketched: int = SKETCHED, threads: int | None = None) -> Trials:
-    """Return what is kept of a search's trials; of at most `sketched` also their returns."""
+    """Return what is kept of a search's trials, and the returns of at most `sketched` even ones."""
     history = search.history
     completed = np.isfinite(history.metrics[:, 0])
     keys = _keys(search, history.points[completed])
@@ -219,29 +221,38 @@ def _keys(about: FinishedSearch | OptimizationTask, points: NDArray[np.float64])
 
 
 def _sketch(search: FinishedSearch, at_most: int, threads: int | None) -> Sketch:
-    """Return the monthly returns of a few trials, the winner's among them; of none where that takes too long."""
+    """Return the monthly returns of an even sample of the searched space; of none where that takes too long.
+
+    Not of trials: a search crowds them, so that they are more alike than the strategies that it chose from.
+    """
     start, stop = search.in_sample
     numbers = search.bars.timestamp[start + 1 : stop].view("M8[ns]").astype("M8[M]").view(np.int64)
     months, first = np.unique(numbers, return_index=True)
     seconds = float(np.median(search.history.seconds))
     in_time = at_most if seconds * at_most <= LONGEST else int(LONGEST / seconds)
     n = min(at_most, in_time, most_sketched(len(months)), MOST_RETURNS // (stop - start))
-    rows = choose_trials(search, n) if n > 0 else np.empty(0, np.intp)
-    if not len(rows):
+    if n < 1:
         return Sketch.none()
-    returns = _monthly(search, search.history.points[rows], first, threads)
-    return Sketch(months.astype(np.int32), returns.astype(np.float32))
+    points = search.space.sample(n, np.random.default_rng(zlib.crc32(search.task_id.encode())), "sobol")
+    monthly, weekly = _summed(search, points, (first, np.arange(0, stop - start - 1, PERIOD_BARS)), threads)
+    found = null_sharpe_variance(weekly.T, observations=1)
+    diversity = None if isinstance(found, NotEnough) else found
+    return Sketch(months.astype(np.int32), monthly.astype(np.float32), diversity)
 
 
-def _monthly(
-    search: FinishedSearch, points: NDArray[np.float64], first: NDArray[np.intp], threads: int | None
-) -> NDArray[np.float64]:
-    """Return the sums of the returns per bar (n, months) of points; `first` is each month's first return."""
+def _summed(
+    search: FinishedSearch,
+    points: NDArray[np.float64],
+    firsts: Sequence[NDArray[np.intp]],
+    threads: int | None,
+) -> list[NDArray[np.float64]]:
+    """Return the sums of the returns per bar (n, periods) of points for each division: where its periods begin."""
     start, stop = search.in_sample
     rules = replace(search.rules, n_blocks=stop - start - 1)  # each return in a block of its own
     at_once = max(1, CHUNK_BYTES // (24 * rules.n_blocks))
-    parts = [
-        np.add.reduceat(evaluate_periods(search, points[row : row + at_once], rules, threads), first, axis=1)
-        for row in range(0, len(points), at_once)
-    ]
-    return np.concatenate(parts)
+    parts: list[list[NDArray[np.float64]]] = [[] for _ in firsts]
+    for row in range(0, len(points), at_once):
+        returns = evaluate_periods(search, points[row : row + at_once], rules, threads)
+        for part, first in zip(parts, firsts, strict=True):
+            part.append(np.add.reduceat(returns, first, axis=1))
+    return [np.concatenate(part) for part in parts]

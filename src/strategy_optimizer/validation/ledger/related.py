@@ -1,7 +1,8 @@
-"""How related the trials of several tasks are, from the sketches of their returns.
+"""How related evenly spread trials of several tasks are, from the sketches of their returns.
 
-Correlations are of monthly returns, each pair over the months that both have. They are reported and decide nothing: a
-search crowds its trials, and its winner is still the best of all of them.
+Correlations are of monthly returns, each pair over the months that both have. What the trials share no choice among
+them can win, so the mean correlation says how well the best of them does by luck (`null_sharpe_variance`). The counts
+of independent trials are reported and decide nothing.
 """
 
 from __future__ import annotations

@@ -18,8 +18,10 @@ from strategy_optimizer.validation.statistics.expected_maximum import (
     best_sharpe_without_skill,
     deflated_sharpe_2012,
     deflated_sharpe_h0,
+    even_trials,
     expected_maximum,
     minimum_backtest_length,
+    null_sharpe_variance,
     trials_sharpe_variance,
 )
 from strategy_optimizer.validation.statistics.not_enough import NotEnough, where_known
@@ -91,6 +93,7 @@ __all__ = [
     "distinct_count",
     "effective_rank",
     "effective_rank_of",
+    "even_trials",
     "expected_maximum",
     "false_discovery_rate",
     "independent_trials",
@@ -101,6 +104,7 @@ __all__ = [
     "minimum_backtest_length",
     "minimum_track_record_2012",
     "minimum_track_record_h0",
+    "null_sharpe_variance",
     "observed_false_discovery_rate",
     "optimal_block_length",
     "overfitting_probability",

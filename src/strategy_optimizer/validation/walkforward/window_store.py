@@ -19,7 +19,7 @@ from strategy_optimizer.tasks.checkpoint_folder import STATE, CheckpointFolder, 
 from strategy_optimizer.validation.ledger import KeySet, SharpeSpread, Sketch, Trials
 from strategy_optimizer.validation.walkforward.choices import Choice, Searched
 
-FORMAT = 1
+FORMAT = 2
 _PLAIN = [field.name for field in fields(Choice) if field.name != "train"]
 
 
@@ -154,6 +154,7 @@ def _encoded(trials: Trials) -> dict[str, Any]:
         "spread": asdict(trials.spread),
         "months": encode_array(trials.sketch.months),
         "returns": encode_array(trials.sketch.returns),
+        "diversity": trials.sketch.diversity,
     }
 
 
@@ -163,5 +164,5 @@ def _decoded(data: Mapping[str, Any]) -> Trials:
         distinct=data["distinct"],
         keys=KeySet(decode_array(data["keys"]), int(data["limit"])),
         spread=SharpeSpread(**data["spread"]),
-        sketch=Sketch(decode_array(data["months"]), decode_array(data["returns"])),
+        sketch=Sketch(decode_array(data["months"]), decode_array(data["returns"]), data["diversity"]),
     )
