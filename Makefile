@@ -107,6 +107,7 @@ bench: $(PEERS)/.installed install  ## run the benchmarks, on a quiet machine; r
 	$(BIN)/python benchmarks/bench_optimizer_overhead.py > benchmarks/results/optimizer_overhead.md
 	$(BIN)/python benchmarks/bench_statistics.py
 	$(BIN)/python benchmarks/bench_ledger.py > benchmarks/results/ledger.md
+	$(BIN)/python benchmarks/bench_null_variance.py > benchmarks/results/null_variance.md
 	$(BIN)/python benchmarks/bench_many_workers.py --output benchmarks/results/many_workers.md
 	$(BIN)/python benchmarks/bench_executors.py > benchmarks/results/executors.md
 	$(BIN)/python benchmarks/bench_walk_forward.py > benchmarks/results/walk_forward.md

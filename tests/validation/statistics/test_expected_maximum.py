@@ -16,10 +16,13 @@ from strategy_optimizer.validation.statistics import (
     approximate_expected_maximum,
     deflated_sharpe_2012,
     deflated_sharpe_h0,
+    even_trials,
     expected_maximum,
     minimum_backtest_length,
+    null_sharpe_variance,
     psr_2012,
     psr_h0,
+    sharpe_moments,
     trials_sharpe_variance,
 )
 
@@ -103,6 +106,67 @@ def test_the_variance_of_the_trials():
     assert trials_sharpe_variance([0.1, 0.1]) == NotEnough("distinct Sharpe ratios", 1, 2)
 
 
+def related(n: int, alike: float, rng: np.random.Generator, observations: int = 500) -> np.ndarray:
+    """Return returns (observations, n) of trials without skill, any two of which correlate by `alike`."""
+    shared, own = rng.standard_normal((observations, 1)), rng.standard_normal((observations, n))
+    return 0.01 * (math.sqrt(alike) * shared + math.sqrt(1.0 - alike) * own)
+
+
+def sharpes(returns: np.ndarray) -> np.ndarray:
+    return returns.mean(axis=0) / returns.std(axis=0, ddof=1)
+
+
+def test_the_variance_without_skill_is_one_minus_the_mean_of_numpys_correlations():
+    returns = related(40, 0.6, np.random.default_rng(1))
+    returns[:, 3] *= 50.0
+    alike = np.corrcoef(returns.T)[np.triu_indices(40, 1)].mean()
+    assert null_sharpe_variance(returns, 750) == pytest.approx((1.0 - alike) / 750, rel=1e-12)
+    unusable = np.column_stack([returns, np.full(500, 0.001), np.where(np.arange(500) == 7, np.nan, 0.01)])
+    assert null_sharpe_variance(unusable, 750) == null_sharpe_variance(returns, 750)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+def test_it_is_the_variance_of_the_sharpe_ratios_across_trials_without_skill(alike):
+    rng = np.random.default_rng(2)
+    found, expected = [], []
+    for _ in range(1000):
+        returns = related(50, alike, rng)
+        found.append(null_sharpe_variance(returns, 500))
+        expected.append(trials_sharpe_variance(sharpes(returns)))
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.03)
+
+
+def test_an_edge_spreads_the_trials_apart_and_leaves_it_as_it_is():
+    returns = related(50, 0.5, np.random.default_rng(3))
+    skilled = returns + np.linspace(-0.002, 0.002, 50)
+    assert null_sharpe_variance(skilled, 500) == pytest.approx(null_sharpe_variance(returns, 500), rel=1e-9)
+    assert trials_sharpe_variance(sharpes(skilled)) > 5 * trials_sharpe_variance(sharpes(returns))
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.7])
+def test_without_skill_the_best_trial_passes_95_percent_in_at_most_one_of_twenty_samples(alike):
+    """The estimates of the best trial scatter with what all share, so the share that passes is below 5 %."""
+    rng, passed, n = np.random.default_rng(4), 0, 400
+    for _ in range(n):
+        returns = related(100, alike, rng)
+        best = sharpe_moments(returns[:, sharpes(returns).argmax()])
+        variance = null_sharpe_variance(returns, 500)
+        passed += deflated_sharpe_2012(best, n_trials=100, trials_variance=variance) > 0.95
+    assert passed / n <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / n)
+
+
+def test_too_few_returns_or_trials_for_a_variance_without_skill():
+    returns = related(9, 0.5, np.random.default_rng(5))
+    assert null_sharpe_variance(returns, 500) == NotEnough("trials whose returns vary", 9, 10)
+    assert null_sharpe_variance(np.zeros((500, 20)), 500) == NotEnough("trials whose returns vary", 0, 10)
+    assert null_sharpe_variance(returns[:1], 500) == NotEnough("returns", 1, 2)
+    assert null_sharpe_variance(np.empty((500, 0)), 500) == NotEnough("trials whose returns vary", 0, 10)
+
+
+def test_each_trial_of_a_search_is_worth_a_hundred_even_ones():
+    assert (even_trials(0), even_trials(1), even_trials(250.5)) == (1.0, 100.0, 25_050.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -111,6 +175,8 @@ def test_the_variance_of_the_trials():
         (lambda: deflated_sharpe_2012(BEST, n_trials=2, trials_variance=-1.0), "trials_variance is -1.0"),
         (lambda: deflated_sharpe_h0(BEST, n_trials=2, trials_variance=1.0, method="x"), "method is 'x'"),
         (lambda: minimum_backtest_length(10, 0.0), "sharpe is 0.0"),
+        (lambda: null_sharpe_variance(np.zeros((20, 20)), 0), "observations is 0"),
+        (lambda: null_sharpe_variance(np.zeros(20), 20), "returns has the shape"),
     ],
 )
 def test_a_wrong_argument_is_named(call, message):
