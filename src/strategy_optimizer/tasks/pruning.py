@@ -85,8 +85,8 @@ class FoldPruner:
         K, at least 2.
     error : float
         A trial is stopped when its chance of ending above the incumbent is below this; in the lower half of a rung
-        below ten times this. With the default, 0.01, fewer than 3 of 100 searches lost their winner in the
-        benchmark, over orders of the folds.
+        below ten times this. With the default, 0.01, fewer than 5 of 100 searches lost their winner in the
+        benchmark, whatever the order of the folds.
     min_folds : int
         Never stops before so many folds.
     min_trials : int
