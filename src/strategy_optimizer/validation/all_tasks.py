@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from strategy_optimizer.validation.ledger import (
     Earlier,
     Related,
     Trials,
     count_beyond,
-    mean_diversity,
     pooled,
     related_trials,
 )
@@ -137,20 +138,24 @@ def _observed_groups(n: float, own: Trials, others: Sequence[Trials]) -> list[Gr
 def _null_groups(
     n: float, related: Related | NotEnough, own: Trials, others: Sequence[Trials]
 ) -> list[Group]:
-    """Return the same groups as even trials, with the variance of their Sharpe ratios when none has skill.
-
-    What is not known of the trials' returns counts as unrelated.
-    """
+    """Return the same groups as even trials, with the variance of their Sharpe ratios when none has skill."""
     everything = [own, *others]
-    within = mean_diversity(everything)
-    between = None if isinstance(related, NotEnough) else 1.0 - related.mean_correlation
-    all_together = 1.0 if within is None or between is None else max(within, between)
-    alone = [1.0 if each.sketch.diversity is None else each.sketch.diversity for each in others]
-    counts, observations = [n, *(each.distinct for each in others)], own.spread.observations
+    diversities = [_diversity(trials) for trials in everything]
+    within = float(np.average(diversities, weights=[max(1, trials.distinct) for trials in everything]))
+    between = 0.0 if isinstance(related, NotEnough) else 1.0 - related.mean_correlation
+    counts, observations = [n, *(trials.distinct for trials in others)], own.spread.observations
     return [
         Group(even_trials(count), diversity / observations)
-        for count, diversity in zip(counts, [all_together, *alone], strict=True)
+        for count, diversity in zip(counts, [max(within, between), *diversities[1:]], strict=True)
     ]
+
+
+def _diversity(trials: Trials) -> float:
+    """Return one minus the mean correlation of a task's trials; where it is not known, what their Sharpe ratios say."""
+    if trials.sketch.diversity is not None:
+        return trials.sketch.diversity
+    variance = trials.spread.variance
+    return 1.0 if isinstance(variance, NotEnough) else min(1.0, variance * trials.spread.observations)
 
 
 def _lowest(

@@ -24,6 +24,7 @@ from strategy_optimizer.validation.ledger import (
     LEFT_OUT,
     Entry,
     Ledger,
+    Sketch,
     compare,
     entry_of,
     pooled,
@@ -399,6 +400,24 @@ def test_a_narrow_search_after_a_wide_one_is_held_against_the_wide_one(
     assert bar == pytest.approx(alone.expected_best_sharpe, rel=0.1)
     assert counted.all_tasks.expected_best_sharpe == pytest.approx(bar, rel=1e-9)
     assert counted.all_tasks.deflated_sharpe_null == pytest.approx(psr_2012(counted.moments, bar))  # type: ignore[arg-type]
+
+
+def test_of_an_earlier_search_without_a_sketch_its_own_sharpe_ratios_say_how_far_they_lie_apart(
+    market: Bars, search_of: Search
+) -> None:
+    """As of one so slow that no even sample could be run in time."""
+    first, second = entry_of(search_of(market, seed=1)), search_of(market, seed=2)
+    slow = replace(first, trials=replace(first.trials, sketch=Sketch.none()))
+    found = validate_search(second, compare(entry_of(second), [slow]), threads=1, most_trials=0)
+    every = found.overfitting.all_tasks
+    variance, own = first.trials.spread.variance, entry_of(second).trials
+    assert every is not None
+    assert isinstance(variance, float)
+    assert own.sketch.diversity is not None
+    within = (60 * variance + 60 * own.sketch.diversity / own.spread.observations) / 120
+    assert every.null_variance == pytest.approx(within, rel=1e-9)
+    bars = [best_sharpe_without_skill(variance, 6_000), best_sharpe_without_skill(within, 12_000)]
+    assert every.expected_best_sharpe == pytest.approx(max(bars), rel=1e-9)
 
 
 def test_searching_ever_longer_ends_where_the_best_of_all_would(market: Bars, search_of: Search) -> None:
