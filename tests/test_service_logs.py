@@ -27,7 +27,9 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def fail_with(secret: str) -> None:
-    raise ValueError(f"wrong address postgresql://ada:{secret}@host/db")
+    raise ValueError(
+        f"wrong address postgresql://ada:{secret}@host/db?password={secret}&sslpassword={secret}"
+    )
 
 
 def test_no_secret_gets_into_a_line(lines: io.StringIO) -> None:

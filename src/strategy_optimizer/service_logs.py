@@ -16,6 +16,7 @@ from structlog.typing import Processor
 _SECRET_NAMES = re.compile(r"authorization|cookie|password|secret|token|ticket", re.IGNORECASE)
 _SECRETS = re.compile(
     r"so_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|(?<=ticket=)[^&\s\"']+"
+    r"|(?<=password=)[^&\s\"']+"
 )
 MASK = "***"
 _NOISY = ("uvicorn", "httpx2", "httpcore2", "alembic")

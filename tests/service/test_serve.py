@@ -100,12 +100,52 @@ def test_the_settings_in_force_are_shown_without_passwords(tmp_path: Path) -> No
         ),
         (["--log-level", "loud"], {}, "--log-level: input should be 'debug', 'info', 'warning' or 'error'"),
         (["--settings", "no.toml"], {}, "the settings file no.toml cannot be read"),
+        (
+            [],
+            {"STRATEGY_OPTIMIZER_PROT": "9000"},
+            "STRATEGY_OPTIMIZER_PROT: there is no such setting; did you mean 'STRATEGY_OPTIMIZER_PORT'?",
+        ),
+        (
+            [],
+            {"STRATEGY_OPTIMIZER_DATABASE_URL": "host canary"},
+            "STRATEGY_OPTIMIZER_DATABASE_URL: value error, it is no address of a database; expected postgresql://",
+        ),
+        (
+            [],
+            {"STRATEGY_OPTIMIZER_DATABASE_URL": "postgresql://ada:one@canary@host/db"},
+            "are written as %40 %3A %2F",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(options: list[str], variables: dict[str, str], words: str) -> None:
     shown = show(*options, **variables)
     assert shown.returncode == 2
     assert words in shown.stderr
+    assert "canary" not in shown.stderr
+
+
+def test_a_wrong_setting_is_named_where_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "service.toml"
+    file.write_text("port = 1\n")
+    shown = show("--settings", str(file), STRATEGY_OPTIMIZER_PORT="many")
+    assert shown.stderr.startswith("error: STRATEGY_OPTIMIZER_PORT: input should be a valid integer")
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    shown = show(
+        STRATEGY_OPTIMIZER_SERVICE_HOST="10.0.0.1",
+        STRATEGY_OPTIMIZER_PORT_80_TCP="tcp://10.0.0.1:80",
+        STRATEGY_OPTIMIZER_WORKER="1-2",
+        STRATEGY_OPTIMIZER_ENGINE_KEY="x",
+    )
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_no_password_of_an_address_is_shown() -> None:
+    address = "postgresql://ada:canary@host/db?password=canary&sslpassword=canary&sslmode=require"
+    shown = show(STRATEGY_OPTIMIZER_DATABASE_URL=address)
+    assert "canary" not in shown.stdout + shown.stderr
+    assert "sslmode=require" in json.loads(shown.stdout)["database_url"]
 
 
 def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
 from strategy_optimizer.errors import StorageError, StorageUnavailableError
+from strategy_optimizer.storage.address import without_passwords
 from strategy_optimizer.storage.faults import passes, wait_before
 from strategy_optimizer.storage.outage import AGAIN, Outage
 
@@ -202,7 +203,7 @@ class Database:
             ) from error
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return without_passwords(self.url)
 
 
 def _cause(error: SQLAlchemyError) -> str:
