@@ -19,6 +19,8 @@ _SECRETS = re.compile(
     r"|(?<=password=)[^&\s\"']+"
 )
 MASK = "***"
+IDS = ("task_id",)
+"""What lines of the standard library may carry beside their text (``extra=``), which says it to people already."""
 _NOISY = ("uvicorn", "httpx2", "httpcore2", "alembic")
 _HANDED_ON = ("opentelemetry", "instrumentation", "auto_instrumentation")
 
@@ -67,7 +69,7 @@ def configure_logs(
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=shared if for_people else [structlog.stdlib.ExtraAdder(allow=IDS), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -76,6 +78,11 @@ def configure_logs(
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def of_task(task_id: str) -> dict[str, str]:
+    """Return what a line of the standard library carries that is about a task: ``LOG.info(..., extra=of_task(id))``."""
+    return {"task_id": task_id}
 
 
 def mask_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -152,3 +152,21 @@ def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "service.toml"
     file.write_text("prot = 1\n")
     assert f"prot in {file}: extra inputs are not permitted" in show("--settings", str(file)).stderr
+
+
+def test_log_lines_say_of_which_request_and_of_which_task_they_are(tmp_path: Path) -> None:
+    with serving(tmp_path, "--log-format", "json") as running:
+        with Client(running.url, running.key) as client:
+            config = {"optimization_type": "random", "optimization_config": {"budget": 5}}
+            task = client.start(strategy_name="momentum", **config).task_id
+            client.wait(task)
+            client.status(task)
+    lines = [json.loads(line) for line in running.lines if line.startswith("{")]
+    asked = [line for line in lines if line["event"] == "request" and line.get("task_id") == task]
+    assert {line["path"].removeprefix("/api/v1/optimize") for line in asked} >= {"/start", f"/{task}/status"}
+    assert all(line["request_id"] for line in asked)
+    worker = [line for line in lines if line["logger"] == "strategy_optimizer.worker"]
+    about = [line["event"] for line in worker if line.get("task_id") == task]
+    assert about == [line["event"] for line in worker if task in line["event"]]
+    assert about[0] == f"{task}: begins, lease 1"
+    assert not any(running.key in line for line in running.lines if line.startswith("{"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategy_optimizer.errors import StrategyOptimizerError
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import Store
 from strategy_optimizer.workers.presence import Presence
 
@@ -83,12 +84,14 @@ def upkeep(store: Store, presence: Presence) -> list[Duty]:
 
     def end_lost() -> None:
         for task in store.queue.settle():
-            LOG.warning("%s: %s, its worker %s went silent", task.id, task.state, task.worker)
+            text = "%s: %s, its worker %s went silent"
+            LOG.warning(text, task.id, task.state, task.worker, extra=of_task(task.id))
 
     def bury_dead() -> None:
         for name in presence.dead():
             for task in store.queue.reclaim(name, "the worker died"):
-                LOG.warning("%s: %s, its worker %s died", task.id, task.state, name)
+                text = "%s: %s, its worker %s died"
+                LOG.warning(text, task.id, task.state, name, extra=of_task(task.id))
 
     return [
         Duty("lost tasks", WATCH, end_lost),

@@ -23,6 +23,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.models.schedule import ScheduledTask
 from strategy_optimizer.models.service_task import TaskIn
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import ENDED, TASK_MEMORY, ScheduleRecord, Store, TaskRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.submission import submit
@@ -83,7 +84,8 @@ def _run(store: Store, schedule: ScheduleRecord, now: datetime, task_memory: int
         note = f"{missed} more runs were missed before {now:%Y-%m-%d %H:%M} UTC; this one stands for them"
     changes = {"note": note, **({} if task is None else {"last_task": task.id})}
     store.schedules.change(schedule.id, **changes)
-    LOG.info("schedule %s: %s", schedule.id, note or f"task {task.id if task else None}")
+    text, about = note or f"task {task.id if task else None}", None if task is None else of_task(task.id)
+    LOG.info("schedule %s: %s", schedule.id, text, extra=about)
     return Run(schedule.id, None if task is None else task.id, note)
 
 

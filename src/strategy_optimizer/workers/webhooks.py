@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from strategy_optimizer.errors import NotStoredError, WebhookError
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import DeliveryRecord, Store, TaskRecord, WebhookRecord
 from strategy_optimizer.version import __version__
 from strategy_optimizer.workers.outside import find_target
@@ -71,7 +72,8 @@ def _deliver(store: Store, delivery: DeliveryRecord, private: bool) -> bool:
     if status == GONE:
         store.webhooks.change(hook.id, enabled=False)
     if error is not None:
-        LOG.warning("webhook %s, %s of %s: %s", hook.id, delivery.event, task.id, error)
+        text = "webhook %s, %s of %s: %s"
+        LOG.warning(text, hook.id, delivery.event, task.id, error, extra=of_task(task.id))
     return error is None
 
 
