@@ -155,12 +155,11 @@ def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:
 
 
 def test_log_lines_say_of_which_request_and_of_which_task_they_are(tmp_path: Path) -> None:
-    with serving(tmp_path, "--log-format", "json") as running:
-        with Client(running.url, running.key) as client:
-            config = {"optimization_type": "random", "optimization_config": {"budget": 5}}
-            task = client.start(strategy_name="momentum", **config).task_id
-            client.wait(task)
-            client.status(task)
+    with serving(tmp_path, "--log-format", "json") as running, Client(running.url, running.key) as client:
+        config = {"optimization_type": "random", "optimization_config": {"budget": 5}}
+        task = client.start(strategy_name="momentum", **config).task_id
+        client.wait(task)
+        client.status(task)
     lines = [json.loads(line) for line in running.lines if line.startswith("{")]
     asked = [line for line in lines if line["event"] == "request" and line.get("task_id") == task]
     assert {line["path"].removeprefix("/api/v1/optimize") for line in asked} >= {"/start", f"/{task}/status"}

@@ -5681,7 +5681,7 @@ export interface components {
         };
         /**
          * TaskCopyIn
-         * @description What a copy of a task does otherwise; fields that are not given stay.
+         * @description What a copy of a task does otherwise; fields that are not given stay, but for the deadline of the first.
          * @example {
          *       "data": "nasdaq",
          *       "optimization_config": {
@@ -5692,6 +5692,11 @@ export interface components {
         readonly TaskCopyIn: {
             /** Data */
             readonly data?: string | null;
+            /**
+             * Deadline
+             * @description of the copy; it has none without
+             */
+            readonly deadline?: string | null;
             /**
              * Memory
              * @description bytes that its processes may take together

@@ -187,7 +187,7 @@ class TaskChangeIn(Model):
 
 
 class TaskCopyIn(Model):
-    """What a copy of a task does otherwise; fields that are not given stay."""
+    """What a copy of a task does otherwise; fields that are not given stay, but for the deadline of the first."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": "nasdaq", "optimization_config": {"generations": 40}}]}
@@ -201,6 +201,7 @@ class TaskCopyIn(Model):
     data: str | None = Field(default=None, min_length=1, max_length=200)
     priority: Whole | None = Field(default=None, ge=-100, le=100)
     memory: Memory = Field(default=None, description="bytes that its processes may take together")
+    deadline: Moment | None = Field(default=None, description="of the copy; it has none without")
     warm_start: StrictBool = Field(default=False, description="try the best points of the task first")
 
 
