@@ -48,6 +48,20 @@ def test_everything_comes_back(
     assert [path.name for path in tmp_path.glob("backup*")] == ["backup.db"]
 
 
+def test_nobody_else_reads_a_database_or_a_backup(engine_name: str, url: str, tmp_path: Path) -> None:
+    """They have digests of keys and passwords, and the secrets that sign webhooks."""
+    with Store(url) as store:
+        store.back_up(tmp_path / "backup.db")
+    with Store(tmp_path / "restored.db") as restored:
+        restored.restore(tmp_path / "backup.db")
+    with Store(tmp_path / "new.db") as new:
+        new.upgrade()
+        new.ping()
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.glob("*.db*")}
+    assert {"backup.db", "restored.db", "new.db"} <= modes.keys()
+    assert set(modes.values()) == {"0o600"}
+
+
 def test_an_older_backup_is_brought_to_this_version(
     engine_name: str, new_url: Callable[..., str], tmp_path: Path
 ) -> None:
