@@ -150,9 +150,7 @@ def test_what_is_switched_off_gets_nothing_that_waits(
     }
 
 
-def test_deliveries_do_not_wait_for_each_other(
-    store: Store, hook: WebhookRecord, receiver: Receiver
-) -> None:
+def test_deliveries_do_not_wait_for_each_other(store: Store, hook: WebhookRecord, receiver: Receiver) -> None:
     """This receiver answers no one before all of them ask."""
     other = store.webhooks.add("ada", url=receiver.url, secret="x", events=["verdict"])
     end_a_task(store)
