@@ -29,7 +29,7 @@ class Duty:
     every : float
         Seconds.
     work : callable
-        May raise a `StrategyOptimizerError`: it is logged, and done again the next time.
+        Whatever it raises is logged, and it is done again the next time: the other duties are not to suffer.
     """
 
     name: str
@@ -69,6 +69,8 @@ class Caretaker(threading.Thread):
             duty.work()
         except StrategyOptimizerError as error:
             LOG.warning("%s: %s", duty.name, error)
+        except Exception:
+            LOG.exception("%s: a fault of the program", duty.name)
         duty.due = time.monotonic() + duty.every
 
 
