@@ -57,6 +57,8 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
             timeout=60,
         )
     assert other.returncode == 2
+    # The key is made, and no later start would show it.
+    assert other.stderr.count((tmp_path / "two/admin.key").read_text().strip()) == 1
     assert (
         f"error: the service cannot listen on 127.0.0.1:{running.port}; is the address taken?" in other.stderr
     )

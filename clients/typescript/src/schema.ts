@@ -5913,7 +5913,7 @@ export interface components {
             readonly data?: string | null;
             /**
              * Deadline
-             * @description when the task ends at the latest, with what it has found by then
+             * @description when its search ends at the latest; what it has found by then is checked after it
              */
             readonly deadline?: string | null;
             /**

@@ -53,7 +53,8 @@ class TaskIn(TaskModel):
     data: str | None = Field(default=None, min_length=1, max_length=200)
     priority: Whole = Field(default=0, ge=-100, le=100, description="larger is taken from the queue first")
     deadline: Moment | None = Field(
-        default=None, description="when the task ends at the latest, with what it has found by then"
+        default=None,
+        description="when its search ends at the latest; what it has found by then is checked after it",
     )
     warm_start: str | None = Field(
         default=None, description="id of an earlier task, whose best points are tried first"
