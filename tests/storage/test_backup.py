@@ -147,6 +147,30 @@ def test_retention_removes_what_is_old(store: Store, clock: Clock) -> None:
     assert_same_history(found, make_history(30))
 
 
+def test_keys_that_ended_long_ago_go(store: Store, clock: Clock) -> None:
+    ends = {
+        "ended": clock.now + timedelta(days=1),
+        "lasting": clock.now + timedelta(days=999),
+        "endless": None,
+    }
+    for number, (name, end) in enumerate(ends.items()):
+        store.accounts.add_key("ada", name=name, prefix=name, digest=bytes([number] * 32), expires=end)
+    store.accounts.revoke_key(store.accounts.add_key("ada", name="x", prefix="x", digest=b"9" * 32).id)
+    clock.move(days=364)
+    assert store.tidy().api_keys == 0
+    clock.move(days=3)
+    assert store.tidy().api_keys == 2
+    assert {key.name for key in store.accounts.keys("ada")} >= {"lasting", "endless"}
+
+
+@pytest.mark.parametrize("days", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("what", ["tasks", "progress", "audit", "idempotency"])
+def test_what_is_no_time_to_keep_something_is_refused(what: str, days: float) -> None:
+    """A negative one would remove the whole log."""
+    with pytest.raises(StorageError, match=rf"{what} are to be kept for .* days; expected 0 to 100,000"):
+        Retention(**{what: days})
+
+
 def test_an_idempotency_key_is_forgotten(store: Store, clock: Clock) -> None:
 
     new = NewTask("ada", "momentum", DOCUMENT)
