@@ -21,7 +21,7 @@ from strategy_optimizer.access.policy import POLICY
 from strategy_optimizer.access.sessions import COOKIE
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.service_logs import configure_logs
-from strategy_optimizer.storage import Store
+from strategy_optimizer.storage import NewTask, Store
 
 JSON = {"Content-Type": "application/json"}
 ORIGIN = {"Origin": "http://testserver"}
@@ -225,6 +225,17 @@ def test_trials_that_wait_to_be_made_count(
     assert client.post(start, headers=ben, json=asked).status_code == 429
     client.delete(f"/api/v1/optimize/{first}", headers=ben)
     assert client.post(start, headers=ben, json=asked).status_code == 201
+
+
+def test_a_task_of_another_version_stops_nobody(
+    client: TestClient, root: dict[str, str], world: World
+) -> None:
+    old = {"task": {"strategy_name": "momentum", "optimization_config": {"colour": "red"}}}
+    world.store.tasks.create(NewTask("ben", "momentum", old))
+    client.put("/api/v1/users/ben/quota", headers=root, json={"trials_a_day": 2000})
+    start = "/api/v1/optimize/start"
+    assert client.post(start, headers=world.headers("ben"), json=TASK).status_code == 201
+    assert client.post(start, headers=world.headers("ben"), json=TASK).status_code == 429
 
 
 def test_a_request_that_is_repeated_is_not_counted_twice(

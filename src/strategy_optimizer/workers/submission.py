@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.catalogue.datasets import find_dataset
 from strategy_optimizer.catalogue.describing import ENGINE
@@ -158,13 +160,18 @@ def _planned(task: TaskModel) -> int | None:
 
 def _trials_to_make(store: Store, owner: str) -> int:
     """Return the trials that the tasks of a user that have not ended are still to make."""
+    unfinished = store.tasks.unfinished(owner)
+    return sum(max(0, _planned_of(record) - record.trials) for record in unfinished)
+
+
+def _planned_of(record: TaskRecord) -> int:
+    asked = record.document.get("task", {})
     names = ("strategy_name", "optimization_type", "optimization_config")
-    left = 0
-    for record in store.tasks.unfinished(owner):
-        asked = {name: value for name, value in record.document["task"].items() if name in names}
-        planned = _planned(TaskModel.model_validate(asked))
-        left += max(0, (planned or 0) - record.trials)
-    return left
+    try:
+        task = TaskModel.model_validate({name: asked[name] for name in names if name in asked})
+    except ValidationError:
+        return 0  # of another version of this program; its worker says so
+    return _planned(task) or 0
 
 
 def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:
