@@ -17,7 +17,7 @@ import pytest
 from storage_worlds import Clock
 from strategy_optimizer.errors import WebhookError
 from strategy_optimizer.storage import NewEvent, NewTask, Store, WebhookRecord
-from strategy_optimizer.workers import webhooks
+from strategy_optimizer.workers import outside, webhooks
 from strategy_optimizer.workers.outside import check_url, find_target, is_public
 from strategy_optimizer.workers.webhooks import PAUSES, deliver_due
 
@@ -187,6 +187,34 @@ def test_a_receiver_that_dribbles_is_left(
     (left,) = store.webhooks.deliveries(slow.id)
     assert (left.status, left.error) == (None, "it had not answered after 1 s")
     assert left.due is not None
+
+
+def test_a_name_that_is_looked_up_for_ever_keeps_nobody_waiting(
+    store: Store, hook: WebhookRecord, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, look_up = threading.Event(), socket.getaddrinfo
+
+    def look(host: str, *others: Any, **options: Any) -> Any:
+        if host == "slow.example":
+            over.wait(60.0)
+            raise OSError("no answer")
+        return look_up(host, *others, **options)
+
+    monkeypatch.setattr(outside.socket, "getaddrinfo", look)
+    monkeypatch.setattr(webhooks, "LONGEST", 1.0)
+    slow = [
+        store.webhooks.add("ada", url=f"http://slow.example/{n}", secret="x", events=["verdict"])
+        for n in range(9)
+    ]
+    end_a_task(store)
+    try:
+        assert deliver_due(store, private=True) == 2
+        assert not over.is_set()
+        for each in slow:
+            (left,) = store.webhooks.deliveries(each.id)
+            assert left.error == "it had not answered after 1 s"
+    finally:
+        over.set()
 
 
 def test_a_redirect_is_not_followed(store: Store, hook: WebhookRecord, receiver: Receiver) -> None:

@@ -9,8 +9,10 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -19,7 +21,7 @@ from strategy_optimizer.errors import NotStoredError, WebhookError
 from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import DeliveryRecord, Store, TaskRecord, WebhookRecord
 from strategy_optimizer.version import __version__
-from strategy_optimizer.workers.outside import find_target
+from strategy_optimizer.workers.outside import Target, find_target
 
 LOG = logging.getLogger("strategy_optimizer.worker")
 PAUSES = (10, 60, 300, 1800, 7200, 21600)
@@ -45,8 +47,16 @@ def deliver_due(store: Store, *, private: bool = False) -> int:
     StorageError
         What was not noted then is sent again.
     """
-    letters = [_letter(store, delivery) for delivery in store.webhooks.take_due(hold=HOLD)]
-    return asyncio.run(_send_all(store, [letter for letter in letters if letter is not None], private))
+    found = [_letter(store, delivery) for delivery in store.webhooks.take_due(hold=HOLD)]
+    letters = [letter for letter in found if letter is not None]
+    if not letters:
+        return 0
+    # A thread for each: names are looked up for as long as the system likes, and nobody waits for that.
+    lookups = ThreadPoolExecutor(len(letters), thread_name_prefix="webhook-names")
+    try:
+        return asyncio.run(_send_all(store, letters, _Lookup(lookups, private)))
+    finally:
+        lookups.shutdown(wait=False, cancel_futures=True)
 
 
 def signature(secret: str, moment: int, body: bytes) -> str:
@@ -81,23 +91,34 @@ def _letter(store: Store, delivery: DeliveryRecord) -> _Letter | None:
     return _Letter(hook, delivery, _body(store, delivery, task))
 
 
-async def _send_all(store: Store, letters: Sequence[_Letter], private: bool) -> int:
+@dataclass(frozen=True)
+class _Lookup:
+    """Finds out where a webhook's address leads."""
+
+    threads: ThreadPoolExecutor
+    private: bool
+
+    async def target(self, url: str) -> Target:
+        """Return where to connect; see `find_target`."""
+        look = partial(find_target, url, private=self.private)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, look)
+
+
+async def _send_all(store: Store, letters: Sequence[_Letter], lookup: _Lookup) -> int:
     """Send letters at once: none waits for a receiver that is slow, or that means to be."""
-    sent = await asyncio.gather(
-        *(_send(store, letter, private) for letter in letters), return_exceptions=True
-    )
+    sent = await asyncio.gather(*(_send(store, letter, lookup) for letter in letters), return_exceptions=True)
     for outcome in sent:
         if isinstance(outcome, BaseException):
             raise outcome
     return sum(outcome is True for outcome in sent)
 
 
-async def _send(store: Store, letter: _Letter, private: bool) -> bool:
+async def _send(store: Store, letter: _Letter, lookup: _Lookup) -> bool:
     hook, delivery = letter.hook, letter.delivery
     status, error = None, None
     try:
         async with asyncio.timeout(LONGEST):
-            status = await _post(letter, private)
+            status = await _post(letter, lookup)
     except TimeoutError:
         error = f"it had not answered after {LONGEST:g} s"
     except (WebhookError, httpx2.HTTPError) as problem:
@@ -118,8 +139,8 @@ async def _send(store: Store, letter: _Letter, private: bool) -> bool:
     return error is None
 
 
-async def _post(letter: _Letter, private: bool) -> int:
-    target = await asyncio.to_thread(find_target, letter.hook.url, private=private)
+async def _post(letter: _Letter, lookup: _Lookup) -> int:
+    target = await lookup.target(letter.hook.url)
     headers = {
         "Host": target.host_header,
         "Content-Type": "application/json",
