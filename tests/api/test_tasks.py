@@ -14,7 +14,7 @@ from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
 from strategy_optimizer.api.app import create_app, route_names
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.service_settings import ServiceSettings
-from strategy_optimizer.storage import NewStrategyVersion, Store
+from strategy_optimizer.storage import NewStrategyVersion, NewTask, Store
 from strategy_optimizer.workers.submission import NOT_IDS
 
 TASK = {
@@ -263,13 +263,22 @@ def test_a_task_without_result_says_so(client: TestClient) -> None:
 
 def test_a_foreign_task_does_not_exist(client: TestClient, store: Store) -> None:
     bob = store.accounts.add_user("bob", "operator")
-    from strategy_optimizer.storage import NewTask
-
     store.tasks.create(NewTask(bob.id, "momentum", {"task": {}}, id="opt_b"))
     answer = client.get("/api/v1/optimize/opt_b")
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
     assert client.delete("/api/v1/optimize/opt_b").status_code == 404
     assert store.tasks.get("opt_b").state == "queued"
+
+
+def test_no_task_begins_with_what_somebody_else_found(client: TestClient, store: Store) -> None:
+    store.accounts.add_user("eve", "operator", user_id="eve")
+    store.tasks.create(NewTask("eve", "momentum", {"task": {}}, id="hers"))
+    missing = client.post(START, json=TASK | {"warm_start": "nothing"})
+    foreign = client.post(START, json=TASK | {"warm_start": "hers"})
+    assert (missing.status_code, foreign.status_code) == (404, 404)
+    assert foreign.json()["detail"] == "warm_start: there is no task 'hers'"
+    own = client.post(START, json=TASK).json()["task_id"]
+    assert client.post(START, json=TASK | {"warm_start": own}).status_code == 201
 
 
 def test_large_bodies_are_refused_unread(client: TestClient) -> None:
