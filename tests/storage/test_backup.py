@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -121,6 +123,22 @@ def test_what_cannot_be_backed_up_or_restored(url: str, tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="is no backup, or is damaged"):
             store.restore(tmp_path / "text.db")
         assert store.tasks.get("opt_1").trials == 300
+
+
+def test_a_backup_whose_rows_are_damaged_is_refused(tmp_path: Path) -> None:
+    """It opens, and says which revision it has; only looking through it finds the rows."""
+    with Store(tmp_path / "store.db") as store:
+        store.upgrade()
+        populate(store)
+        store.back_up(tmp_path / "backup.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "backup.db")) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE tasks SET state = 'nowhere'")
+        connection.commit()
+    with Store(tmp_path / "new.db") as new:
+        with pytest.raises(StorageError, match=r"the backup .* is damaged: CHECK constraint failed in tasks"):
+            new.restore(tmp_path / "backup.db")
+        assert migration.revision(new.database) is None
 
 
 def test_retention_removes_what_is_old(store: Store, clock: Clock) -> None:
