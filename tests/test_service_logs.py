@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from strategy_optimizer.service_logs import configure_logs
+from strategy_optimizer.service_logs import configure_logs, of_task
 
 KEY = "so_AbCd1234_" + "x" * 43 + "123456"
 
@@ -27,7 +27,9 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def fail_with(secret: str) -> None:
-    raise ValueError(f"wrong address postgresql://ada:{secret}@host/db")
+    raise ValueError(
+        f"wrong address postgresql://ada:{secret}@host/db?password={secret}&sslpassword={secret}"
+    )
 
 
 def test_no_secret_gets_into_a_line(lines: io.StringIO) -> None:
@@ -50,6 +52,16 @@ def test_no_secret_gets_into_a_line(lines: io.StringIO) -> None:
     assert "locals" not in text
     assert failed["exception"][0]["exc_type"] == "ValueError"
     assert foreign["event"] == "closed with ***"
+
+
+def test_lines_about_a_task_have_its_id_as_a_field(lines: io.StringIO) -> None:
+    log = logging.getLogger("strategy_optimizer.worker")
+    log.info("%s: begins", "opt_1", extra={**of_task("opt_1"), "password": "canary"})
+    log.info("nothing of a task")
+    first, second = map(json.loads, lines.getvalue().splitlines())
+    assert (first["event"], first["task_id"]) == ("opt_1: begins", "opt_1")
+    assert "task_id" not in second
+    assert "canary" not in lines.getvalue()
 
 
 def test_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,9 @@ def serve(settings: ServiceSettings) -> int:
                     f"the service cannot listen on {settings.host}:{settings.port}; is the address taken? "
                     "--port 0 finds a free one"
                 ) from error
+            finally:
+                if key is not None and not server.has_greeted:
+                    sys.stderr.write(words_of(key))  # it is made, and no later start shows it
     return 0
 
 
@@ -75,6 +78,7 @@ class AnnouncingServer(Server):
 
     def __init__(self, config: uvicorn.Config, key: AdminKey | None) -> None:
         super().__init__(config)
+        self.has_greeted = False
         self._key = key
 
     @contextmanager
@@ -96,6 +100,7 @@ class AnnouncingServer(Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             sys.stderr.write(greeting(host, port, self._key))
             sys.stderr.flush()
+            self.has_greeted = True
 
 
 def greeting(host: str, port: int, key: AdminKey | None) -> str:
@@ -105,14 +110,16 @@ def greeting(host: str, port: int, key: AdminKey | None) -> str:
     strategy-optimizer listens on http://127.0.0.1:8000
     """
     place = f"[{host}]" if ":" in host else host
-    lines = [f"strategy-optimizer listens on http://{place}:{port}"]
-    if key is not None:
-        lines += [
-            f"The first administrator's key, shown this once and kept in {key.path}:",
-            f"  {key.text}",
-            f'Try: curl -H "Authorization: Bearer $(cat {key.path})" http://{place}:{port}/api/v1/server',
-        ]
-    return "\n".join(lines) + "\n"
+    listens = f"strategy-optimizer listens on http://{place}:{port}\n"
+    if key is None:
+        return listens
+    ask = f'curl -H "Authorization: Bearer $(cat {key.path})" http://{place}:{port}/api/v1/server'
+    return f"{listens}{words_of(key)}Try: {ask}\n"
+
+
+def words_of(key: AdminKey) -> str:
+    """Return how a key is shown."""
+    return f"The first administrator's key, shown this once and kept in {key.path}:\n  {key.text}\n"
 
 
 class WorkerBeside:

@@ -16,8 +16,11 @@ from structlog.typing import Processor
 _SECRET_NAMES = re.compile(r"authorization|cookie|password|secret|token|ticket", re.IGNORECASE)
 _SECRETS = re.compile(
     r"so_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|(?<=ticket=)[^&\s\"']+"
+    r"|(?<=password=)[^&\s\"']+"
 )
 MASK = "***"
+IDS = ("task_id",)
+"""What lines of the standard library may carry beside their text (``extra=``), which says it to people already."""
 _NOISY = ("uvicorn", "httpx2", "httpcore2", "alembic")
 _HANDED_ON = ("opentelemetry", "instrumentation", "auto_instrumentation")
 
@@ -66,7 +69,7 @@ def configure_logs(
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=shared if for_people else [structlog.stdlib.ExtraAdder(allow=IDS), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -75,6 +78,11 @@ def configure_logs(
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def of_task(task_id: str) -> dict[str, str]:
+    """Return what a line of the standard library carries that is about a task: ``LOG.info(..., extra=of_task(id))``."""
+    return {"task_id": task_id}
 
 
 def mask_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
-from strategy_optimizer.config import data_folder
+from strategy_optimizer.config import CACHE, DATA, STATE, data_folder
 from strategy_optimizer.errors import SettingsError
+from strategy_optimizer.storage.address import without_passwords
 
 PREFIX = "STRATEGY_OPTIMIZER_"
 MEGABYTE = 2**20
+_OTHERS = {CACHE, DATA, STATE, *(PREFIX + name for name in ("KEY", "DEBUG", "ENGINE_KEY", "WORKER", "RAY"))}
+"""Variables of this package that are no settings of the service."""
+_SLIP = 0.75
+"""How alike a variable has to be to a setting's for it to be a slip; others are somebody else's, and left alone."""
 
 
 class ServiceSettings(BaseSettings):
@@ -96,6 +104,13 @@ class ServiceSettings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _check_address(value.get_secret_value())
+        return value
+
     @property
     def store_url(self) -> str | Path:
         """The address of the database."""
@@ -107,10 +122,21 @@ class ServiceSettings(BaseSettings):
         """Return every setting as it is in force, as JSON values, without passwords."""
         shown = self.model_dump(mode="json")
         if self.database_url is not None:
-            shown["database_url"] = make_url(self.database_url.get_secret_value()).render_as_string(
-                hide_password=True
-            )
+            shown["database_url"] = without_passwords(self.database_url.get_secret_value())
         return shown
+
+
+def _check_address(text: str) -> None:
+    """Refuse what is no address of a database; the error shows nothing of it, for that may be a password."""
+    try:
+        is_one = "@" not in (make_url(text).host or "")
+    except (ArgumentError, ValueError):
+        is_one = False
+    if not is_one:
+        raise ValueError(
+            "it is no address of a database; expected postgresql://USER:PASSWORD@HOST/NAME, where @ : / in the "
+            "password are written as %40 %3A %2F"
+        )
 
 
 def read_settings(given: Mapping[str, Any] | None = None, file: Path | None = None) -> ServiceSettings:
@@ -132,9 +158,26 @@ def read_settings(given: Mapping[str, Any] | None = None, file: Path | None = No
     written = {} if file is None else _read_file(file)
     try:
         in_environment = ServiceSettings().model_dump(exclude_unset=True)
-        return ServiceSettings(**{**written, **in_environment, **said})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, {}, {}, None)) from error
+    try:
+        settings = ServiceSettings(**{**written, **in_environment, **said})
     except ValidationError as error:
         raise SettingsError(_explain(error, said, written, file)) from error
+    _check_slips(settings.engine_variables)
+    return settings
+
+
+def _check_slips(engine_variables: tuple[str, ...]) -> None:
+    """Raise when a variable of the environment is almost called like a setting, which would then not be in force."""
+    settings = {PREFIX + name.upper() for name in ServiceSettings.model_fields}
+    for variable in map(str.upper, os.environ):
+        if not variable.startswith(PREFIX) or variable in settings | _OTHERS | set(engine_variables):
+            continue
+        bare = variable.removeprefix(PREFIX)
+        near = get_close_matches(bare, [name.removeprefix(PREFIX) for name in settings], n=1, cutoff=_SLIP)
+        if near:
+            raise SettingsError(f"{variable}: there is no such setting; did you mean '{PREFIX}{near[0]}'?")
 
 
 def _read_file(file: Path) -> dict[str, Any]:

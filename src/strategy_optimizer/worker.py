@@ -106,7 +106,7 @@ def strategy_duties(settings: WorkerSettings, store: Store) -> list[Duty]:
 
 def _prepare(settings: WorkerSettings, worker: Worker) -> bool:
     """Bring the database to this version as soon as it is there; return whether the worker is still wanted."""
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with Store(settings.database, patience=1.0) as store:
         while not worker.is_ending:
             try:

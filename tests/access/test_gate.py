@@ -202,6 +202,23 @@ def test_whatever_changes_something_has_a_line_in_the_audit_log() -> None:
     assert {method for method, path in quiet if path not in questions} == {"GET", "WS"}
 
 
+def test_what_is_about_other_users_is_for_administrators() -> None:
+    """The matrix of routes takes what it expects from the policy: that the policy is right is said here."""
+    for (method, path), rule in POLICY.items():
+        is_about_others = path.startswith(("/api/v1/users", "/api/v1/audit"))
+        assert (rule.scope == "admin") == is_about_others, (method, path)
+
+
+def test_who_only_reads_changes_nothing_but_what_is_their_own() -> None:
+    own = ("/api/v1/sessions", "/api/v1/me", "/api/v1/keys", "/api/v1/ws-tickets")
+    questions = ("/api/v1/optimize/compare", "/api/v1/optimize/{task_id}/prediction")
+    for (method, path), rule in POLICY.items():
+        if method in ("GET", "WS"):
+            assert rule.scope in (None, "read", "admin"), (method, path)
+        elif not path.startswith(own) and path not in questions:
+            assert rule.scope in ("run", "admin"), (method, path)
+
+
 def test_few_things_are_public() -> None:
     public = {path for (_, path), rule in POLICY.items() if rule.scope is None}
     assert public == {"/health", "/ready", "/openapi.json", "/api/v1/sessions"}

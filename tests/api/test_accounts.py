@@ -21,7 +21,7 @@ from strategy_optimizer.access.policy import POLICY
 from strategy_optimizer.access.sessions import COOKIE
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.service_logs import configure_logs
-from strategy_optimizer.storage import Store
+from strategy_optimizer.storage import NewTask, Store
 
 JSON = {"Content-Type": "application/json"}
 ORIGIN = {"Origin": "http://testserver"}
@@ -147,19 +147,19 @@ def test_what_is_not_there(client: TestClient, root: dict[str, str]) -> None:
 
 
 def test_quotas(client: TestClient, ada: dict[str, str], root: dict[str, str]) -> None:
-    wanted = {"running_tasks": 1, "queued_tasks": 1, "trials_a_day": 500, "memory": 2**40, "datasets": 0}
+    wanted = {"running_tasks": 1, "queued_tasks": 1, "trials_a_day": 2500, "memory": 2**40, "datasets": 0}
     wanted["dataset_bytes"] = 2**50
     answer = client.put("/api/v1/users/ada/quota", headers=root, json=wanted)
     assert answer.json()["quota"] == wanted
     me = client.get("/api/v1/me", headers=ada).json()
-    assert (me["quota"], me["usage"]["queued_tasks"]) == (wanted, 0)
+    assert (me["quota"], me["usage"]["queued_tasks"], me["usage"]["trials_today"]) == (wanted, 0, 60)
     too_many = {**TASK, "optimization_config": {"n_calls": 501}}
     refused = client.post("/api/v1/optimize/start", headers=ada, json=too_many)
     assert (refused.status_code, refused.json()["type"]) == (429, "/problems/quota-exceeded")
     assert refused.json()["details"] == {
         "quota": "trials_a_day",
-        "limit": 500,
-        "used": me["usage"]["trials_today"],
+        "limit": 2500,
+        "used": 2000,  # of the task that runs: 60 are made, the others are to be made
         "asked": 501,
     }
     small = {**TASK, "optimization_config": {"n_calls": 100}}
@@ -197,6 +197,45 @@ def test_memory_is_for_all_that_runs_at_once(
     too_large = client.post(start, headers=ada, json={**task, "memory": 5 * 2**30})
     assert too_large.status_code == 422
     assert "memory is 5 GB; a task may take at most 4 GB here" in too_large.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("config", "planned"),
+    [({"budget": 300}, 300), ({"population_size": 10, "generations": 20}, 200), ({}, 2000)],
+)
+def test_trials_that_wait_to_be_made_count(
+    client: TestClient, root: dict[str, str], world: World, config: dict[str, int], planned: int
+) -> None:
+    """Else many tasks that each fit into the day would make as many trials as one likes."""
+    ben, start = world.headers("ben"), "/api/v1/optimize/start"
+    client.put("/api/v1/users/ben/quota", headers=root, json={"trials_a_day": 2 * planned})
+    asked = {**TASK, "optimization_type": "ga", "optimization_config": config}
+    answers = [client.post(start, headers=ben, json=asked) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    problem = answers[-1].json()
+    assert problem["details"] == {
+        "quota": "trials_a_day",
+        "limit": 2 * planned,
+        "used": 2 * planned,
+        "asked": planned,
+    }
+    assert f"0 trials were made today, {2 * planned:,} more are planned by tasks" in problem["detail"]
+    first = answers[0].json()["task_id"]
+    assert client.post(f"/api/v1/optimize/{first}/pause", headers=ben).status_code == 200
+    assert client.post(start, headers=ben, json=asked).status_code == 429
+    client.delete(f"/api/v1/optimize/{first}", headers=ben)
+    assert client.post(start, headers=ben, json=asked).status_code == 201
+
+
+def test_a_task_of_another_version_stops_nobody(
+    client: TestClient, root: dict[str, str], world: World
+) -> None:
+    old = {"task": {"strategy_name": "momentum", "optimization_config": {"colour": "red"}}}
+    world.store.tasks.create(NewTask("ben", "momentum", old))
+    client.put("/api/v1/users/ben/quota", headers=root, json={"trials_a_day": 2000})
+    start = "/api/v1/optimize/start"
+    assert client.post(start, headers=world.headers("ben"), json=TASK).status_code == 201
+    assert client.post(start, headers=world.headers("ben"), json=TASK).status_code == 429
 
 
 def test_a_request_that_is_repeated_is_not_counted_twice(

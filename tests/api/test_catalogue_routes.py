@@ -390,6 +390,19 @@ def test_an_upload_and_what_is_shown_of_it(ada: Asks, ben: Asks) -> None:
     problem(ada("DELETE", place), 404, "not-found")
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"name": "x", "repairs": "sort"}, "no field 'repairs'; did you mean 'repair'?"),
+        ({"name": ["x", "y"]}, "the field 'name' of the form stands 2 times"),
+    ],
+)
+def test_a_form_with_other_fields_is_refused(ada: Asks, fields: dict[str, Any], said: str) -> None:
+    answer = ada("POST", DATASETS, files={"file": ("bars.csv", b"timestamp,close\n")}, data=fields)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
 def test_a_form(ada: Asks) -> None:
     made = ada(
         "POST",

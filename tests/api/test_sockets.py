@@ -32,7 +32,7 @@ from api_worlds import (
 )
 from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
 from strategy_optimizer.access.sessions import COOKIE
-from strategy_optimizer.api.hub import Pace
+from strategy_optimizer.api.hub import TOO_SLOW, Pace
 from strategy_optimizer.api.serving import MOST_FILES, allow_many_files
 from strategy_optimizer.models.frames import EndFrame, read_frame
 from strategy_optimizer.storage import Lease, NewEvent, Store
@@ -383,6 +383,8 @@ def test_a_client_that_does_not_read_is_dropped_and_hurts_nobody(
         b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
+    world.wait_until(lambda: len(world.hub._watchers) == 1)
+    (watcher,) = world.hub._watchers
     with world.open(max_size=None) as socket:
         receive(socket)
         world.wait_until(lambda: len(world.hub._watchers) == 2)
@@ -397,6 +399,9 @@ def test_a_client_that_does_not_read_is_dropped_and_hurts_nobody(
             assert time.monotonic() < end
         finish(world, lease)
         assert covered([*frames, *receive_until_end(socket)], 2) == written + 3
+    # By our rule; twenty seconds later the server would miss an answer to its ping, and drop it, too.
+    assert watcher.closing is not None
+    assert watcher.closing.code == TOO_SLOW
     # The connection is thrown away, though the client never reads.
     world.wait_until(lambda: not world.server.server_state.connections)
     slow.close()

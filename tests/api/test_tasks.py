@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from strategy_optimizer.access.principal import ROLE_SCOPES, Principal
 from strategy_optimizer.api.app import create_app, route_names
 from strategy_optimizer.api.service import Service
 from strategy_optimizer.service_settings import ServiceSettings
-from strategy_optimizer.storage import Store
+from strategy_optimizer.storage import NewStrategyVersion, NewTask, Store
 from strategy_optimizer.workers.submission import NOT_IDS
 
 TASK = {
@@ -70,6 +71,40 @@ def test_a_key_makes_one_task(client: TestClient) -> None:
     assert first.json()["task_id"] == again.json()["task_id"]
     other = client.post(START, json=TASK | {"data": "nasdaq"}, headers={"Idempotency-Key": "k"})
     assert other.status_code == 409
+
+
+def test_a_repeated_request_finds_its_task_whatever_became_of_the_strategy(
+    client: TestClient, store: Store
+) -> None:
+    """Whoever lost the answer asks again: by then the file may have changed, or the deadline have passed."""
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    asked = {"strategy_name": "mine", "deadline": later}
+    store.strategies.save_version("mine", "file", "mine.py", NewStrategyVersion("a" * 64, "", {}))
+    first = client.post(START, json=asked, headers={"Idempotency-Key": "k"})
+    assert first.status_code == 201, first.text
+    store.strategies.save_version("mine", "file", "mine.py", NewStrategyVersion("b" * 64, "", {}))
+    again = client.post(START, json=asked, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()["task_id"]) == (200, first.json()["task_id"])
+    assert again.json()["strategy_version"] == "a" * 64
+    store.strategies.retire("mine", "the file mine.py is gone")
+    assert client.post(START, json=asked).status_code == 422
+    assert client.post(START, json=asked, headers={"Idempotency-Key": "k"}).status_code == 200
+    assert store.tasks.count() == 1
+
+
+def test_a_deadline_that_has_passed_is_refused_and_is_not_copied(client: TestClient, store: Store) -> None:
+    answer = client.post(START, json=TASK | {"deadline": "2020-01-01T00:00:00Z"})
+    assert answer.status_code == 422
+    assert "the deadline 2020-01-01 00:00:00 UTC has passed; it is 20" in answer.json()["detail"]
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    task = client.post(START, json=TASK | {"deadline": later}).json()
+    assert task["deadline"] is not None
+    place = f"/api/v1/optimize/{task['task_id']}"
+    assert client.post(f"{place}/rerun").json()["deadline"] is None
+    assert client.post(f"{place}/clone", json={"priority": 1}).json()["deadline"] is None
+    assert client.post(f"{place}/clone", json={"deadline": later}).json()["deadline"] == task["deadline"]
+    old = client.post(f"{place}/clone", json={"deadline": "2020-01-01T00:00:00Z"})
+    assert old.status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -228,13 +263,22 @@ def test_a_task_without_result_says_so(client: TestClient) -> None:
 
 def test_a_foreign_task_does_not_exist(client: TestClient, store: Store) -> None:
     bob = store.accounts.add_user("bob", "operator")
-    from strategy_optimizer.storage import NewTask
-
     store.tasks.create(NewTask(bob.id, "momentum", {"task": {}}, id="opt_b"))
     answer = client.get("/api/v1/optimize/opt_b")
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
     assert client.delete("/api/v1/optimize/opt_b").status_code == 404
     assert store.tasks.get("opt_b").state == "queued"
+
+
+def test_no_task_begins_with_what_somebody_else_found(client: TestClient, store: Store) -> None:
+    store.accounts.add_user("eve", "operator", user_id="eve")
+    store.tasks.create(NewTask("eve", "momentum", {"task": {}}, id="hers"))
+    missing = client.post(START, json=TASK | {"warm_start": "nothing"})
+    foreign = client.post(START, json=TASK | {"warm_start": "hers"})
+    assert (missing.status_code, foreign.status_code) == (404, 404)
+    assert foreign.json()["detail"] == "warm_start: there is no task 'hers'"
+    own = client.post(START, json=TASK).json()["task_id"]
+    assert client.post(START, json=TASK | {"warm_start": own}).status_code == 201
 
 
 def test_large_bodies_are_refused_unread(client: TestClient) -> None:

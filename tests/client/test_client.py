@@ -141,6 +141,34 @@ def test_a_lost_answer_makes_no_second_task(app: Any) -> None:
     assert transport.requests == ["POST"] * 4 + ["GET"]
 
 
+def test_a_copy_is_made_once_too(app: Any) -> None:
+    transport = Unsteady(app, 0)
+
+    async def work() -> int:
+        async with AsyncClient("http://test", patience=QUICK, transport=transport) as client:
+            task = await client.start(TASK)
+            for copy in (client.rerun(task.task_id), client.clone(task.task_id, priority=1)):
+                transport.faults = 1
+                await copy
+            return (await client.tasks()).total
+
+    assert asyncio.run(work()) == 3
+    assert transport.requests == ["POST"] + ["POST"] * 4 + ["GET"]
+
+
+def test_what_would_be_done_twice_is_not_repeated(app: Any) -> None:
+    transport = Unsteady(app, 1)
+
+    async def work() -> int:
+        async with AsyncClient("http://test", patience=QUICK, transport=transport) as client:
+            with pytest.raises(ServiceUnreachableError, match="asked once"):
+                await client.schedule(strategy_name="momentum", data="nasdaq", cron="@daily")
+            return len(await client.schedules())
+
+    assert asyncio.run(work()) == 1
+    assert transport.requests == ["POST", "GET"]
+
+
 def test_a_service_that_is_away_is_named() -> None:
     class Away(httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

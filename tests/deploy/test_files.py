@@ -60,6 +60,14 @@ def test_the_variables_are_settings() -> None:
     assert variables() <= known
 
 
+def test_kubernetes_sets_no_variable_of_ours_by_itself() -> None:
+    """It would, for each Service that the pods may see: of ours STRATEGY_OPTIMIZER_PORT=tcp://10.0.0.1:80."""
+    names = [item["metadata"]["name"] for item in KUBERNETES["items"] if item["kind"] == "Service"]
+    assert any(f"{name.upper().replace('-', '_')}_PORT" == f"{PREFIX}PORT" for name in names)
+    pods = [item["spec"]["template"]["spec"] for item in KUBERNETES["items"] if item["kind"] == "Deployment"]
+    assert [pod["enableServiceLinks"] for pod in pods] == [False, False]
+
+
 def test_compiled_code_is_kept_where_the_image_can_be_written() -> None:
     """Without such a place Numba refuses to compile what is to be kept, and no worker starts."""
     (place,) = re.findall(r"NUMBA_CACHE_DIR=(\S+)", DOCKERFILE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -46,6 +48,20 @@ def test_everything_comes_back(
         assert restored.queue.tell(lease, [NewEvent("progress")]) == 3  # the counters go on
         restored.accounts.note("ada", "login")
     assert [path.name for path in tmp_path.glob("backup*")] == ["backup.db"]
+
+
+def test_nobody_else_reads_a_database_or_a_backup(engine_name: str, url: str, tmp_path: Path) -> None:
+    """They have digests of keys and passwords, and the secrets that sign webhooks."""
+    with Store(url) as store:
+        store.back_up(tmp_path / "backup.db")
+    with Store(tmp_path / "restored.db") as restored:
+        restored.restore(tmp_path / "backup.db")
+    with Store(tmp_path / "new.db") as new:
+        new.upgrade()
+        new.ping()
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.glob("*.db*")}
+    assert {"backup.db", "restored.db", "new.db"} <= modes.keys()
+    assert set(modes.values()) == {"0o600"}
 
 
 def test_an_older_backup_is_brought_to_this_version(
@@ -109,6 +125,22 @@ def test_what_cannot_be_backed_up_or_restored(url: str, tmp_path: Path) -> None:
         assert store.tasks.get("opt_1").trials == 300
 
 
+def test_a_backup_whose_rows_are_damaged_is_refused(tmp_path: Path) -> None:
+    """It opens, and says which revision it has; only looking through it finds the rows."""
+    with Store(tmp_path / "store.db") as store:
+        store.upgrade()
+        populate(store)
+        store.back_up(tmp_path / "backup.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "backup.db")) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE tasks SET state = 'nowhere'")
+        connection.commit()
+    with Store(tmp_path / "new.db") as new:
+        with pytest.raises(StorageError, match=r"the backup .* is damaged: CHECK constraint failed in tasks"):
+            new.restore(tmp_path / "backup.db")
+        assert migration.revision(new.database) is None
+
+
 def test_retention_removes_what_is_old(store: Store, clock: Clock) -> None:
     old, running = leased(store), leased(store)
     for lease in (old, running):
@@ -131,6 +163,30 @@ def test_retention_removes_what_is_old(store: Store, clock: Clock) -> None:
     found = TrialHistory(make_space(), 4)
     store.trials.load(running.task.id, found)
     assert_same_history(found, make_history(30))
+
+
+def test_keys_that_ended_long_ago_go(store: Store, clock: Clock) -> None:
+    ends = {
+        "ended": clock.now + timedelta(days=1),
+        "lasting": clock.now + timedelta(days=999),
+        "endless": None,
+    }
+    for number, (name, end) in enumerate(ends.items()):
+        store.accounts.add_key("ada", name=name, prefix=name, digest=bytes([number] * 32), expires=end)
+    store.accounts.revoke_key(store.accounts.add_key("ada", name="x", prefix="x", digest=b"9" * 32).id)
+    clock.move(days=364)
+    assert store.tidy().api_keys == 0
+    clock.move(days=3)
+    assert store.tidy().api_keys == 2
+    assert {key.name for key in store.accounts.keys("ada")} >= {"lasting", "endless"}
+
+
+@pytest.mark.parametrize("days", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("what", ["tasks", "progress", "audit", "idempotency"])
+def test_what_is_no_time_to_keep_something_is_refused(what: str, days: float) -> None:
+    """A negative one would remove the whole log."""
+    with pytest.raises(StorageError, match=rf"{what} are to be kept for .* days; expected 0 to 100,000"):
+        Retention(**{what: days})
 
 
 def test_an_idempotency_key_is_forgotten(store: Store, clock: Clock) -> None:

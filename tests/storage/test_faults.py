@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
 from storage_worlds import (
@@ -275,3 +276,31 @@ def test_connections_that_the_server_drops_are_made_again(new_url: Callable[...,
         store.trials.load(lease.task.id, found)
         assert_same_history(found, history)
     assert dropped >= 10
+
+
+def test_what_finds_no_room_is_written_once_there_is_some(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        store.upgrade()
+        store.accounts.add_user("ada", "operator", user_id="ada")
+        engine, pages, refused = store.database.engine, [1], []
+
+        @event.listens_for(engine, "begin")
+        def limit(connection: Any) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages[0]}").fetchall()
+
+        @event.listens_for(engine, "handle_error")
+        def make_room(context: Any) -> None:
+            refused.append(str(context.original_exception))
+            if len(refused) == 3:
+                pages[0] = 10**6
+
+        document = {"text": secrets.token_hex(2**18)}
+        made = store.tasks.create(NewTask("ada", "momentum", document, id="large"))
+        assert refused == ["database or disk is full"] * 3
+        assert store.tasks.get("large") == made.task
+        pages[0] = 1
+        store.database.patience = 0.1
+        refused += ["not again"] * 3
+        with pytest.raises(StorageUnavailableError, match="database or disk is full"):
+            store.tasks.create(NewTask("ada", "momentum", document))
+        assert store.tasks.count() == 1

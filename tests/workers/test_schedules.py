@@ -91,6 +91,29 @@ def test_one_run_at_a_time(store: Store, clock: Clock) -> None:
     assert store.schedules.get(schedule.id).note is None
 
 
+def test_what_cannot_be_read_keeps_no_other_waiting(store: Store, clock: Clock) -> None:
+    """A schedule of another version, or whose zone is not on this machine."""
+    plan = ScheduledTask(task={"colour": "red"}).model_dump(mode="json")
+    broken = {
+        "a field": NewSchedule("ada", "momentum", "nasdaq", "@hourly", plan, clock.now),
+        "a zone": NewSchedule(
+            "ada", "momentum", "nasdaq", "@hourly", {"timezone": "Mars/Olympus"}, clock.now
+        ),
+        "a plan": NewSchedule("ada", "momentum", "nasdaq", "@hourly", {"task": 5}, clock.now),
+    }
+    made = {name: store.schedules.add(new).id for name, new in broken.items()}
+    clock.move(seconds=1)
+    good = add(store, clock)
+    clock.move(hours=1)
+    runs = {run.schedule: run for run in run_due(store)}
+    assert runs[good.id].task is not None
+    assert runs.keys() == {good.id, made["a field"]}
+    notes = {name: str(store.schedules.get(schedule_id).note) for name, schedule_id in made.items()}
+    assert "was left out: 1 validation error for TaskIn" in notes["a field"]
+    assert "its runs cannot be made: there is no time zone 'Mars/Olympus'" in notes["a zone"]
+    assert notes["a plan"].startswith("its runs cannot be made: 1 validation error")
+
+
 def test_many_who_run_it_at_once_make_one_task(store: Store, clock: Clock) -> None:
     schedule = add(store, clock)
     barrier = threading.Barrier(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -16,6 +17,7 @@ import pytest
 from storage_worlds import Clock
 from strategy_optimizer.errors import WebhookError
 from strategy_optimizer.storage import NewEvent, NewTask, Store, WebhookRecord
+from strategy_optimizer.workers import outside, webhooks
 from strategy_optimizer.workers.outside import check_url, find_target, is_public
 from strategy_optimizer.workers.webhooks import PAUSES, deliver_due
 
@@ -27,12 +29,15 @@ class Receiver:
         self.answers: list[int] = []
         self.headers: dict[str, str] = {}
         self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.together: threading.Barrier | None = None
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.requests.append((dict(self.headers), body))
+                if receiver.together is not None:
+                    receiver.together.wait()
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
@@ -127,6 +132,89 @@ def test_gone_switches_it_off(store: Store, hook: WebhookRecord, receiver: Recei
     receiver.answers = [410]
     deliver_due(store, private=True)
     assert not store.webhooks.get(hook.id).enabled
+
+
+def test_what_is_switched_off_gets_nothing_that_waits(
+    store: Store, hook: WebhookRecord, receiver: Receiver, clock: Clock
+) -> None:
+    end_a_task(store)
+    receiver.answers = [500, 500]
+    assert deliver_due(store, private=True) == 0
+    store.webhooks.change(hook.id, enabled=False)
+    clock.move(days=1)
+    assert deliver_due(store, private=True) == 0
+    assert len(receiver.requests) == 2
+    waiting = store.webhooks.deliveries(hook.id)
+    assert {(each.error, each.due, each.delivered) for each in waiting} == {
+        ("the webhook is switched off", None, None)
+    }
+
+
+def test_deliveries_do_not_wait_for_each_other(store: Store, hook: WebhookRecord, receiver: Receiver) -> None:
+    """This receiver answers no one before all of them ask."""
+    other = store.webhooks.add("ada", url=receiver.url, secret="x", events=["verdict"])
+    end_a_task(store)
+    receiver.together = threading.Barrier(3, timeout=60.0)
+    assert deliver_due(store, private=True) == 3
+    assert all(each.delivered for each in store.webhooks.deliveries(other.id))
+
+
+def test_a_receiver_that_dribbles_is_left(
+    store: Store, hook: WebhookRecord, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, and the answer never: it must not keep the webhooks of everybody waiting."""
+    monkeypatch.setattr(webhooks, "LONGEST", 1.0)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not over.wait(0.05):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        slow = store.webhooks.add("ada", url=url, secret="x", events=["verdict"])
+        end_a_task(store)
+        try:
+            assert deliver_due(store, private=True) == 2
+        finally:
+            over.set()
+            thread.join()
+    (left,) = store.webhooks.deliveries(slow.id)
+    assert (left.status, left.error) == (None, "it had not answered after 1 s")
+    assert left.due is not None
+
+
+def test_a_name_that_is_looked_up_for_ever_keeps_nobody_waiting(
+    store: Store, hook: WebhookRecord, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, look_up = threading.Event(), socket.getaddrinfo
+
+    def look(host: str, *others: Any, **options: Any) -> Any:
+        if host == "slow.example":
+            over.wait(60.0)
+            raise OSError("no answer")
+        return look_up(host, *others, **options)
+
+    monkeypatch.setattr(outside.socket, "getaddrinfo", look)
+    monkeypatch.setattr(webhooks, "LONGEST", 1.0)
+    slow = [
+        store.webhooks.add("ada", url=f"http://slow.example/{n}", secret="x", events=["verdict"])
+        for n in range(9)
+    ]
+    end_a_task(store)
+    try:
+        assert deliver_due(store, private=True) == 2
+        assert not over.is_set()
+        for each in slow:
+            (left,) = store.webhooks.deliveries(each.id)
+            assert left.error == "it had not answered after 1 s"
+    finally:
+        over.set()
 
 
 def test_a_redirect_is_not_followed(store: Store, hook: WebhookRecord, receiver: Receiver) -> None:

@@ -5683,7 +5683,7 @@ export interface components {
         };
         /**
          * TaskCopyIn
-         * @description What a copy of a task does otherwise; fields that are not given stay.
+         * @description What a copy of a task does otherwise; fields that are not given stay, but for the deadline of the first.
          * @example {
          *       "data": "nasdaq",
          *       "optimization_config": {
@@ -5694,6 +5694,11 @@ export interface components {
         readonly TaskCopyIn: {
             /** Data */
             readonly data?: string | null;
+            /**
+             * Deadline
+             * @description of the copy; it has none without
+             */
+            readonly deadline?: string | null;
             /**
              * Memory
              * @description bytes that its processes may take together
@@ -5910,7 +5915,7 @@ export interface components {
             readonly data?: string | null;
             /**
              * Deadline
-             * @description when the task ends at the latest, with what it has found by then
+             * @description when its search ends at the latest; what it has found by then is checked after it
              */
             readonly deadline?: string | null;
             /**

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from strategy_optimizer.errors import QuotaError
 from strategy_optimizer.storage import Store
 
@@ -20,7 +22,14 @@ class Quotas:
     def __init__(self, store: Store) -> None:
         self._accounts = store.accounts
 
-    def check_task(self, user_id: str, *, trials: int | None = None, memory: int | None = None) -> None:
+    def check_task(
+        self,
+        user_id: str,
+        *,
+        trials: int | None = None,
+        memory: int | None = None,
+        planned: Callable[[], int] = int,
+    ) -> None:
         """Raise a `QuotaError` unless a user may put one more task into the queue.
 
         Parameters
@@ -30,6 +39,8 @@ class Quotas:
             Trials that it plans; without, it is let in when there is room for one today.
         memory : int, optional
             Bytes that it may take. Where they fit in the quota, the queue sees to it that there is room.
+        planned : callable, optional
+            Returns the trials that their other tasks are still to make, which count as if they were made today.
         """
         quota = self._accounts.quota(user_id)
         if quota.memory is not None and memory is not None and memory > quota.memory:
@@ -45,21 +56,28 @@ class Quotas:
             return
         usage = self._accounts.usage(user_id)
         _check("queued_tasks", quota.queued_tasks, usage.queued_tasks, 1, "tasks wait", "cancel one, or wait")
+        if quota.trials_a_day is None:
+            return
+        waiting = planned()
+        more = f", {waiting:,} more are planned by tasks that have not ended" if waiting else ""
         _check(
             "trials_a_day",
             quota.trials_a_day,
-            usage.trials_today,
+            usage.trials_today + waiting,
             trials or 1,
-            "trials were made today",
+            f"trials were made today{more}",
             "plan fewer, or go on after midnight UTC",
+            shown=usage.trials_today,
         )
 
 
-def _check(quota: str, limit: int | None, used: int, asked: int, what: str, advice: str) -> None:
+def _check(
+    quota: str, limit: int | None, used: int, asked: int, what: str, advice: str, *, shown: int | None = None
+) -> None:
     if limit is not None and used + asked > limit:
         more = "" if asked == 1 else f", {asked:,} more are asked for"
         raise QuotaError(
-            f"your quota {quota} is {limit:,}: {used:,} {what}{more}; {advice}",
+            f"your quota {quota} is {limit:,}: {used if shown is None else shown:,} {what}{more}; {advice}",
             quota=quota,
             limit=limit,
             used=used,

@@ -16,6 +16,7 @@ from strategy_optimizer.api.metrics import Metrics
 
 LOG = structlog.get_logger("strategy_optimizer.requests")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TASK = re.compile(r"/api/v1/optimize/([^/]+)")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -42,14 +43,15 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 0
+        status, made = 0, ""
         started = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, made
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                made = headers.get("location", "")
                 headers["X-Request-Id"] = request_id
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -58,9 +60,9 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self.app(scope, receive, send_with_id)
             if scope["type"] == "http":
-                self._note(scope, status, time.perf_counter() - started)
+                self._note(scope, status, time.perf_counter() - started, made)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float, made: str) -> None:
         method, route = scope["method"], getattr(scope.get("route"), "path", "none")
         self.metrics.count(method, route, status, seconds)
         level = logging.DEBUG if route in QUIET else logging.INFO
@@ -72,7 +74,16 @@ class RequestContext:
             status=status,
             milliseconds=round(1e3 * seconds, 1),
             user=getattr(scope["state"].get("principal"), "name", None),
+            **_task_of(scope, made),
         )
+
+
+def _task_of(scope: Scope, made: str) -> dict[str, str]:
+    """Return the id of the task that a request made, by its address, or is about."""
+    if found := _TASK.fullmatch(made):
+        return {"task_id": found[1]}
+    named = scope.get("path_params", {}).get("task_id")
+    return {} if named is None else {"task_id": named}
 
 
 class BodyLimit:

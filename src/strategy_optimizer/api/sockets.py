@@ -141,7 +141,7 @@ class Connection:
             except Exception as error:
                 if self._watcher.closing is not None:
                     return  # it was dropped while a frame was on its way
-                LOG.error("a fault of a socket", task=self._watcher.feed.task_id, exc_info=error)
+                LOG.error("a fault of a socket", task_id=self._watcher.feed.task_id, exc_info=error)
                 closing = FAULT, "a fault of the service; its log says more"
             await self._socket.close(*closing)
 

@@ -18,7 +18,7 @@ from starlette.datastructures import FormData, UploadFile
 from strategy_optimizer.api.answers import asker_of
 from strategy_optimizer.api.turns import RETRY
 from strategy_optimizer.catalogue.datasets import Upload
-from strategy_optimizer.errors import DatasetError, RepeatedKeyError, TooManyRequestsError
+from strategy_optimizer.errors import DatasetError, RepeatedKeyError, TooManyRequestsError, nearest_name
 from strategy_optimizer.json_files import refuse_repeated_keys
 from strategy_optimizer.market.columns import ROLES
 
@@ -26,6 +26,7 @@ BLOCK = 2**20
 AT_ONCE = 4
 """Uploads of one user, from the first byte to the answer: each may lie on the disk with all that one may have."""
 _COLUMNS = TypeAdapter(dict[str, str | tuple[str, str] | None])
+FIELDS = ("file", "name", "columns", "repair")
 _FORM = "multipart/form-data"
 
 
@@ -38,11 +39,20 @@ class ReceivedFile:
 
     def upload(self, name: str | None, columns: str | None, repair: list[str]) -> Upload:
         """Return it as an upload; what the query says goes before what the form says."""
+        self._check_fields()
         name = name or next(iter(self.fields.get("name", ())), None)
         if not name:
             raise DatasetError("the dataset needs a name: ?name=NAME, or a field 'name' of the form")
         columns = columns or next(iter(self.fields.get("columns", ())), None)
         return Upload(self.file, name, _read_columns(columns), repair or self.fields.get("repair", []))
+
+    def _check_fields(self) -> None:
+        for field, values in self.fields.items():
+            if field not in FIELDS:
+                near = nearest_name(field, FIELDS)
+                raise DatasetError(f"the form has no field {field!r}{near} (there are {', '.join(FIELDS)})")
+            if field != "repair" and len(values) > 1:
+                raise DatasetError(f"the field {field!r} of the form stands {len(values)} times; keep one")
 
 
 async def received_file(request: Request) -> AsyncIterator[ReceivedFile]:

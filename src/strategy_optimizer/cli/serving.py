@@ -90,7 +90,7 @@ def open_store(options: StoreOptions, *, new: bool = False) -> Iterator[Store]:
     if isinstance(address, Path):
         if not new and not address.is_file():
             raise StorageError(f"there is no database {address}; name its folder with --data-dir")
-        address.parent.mkdir(parents=True, exist_ok=True)
+        address.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with Store(address) as store:
         if not new:
             store.upgrade()

@@ -53,7 +53,8 @@ class TaskIn(TaskModel):
     data: str | None = Field(default=None, min_length=1, max_length=200)
     priority: Whole = Field(default=0, ge=-100, le=100, description="larger is taken from the queue first")
     deadline: Moment | None = Field(
-        default=None, description="when the task ends at the latest, with what it has found by then"
+        default=None,
+        description="when its search ends at the latest; what it has found by then is checked after it",
     )
     warm_start: str | None = Field(
         default=None, description="id of an earlier task, whose best points are tried first"
@@ -187,7 +188,7 @@ class TaskChangeIn(Model):
 
 
 class TaskCopyIn(Model):
-    """What a copy of a task does otherwise; fields that are not given stay."""
+    """What a copy of a task does otherwise; fields that are not given stay, but for the deadline of the first."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": "nasdaq", "optimization_config": {"generations": 40}}]}
@@ -201,6 +202,7 @@ class TaskCopyIn(Model):
     data: str | None = Field(default=None, min_length=1, max_length=200)
     priority: Whole | None = Field(default=None, ge=-100, le=100)
     memory: Memory = Field(default=None, description="bytes that its processes may take together")
+    deadline: Moment | None = Field(default=None, description="of the copy; it has none without")
     warm_start: StrictBool = Field(default=False, description="try the best points of the task first")
 
 

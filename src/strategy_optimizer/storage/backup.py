@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, insert, select, text
 
 from strategy_optimizer.errors import StorageError
-from strategy_optimizer.storage.database import Database
+from strategy_optimizer.storage.database import Database, make_private
 from strategy_optimizer.storage.migration import newest_revision, revision, upgrade
 from strategy_optimizer.storage.tables import metadata
 
@@ -70,6 +70,7 @@ def restore(path: Path, database: Database) -> None:
 
 def _copy_file(source: Path, target: Path) -> None:
     """Copy a database of SQLite by its online backup, which other writers do not disturb."""
+    make_private(target)
     with (
         contextlib.closing(sqlite3.connect(source)) as reading,
         contextlib.closing(sqlite3.connect(target)) as writing,

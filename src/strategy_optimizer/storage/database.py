@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
 from strategy_optimizer.errors import StorageError, StorageUnavailableError
+from strategy_optimizer.storage.address import without_passwords
 from strategy_optimizer.storage.faults import passes, wait_before
 from strategy_optimizer.storage.outage import AGAIN, Outage
 
@@ -202,7 +205,7 @@ class Database:
             ) from error
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return without_passwords(self.url)
 
 
 def _cause(error: SQLAlchemyError) -> str:
@@ -235,6 +238,7 @@ def _make_engine(url: URL, silence: float | None, lock_wait: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         wait = lock_wait if silence is None else min(lock_wait, silence)
         engine = create_engine(url, connect_args={"timeout": wait})
+        event.listen(engine, "do_connect", lambda *_: make_private(Path(url.database or "")))
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -253,6 +257,12 @@ def _make_engine(url: URL, silence: float | None, lock_wait: float) -> Engine:
 
         limit_silence(engine, silence)
     return engine
+
+
+def make_private(file: Path) -> None:
+    """Make a file of a database, if there is none, that this user alone reads: it has digests and secrets."""
+    with contextlib.suppress(OSError):  # it is there, or SQLite says what is wrong with its place
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:

@@ -12,10 +12,12 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.01, 1.0
 """Seconds; the wait doubles from the one to the other."""
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_FULL = sqlite3.SQLITE_FULL  # somebody makes room; what waits to be written is not given up before
 _PASSING = (
     "40001",  # serialization failure
     "40P01",  # deadlock
     "55P03",  # lock not available in time
+    "53100",  # the disk is full: somebody makes room
     "53300",  # too many connections
     "57P01",  # the server is shut down
     "57P02",
@@ -36,7 +38,7 @@ def passes(error: Exception) -> bool:
 def _passes(cause: BaseException | None) -> bool:
     if isinstance(cause, sqlite3.OperationalError):
         code = getattr(cause, "sqlite_errorcode", None)
-        return code is not None and code & 0xFF in _BUSY
+        return code is not None and code & 0xFF in (*_BUSY, _FULL)
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         return str(state) in _PASSING or str(state).startswith("08")

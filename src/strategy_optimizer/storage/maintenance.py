@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, select, text
+from sqlalchemy import ColumnElement, Table, delete, func, select, text
 
+from strategy_optimizer.errors import StorageError
 from strategy_optimizer.storage.database import Database, Transaction
 from strategy_optimizer.storage.datasets import is_unused
 from strategy_optimizer.storage.event_log import EventLog
@@ -24,6 +25,8 @@ from strategy_optimizer.storage.tables import (
 _UPLOADED_WITHIN = 1.0
 """Days that an upload may take from its first chunk of content to its dataset."""
 
+_MOST_DAYS = 100_000
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -38,12 +41,22 @@ class Retention:
     audit : float or None
     idempotency : float
         After it the same key makes a new task.
+
+    Raises
+    ------
+    StorageError
+        When one of them is no number of days.
     """
 
     tasks: float | None = None
     progress: float | None = 7.0
     audit: float | None = 365.0
     idempotency: float = 7.0
+
+    def __post_init__(self) -> None:
+        for name, days in vars(self).items():
+            if days is not None and not 0 <= days <= _MOST_DAYS:
+                raise StorageError(f"{name} are to be kept for {days:g} days; expected 0 to {_MOST_DAYS:,}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,9 @@ def tidy(database: Database, retention: Retention = Retention()) -> Removed:
         ),
         sessions=_remove(database, sessions, sessions.c.expires, 0.0),
         tickets=_remove(database, tickets, tickets.c.expires, 0.0),
-        api_keys=_remove(database, api_keys, api_keys.c.revoked, retention.audit),
+        api_keys=_remove(
+            database, api_keys, func.coalesce(api_keys.c.revoked, api_keys.c.expires), retention.audit
+        ),
         dataset_contents=_remove_unused_contents(database),
     )
 
@@ -102,7 +117,7 @@ def size(database: Database) -> int:
     return database.read(lambda transaction: int(transaction.connection.execute(statement).scalar_one()))
 
 
-def _remove(database: Database, table: Table, column: Column[Any], days: float | None) -> int:
+def _remove(database: Database, table: Table, column: ColumnElement[Any], days: float | None) -> int:
     if days is None:
         return 0
 

@@ -80,7 +80,10 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class NewTask:
-    """A task to be stored; without an `id` it gets one, without `memory` it may take `TASK_MEMORY` bytes."""
+    """A task to be stored; without an `id` it gets one, without `memory` it may take `TASK_MEMORY` bytes.
+
+    A repeated request of an idempotency key is known by its `request`: what was asked for, where the document has more.
+    """
 
     owner: str
     strategy: str
@@ -90,6 +93,7 @@ class NewTask:
     priority: int = 0
     deadline: datetime | None = None
     memory: int | None = None
+    request: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

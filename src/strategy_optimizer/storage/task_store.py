@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -68,7 +68,7 @@ class TaskStore:
 
         def work(transaction: Transaction) -> Creation:
             if idempotency_key is not None:
-                found = _same_request(transaction, new, idempotency_key)
+                found = _same_request(transaction, new.owner, _digest(new), idempotency_key)
                 if found is not None:
                     return Creation(found, is_new=False)
             if transaction.is_repeated and _was_made(transaction, task_id):
@@ -87,13 +87,17 @@ class TaskStore:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def is_made(self, owner: str, idempotency_key: str) -> bool:
-        """Return whether an owner's key has made a task already."""
-        statement = select(idempotency_keys.c.task_id).where(
-            idempotency_keys.c.owner == owner, idempotency_keys.c.key == idempotency_key
-        )
+    def find_made(self, owner: str, idempotency_key: str, request: Mapping[str, Any]) -> TaskRecord | None:
+        """Return the task that an owner's key has made already.
+
+        Raises
+        ------
+        TaskExistsError
+            When that was another request.
+        """
+        digest = _digest_of(request)
         return self._database.read(
-            lambda transaction: transaction.connection.execute(statement).first() is not None
+            lambda transaction: _same_request(transaction, owner, digest, idempotency_key)
         )
 
     def get(self, task_id: str, *, owner: str | None = None) -> TaskRecord:
@@ -137,6 +141,14 @@ class TaskStore:
         values = {"owner": owner, "strategy": strategy}
         return self._database.read(
             lambda transaction: int(transaction.connection.execute(statement, values).scalar_one())
+        )
+
+    def unfinished(self, owner: str) -> list[TaskRecord]:
+        """Return the tasks of an owner that have not ended, the oldest first."""
+        statement = select(*COLUMNS).where(tasks.c.owner == owner, tasks.c.state.not_in(ENDED))
+        ordered = statement.order_by(tasks.c.created, tasks.c.id)
+        return self._database.read(
+            lambda transaction: [to_task(row) for row in transaction.connection.execute(ordered)]
         )
 
     def count_by_state(self) -> dict[str, int]:
@@ -282,19 +294,24 @@ def _count(by_owner: bool, states: tuple[TaskState, ...], by_strategy: bool) -> 
 
 
 def _digest(new: NewTask) -> str:
-    request = [new.id, new.strategy, new.document, new.parent, new.priority]
+    if new.request is not None:
+        return _digest_of(new.request)
+    return _digest_of([new.id, new.strategy, new.document, new.parent, new.priority])
+
+
+def _digest_of(request: Any) -> str:
     return hashlib.sha256(to_text(request, sort_keys=True).encode()).hexdigest()
 
 
-def _same_request(transaction: Transaction, new: NewTask, key: str) -> TaskRecord | None:
+def _same_request(transaction: Transaction, owner: str, digest: str, key: str) -> TaskRecord | None:
     row = transaction.connection.execute(
         select(idempotency_keys.c.digest, idempotency_keys.c.task_id).where(
-            idempotency_keys.c.owner == new.owner, idempotency_keys.c.key == key
+            idempotency_keys.c.owner == owner, idempotency_keys.c.key == key
         )
     ).one_or_none()
     if row is None:
         return None
-    if row.digest != _digest(new):
+    if row.digest != digest:
         raise TaskExistsError(
             f"the idempotency key {key!r} was used for the task {row.task_id}, which was another one; "
             "use a new key for a new task"

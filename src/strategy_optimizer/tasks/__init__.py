@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from strategy_optimizer.lazy import lazy_names
 
 _HOMES = {
-    "budget": ("Budget",),
+    "budget": ("DEFAULT_EVALUATIONS", "Budget"),
     "checkpoint": ("Checkpoint", "SearchCheckpoint"),
     "engine_preparation": (
         "engine_space",
@@ -36,7 +36,6 @@ _HOMES = {
     "folded_loop": ("FoldedLoop",),
     "history": ("TrialHistory",),
     "optimization_task": (
-        "DEFAULT_EVALUATIONS",
         "OptimizationTask",
         "TaskSettings",
     ),
@@ -70,7 +69,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from strategy_optimizer.tasks.budget import Budget
+    from strategy_optimizer.tasks.budget import DEFAULT_EVALUATIONS, Budget
     from strategy_optimizer.tasks.checkpoint import Checkpoint, SearchCheckpoint
     from strategy_optimizer.tasks.engine_preparation import engine_space, is_engine_like, make_engine_task
     from strategy_optimizer.tasks.engine_result import EngineSearch
@@ -81,7 +80,7 @@ if TYPE_CHECKING:
     from strategy_optimizer.tasks.export import export_trials, trial_frame, writer_of
     from strategy_optimizer.tasks.folded_loop import FoldedLoop
     from strategy_optimizer.tasks.history import TrialHistory
-    from strategy_optimizer.tasks.optimization_task import DEFAULT_EVALUATIONS, OptimizationTask, TaskSettings
+    from strategy_optimizer.tasks.optimization_task import OptimizationTask, TaskSettings
     from strategy_optimizer.tasks.parallel_executor import ParallelExecutor
     from strategy_optimizer.tasks.preparation import DEFAULT_COSTS, make_task, search_space
     from strategy_optimizer.tasks.result import (

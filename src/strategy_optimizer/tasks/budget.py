@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from strategy_optimizer.errors import TaskError
 
+DEFAULT_EVALUATIONS = 2_000
+"""Trials of a task that says neither how many nor how long."""
+
 
 @dataclass(frozen=True)
 class Budget:

@@ -13,7 +13,7 @@ from strategy_optimizer.market import Bars
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Reproducing, Sink
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.budget import DEFAULT_EVALUATIONS, Budget
 from strategy_optimizer.tasks.checkpoint import SearchCheckpoint
 from strategy_optimizer.tasks.division import divide
 from strategy_optimizer.tasks.history import TrialHistory
@@ -24,7 +24,6 @@ from strategy_optimizer.tasks.search_task import SearchSettings, SearchTask
 from strategy_optimizer.tasks.strategy_binding import StrategyClass, bind_evaluator, bind_strategy
 from strategy_optimizer.version import __version__
 
-DEFAULT_EVALUATIONS = 2_000
 PLANNED_WITHOUT_LIMIT = 10_000
 """Trials for which the optimizer plans when only time limits the search."""
 

@@ -17,9 +17,8 @@ from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
 from strategy_optimizer.strategies import get_strategy
-from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.budget import DEFAULT_EVALUATIONS, Budget
 from strategy_optimizer.tasks.optimization_task import (
-    DEFAULT_EVALUATIONS,
     PLANNED_WITHOUT_LIMIT,
     OptimizationTask,
     TaskSettings,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strategy_optimizer.errors import StrategyOptimizerError
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import Store
 from strategy_optimizer.workers.presence import Presence
 
@@ -28,7 +29,7 @@ class Duty:
     every : float
         Seconds.
     work : callable
-        May raise a `StrategyOptimizerError`: it is logged, and done again the next time.
+        Whatever it raises is logged, and it is done again the next time: the other duties are not to suffer.
     """
 
     name: str
@@ -68,6 +69,8 @@ class Caretaker(threading.Thread):
             duty.work()
         except StrategyOptimizerError as error:
             LOG.warning("%s: %s", duty.name, error)
+        except Exception:
+            LOG.exception("%s: a fault of the program", duty.name)
         duty.due = time.monotonic() + duty.every
 
 
@@ -83,12 +86,14 @@ def upkeep(store: Store, presence: Presence) -> list[Duty]:
 
     def end_lost() -> None:
         for task in store.queue.settle():
-            LOG.warning("%s: %s, its worker %s went silent", task.id, task.state, task.worker)
+            text = "%s: %s, its worker %s went silent"
+            LOG.warning(text, task.id, task.state, task.worker, extra=of_task(task.id))
 
     def bury_dead() -> None:
         for name in presence.dead():
             for task in store.queue.reclaim(name, "the worker died"):
-                LOG.warning("%s: %s, its worker %s died", task.id, task.state, name)
+                text = "%s: %s, its worker %s died"
+                LOG.warning(text, task.id, task.state, name, extra=of_task(task.id))
 
     return [
         Duty("lost tasks", WATCH, end_lost),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from strategy_optimizer.errors import LeaseLostError, StorageError, StorageUnavailableError
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import Lease, Store
 from strategy_optimizer.workers.messages import Wish
 from strategy_optimizer.workers.settings import WorkerSettings
@@ -42,6 +43,8 @@ class Wished:
 
 
 News: TypeAlias = Leased | Wished
+_Settlement: TypeAlias = tuple[str, str, Callable[[], object]]
+"""A task, what becomes of it in words, and the call that writes it."""
 
 
 class Keeper:
@@ -69,7 +72,7 @@ class Keeper:
         self._wake = wake
         self._held: dict[str, Lease] = {}
         self._told: dict[str, set[Wish]] = {}
-        self._settlements: queue.SimpleQueue[tuple[str, Callable[[], object]]] = queue.SimpleQueue()
+        self._settlements: queue.SimpleQueue[_Settlement] = queue.SimpleQueue()
         self._open = 0
         self._tickets: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._takes_more = True
@@ -115,7 +118,7 @@ class Keeper:
         self.let_go(lease)
         with self._lock:
             self._open += 1
-        self._settlements.put((f"{lease.task.id} {what}", call))
+        self._settlements.put((lease.task.id, what, call))
         self._hurry.set()
 
     def want_one(self) -> None:
@@ -138,7 +141,7 @@ class Keeper:
     # -- the thread that keeps -------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        pending: tuple[str, Callable[[], object]] | None = None
+        pending: _Settlement | None = None
         while not self._is_over:
             try:
                 self._beat()
@@ -152,15 +155,16 @@ class Keeper:
             self._hurry.wait(self._settings.look / 2)
             self._hurry.clear()
 
-    def _make(self, what: str, call: Callable[[], object]) -> None:
+    def _make(self, task_id: str, what: str, call: Callable[[], object]) -> None:
         try:
             call()
         except LeaseLostError as error:
-            LOG.info("%s: not needed, %s", what, error)
+            LOG.info("%s %s: not needed, %s", task_id, what, error, extra=of_task(task_id))
         except StorageUnavailableError:
             raise
         except StorageError as error:
-            LOG.error("%s: refused, its lease will run out: %s", what, error)
+            text = "%s %s: refused, its lease will run out: %s"
+            LOG.error(text, task_id, what, error, extra=of_task(task_id))
         with self._lock:
             self._open -= 1
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from strategy_optimizer.errors import ExecutorError, StorageError
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import Lease, Store
 from strategy_optimizer.tasks.executors.processes import FAILED_STARTS
 from strategy_optimizer.workers.caretaker import Caretaker, Duty, upkeep
@@ -154,7 +155,7 @@ class Worker:
         self._keeper.take_no_more()
         for process in list(self._processes):
             if process.state == "busy":
-                LOG.info("%s: is given back, the worker ends", _task_of(process))
+                LOG.info("%s: is given back, the worker ends", _task_of(process), extra=_ids(process))
                 process.ask("drain")
             else:
                 process.stop()
@@ -199,7 +200,7 @@ class Worker:
     def _hear_output(self, process: TaskProcess) -> None:
         for part in process.output():
             for line in part.decode("utf-8", "backslashreplace").splitlines():
-                LOG.info("%s | %s", _task_of(process), line.rstrip())
+                LOG.info("%s | %s", _task_of(process), line.rstrip(), extra=_ids(process))
 
     def _hear_guard(self, process: TaskProcess) -> None:
         report = process.listen()
@@ -237,7 +238,8 @@ class Worker:
             if process.lease == wished.lease:
                 # A lease is also over when the child has just ended its task: what came of it is told then.
                 level = logging.DEBUG if wished.wish == "lost" else logging.INFO
-                LOG.log(level, "%s: %s", wished.lease.task.id, wished.wish)
+                task_id = wished.lease.task.id
+                LOG.log(level, "%s: %s", task_id, wished.wish, extra=of_task(task_id))
                 process.ask(wished.wish)
 
     def _take(self, lease: Lease) -> None:
@@ -267,7 +269,7 @@ class Worker:
         while self._waiting and warm:
             lease, process = self._waiting.popleft(), warm.pop()
             left = self._seconds_left(lease)
-            LOG.info("%s: begins, lease %d", lease.task.id, lease.token)
+            LOG.info("%s: begins, lease %d", lease.task.id, lease.token, extra=of_task(lease.task.id))
             process.give(lease, None if left is None else time.monotonic() + left)
 
     def _press(self) -> None:
@@ -288,7 +290,7 @@ class Worker:
         """Write what became of a task whose process is gone."""
         if process.ending not in (None, "fault"):
             why = f", {process.reason}" if process.reason else ""
-            LOG.info("%s: %s%s", lease.task.id, process.ending, why)
+            LOG.info("%s: %s%s", lease.task.id, process.ending, why, extra=of_task(lease.task.id))
             self._keeper.let_go(lease)
             return
         if process.ending == "fault":
@@ -298,7 +300,7 @@ class Worker:
             self._keeper.let_go(lease)
             return
         what, call = self._ending(process, lease, out_of_memory, fate)
-        LOG.warning("%s: %s", lease.task.id, what)
+        LOG.warning("%s: %s", lease.task.id, what, extra=of_task(lease.task.id))
         self._keeper.settle(lease, what, call)
 
     def _ending(
@@ -354,3 +356,7 @@ class Worker:
 
 def _task_of(process: TaskProcess) -> str:
     return process.lease.task.id if process.lease is not None else "a child"
+
+
+def _ids(process: TaskProcess) -> dict[str, str] | None:
+    return None if process.lease is None else of_task(process.lease.task.id)

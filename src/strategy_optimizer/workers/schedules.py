@@ -23,6 +23,7 @@ from strategy_optimizer.errors import (
 )
 from strategy_optimizer.models.schedule import ScheduledTask
 from strategy_optimizer.models.service_task import TaskIn
+from strategy_optimizer.service_logs import of_task
 from strategy_optimizer.storage import ENDED, TASK_MEMORY, ScheduleRecord, Store, TaskRecord
 from strategy_optimizer.workers.cron_times import next_runs
 from strategy_optimizer.workers.submission import submit
@@ -41,9 +42,18 @@ class Run:
 
 
 def run_due(store: Store, *, task_memory: int = TASK_MEMORY) -> list[Run]:
-    """Make the tasks of all schedules that are due; `task_memory` is as in `submit`."""
-    now = store.schedules.now()
-    found = [_run(store, schedule, now, task_memory) for schedule in store.schedules.due(now)]
+    """Make the tasks of all schedules that are due; `task_memory` is as in `submit`.
+
+    One that cannot be read any more says so in its note, and keeps none of the others waiting.
+    """
+    now, found = store.schedules.now(), []
+    for schedule in store.schedules.due(now):
+        try:
+            found.append(_run(store, schedule, now, task_memory))
+        except StorageError:
+            raise  # the database's fault, not the schedule's: the run is still due
+        except (StrategyOptimizerError, ValueError) as error:
+            _note_unreadable(store, schedule, error)
     return [run for run in found if run is not None]
 
 
@@ -63,6 +73,13 @@ def run_now(store: Store, schedule: ScheduleRecord, *, task_memory: int = TASK_M
     return task
 
 
+def _note_unreadable(store: Store, schedule: ScheduleRecord, error: Exception) -> None:
+    note = f"its runs cannot be made: {str(error).splitlines()[0]}"
+    if schedule.note != note:
+        LOG.warning("schedule %s: %s", schedule.id, note)
+        store.schedules.change(schedule.id, note=note)
+
+
 def _run(store: Store, schedule: ScheduleRecord, now: datetime, task_memory: int) -> Run | None:
     """Make the task of one run; None when another worker has it."""
     assert schedule.next_run is not None
@@ -74,8 +91,8 @@ def _run(store: Store, schedule: ScheduleRecord, now: datetime, task_memory: int
     try:
         task = _make_task(store, schedule, task_memory)
     except StorageError:
-        raise  # the database's fault, not the schedule's: the run is still due
-    except StrategyOptimizerError as error:
+        raise
+    except (StrategyOptimizerError, ValueError) as error:  # a task of an older version may not fit any more
         note = f"the run of {schedule.next_run:%Y-%m-%d %H:%M} UTC was left out: {error}"
     if not store.schedules.claim(schedule, next_run=following, now=now):
         return None
@@ -83,7 +100,8 @@ def _run(store: Store, schedule: ScheduleRecord, now: datetime, task_memory: int
         note = f"{missed} more runs were missed before {now:%Y-%m-%d %H:%M} UTC; this one stands for them"
     changes = {"note": note, **({} if task is None else {"last_task": task.id})}
     store.schedules.change(schedule.id, **changes)
-    LOG.info("schedule %s: %s", schedule.id, note or f"task {task.id if task else None}")
+    text, about = note or f"task {task.id if task else None}", None if task is None else of_task(task.id)
+    LOG.info("schedule %s: %s", schedule.id, text, extra=about)
     return Run(schedule.id, None if task is None else task.id, note)
 
 

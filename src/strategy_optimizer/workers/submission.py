@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from strategy_optimizer.access.quotas import Quotas
 from strategy_optimizer.catalogue.datasets import find_dataset
 from strategy_optimizer.catalogue.describing import ENGINE
@@ -21,14 +23,17 @@ from strategy_optimizer.errors import (
     nearest_name,
 )
 from strategy_optimizer.market.samples import SAMPLES
-from strategy_optimizer.models.service_task import StoredTask, TaskCopyIn, TaskIn
-from strategy_optimizer.models.task import ParameterModel
+from strategy_optimizer.models.service_task import IGNORED, StoredTask, TaskCopyIn, TaskIn
+from strategy_optimizer.models.task import ParameterModel, TaskModel
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.storage import TASK_MEMORY, Creation, NewTask, Store, TaskRecord
+from strategy_optimizer.tasks.budget import DEFAULT_EVALUATIONS
 from strategy_optimizer.tasks.executors.child.words import size_text
 
 NOT_IDS = ("tasks", "start", "compare", "parameter-space")
 """What stands in addresses where the ids of tasks do."""
+NOT_COPIED = ("task_id", "deadline")
+"""What of a task a copy does not have."""
 ENGINE_FIELDS = ("trial_time", "trial_memory", "lookahead", "prune")
 """What of a task's ``optimization_config`` only trials of engines have."""
 
@@ -55,16 +60,23 @@ def submit(
     parent : str, optional
         The task that it is a copy of.
     idempotency_key : str, optional
-        The same key with the same task gives the task that is there.
+        The same key with the same task gives the task that is there, whatever became of its strategy and data since.
 
     Raises
     ------
     StrategyOptimizerError
         One of its kinds, naming what cannot be used.
     """
+    request = {"task": _as_asked(task), "parent": parent}
+    if idempotency_key is not None:
+        made = store.tasks.find_made(owner, idempotency_key, request)
+        if made is not None:
+            return Creation(made, is_new=False)
     stored, memory = _checked(store, owner, task), _memory(task, task_memory)
-    if idempotency_key is None or not store.tasks.is_made(owner, idempotency_key):
-        Quotas(store).check_task(owner, trials=task.evaluations, memory=memory)
+    _check_deadline(store, task)
+    Quotas(store).check_task(
+        owner, trials=_planned(task), memory=memory, planned=lambda: _trials_to_make(store, owner)
+    )
     new = NewTask(
         owner,
         task.strategy_name,
@@ -74,6 +86,7 @@ def submit(
         priority=task.priority,
         deadline=task.deadline,
         memory=memory,
+        request=request,
     )
     return store.tasks.create(new, idempotency_key=idempotency_key)
 
@@ -110,19 +123,55 @@ def is_engine(store: Store, name: str, version: str) -> bool:
 
 
 def copy_of(task: TaskRecord, changes: TaskCopyIn | None = None) -> TaskIn:
-    """Return the task that does the same again, with some changes.
+    """Return the task that does the same again, with some changes; its id and its deadline were those of the first.
 
     Raises
     ------
     pydantic.ValidationError
         When the changes do not fit.
     """
-    asked: dict[str, Any] = {key: value for key, value in task.document["task"].items() if key != "task_id"}
+    asked: dict[str, Any] = {
+        key: value for key, value in task.document["task"].items() if key not in NOT_COPIED
+    }
     given = {} if changes is None else changes.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if given.pop("warm_start", False):
         asked["warm_start"] = task.id
     config = {**asked.get("optimization_config", {}), **given.pop("optimization_config", {})}
     return TaskIn.model_validate({**asked, **given, **({"optimization_config": config} if config else {})})
+
+
+def _as_asked(task: TaskIn) -> dict[str, Any]:
+    return task.model_dump(mode="json", exclude_unset=True, exclude=set(IGNORED))
+
+
+def _check_deadline(store: Store, task: TaskIn) -> None:
+    if task.deadline is not None and task.deadline <= (now := store.accounts.now()):
+        raise TaskError(
+            f"the deadline {task.deadline:%Y-%m-%d %H:%M:%S} UTC has passed; it is {now:%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+
+def _planned(task: TaskModel) -> int | None:
+    """Return the trials that a task makes, or None when time limits them."""
+    if task.evaluations is None and task.optimization_config.seconds is None:
+        return DEFAULT_EVALUATIONS
+    return task.evaluations
+
+
+def _trials_to_make(store: Store, owner: str) -> int:
+    """Return the trials that the tasks of a user that have not ended are still to make."""
+    unfinished = store.tasks.unfinished(owner)
+    return sum(max(0, _planned_of(record) - record.trials) for record in unfinished)
+
+
+def _planned_of(record: TaskRecord) -> int:
+    asked = record.document.get("task", {})
+    names = ("strategy_name", "optimization_type", "optimization_config")
+    try:
+        task = TaskModel.model_validate({name: asked[name] for name in names if name in asked})
+    except ValidationError:
+        return 0  # of another version of this program; its worker says so
+    return _planned(task) or 0
 
 
 def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:

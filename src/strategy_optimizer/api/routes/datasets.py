@@ -53,6 +53,7 @@ _BODY: dict[str, Any] = {
             "schema": {
                 "type": "object",
                 "required": ["file"],
+                "additionalProperties": False,
                 "properties": {
                     "file": _FILE,
                     "name": {"type": "string"},
