@@ -1592,27 +1592,27 @@ export interface components {
          *       "entries": [
          *         {
          *           "action": "webhook.create",
-         *           "actor": "user_f654d93645934f24",
+         *           "actor": "user_1ff19f0ee5bf4181",
          *           "address": "127.0.0.1",
-         *           "at": "2026-11-30T18:11:34.808796Z",
+         *           "at": "2026-11-30T18:52:59.924805Z",
          *           "details": {
-         *             "key": "key_20e0bb4febad46b7",
-         *             "request": "487d94e51b1d429e"
+         *             "key": "key_f1a3bde443884cd0",
+         *             "request": "160d40008a90494f"
          *           },
          *           "number": 6,
-         *           "target": "hook_9e7c0ff9bc33490b"
+         *           "target": "hook_308e0552c072497c"
          *         },
          *         {
          *           "action": "schedule.create",
-         *           "actor": "user_f654d93645934f24",
+         *           "actor": "user_1ff19f0ee5bf4181",
          *           "address": "127.0.0.1",
-         *           "at": "2026-11-30T18:11:33.381289Z",
+         *           "at": "2026-11-30T18:52:57.086081Z",
          *           "details": {
-         *             "key": "key_20e0bb4febad46b7",
-         *             "request": "40a27497346f4246"
+         *             "key": "key_f1a3bde443884cd0",
+         *             "request": "72bf049e184441fd"
          *           },
          *           "number": 5,
-         *           "target": "schedule_e1ee1e39198445f3"
+         *           "target": "schedule_ed8fe0ff10de4107"
          *         }
          *       ],
          *       "next_before": null
@@ -1882,7 +1882,7 @@ export interface components {
          *             "threshold": 0.01794052178037
          *           },
          *           "score": 0.6292866700247741,
-         *           "seconds": 0.006524595999508165,
+         *           "seconds": 0.028856314995209686,
          *           "seed": 0,
          *           "sharpe_ratio": 0.6292866700247741,
          *           "strategy": "momentum",
@@ -1904,7 +1904,7 @@ export interface components {
          *             "threshold": 0.01794052178037
          *           },
          *           "score": 0.6292866700247741,
-         *           "seconds": 0.027145946995005943,
+         *           "seconds": 0.00756854799692519,
          *           "seed": 0,
          *           "sharpe_ratio": 0.6292866700247741,
          *           "strategy": "momentum",
@@ -2288,15 +2288,15 @@ export interface components {
          *         {
          *           "bars": 60,
          *           "calendar": "daily bars, every day",
-         *           "created_at": "2026-11-30T18:11:33.354298Z",
+         *           "created_at": "2026-11-30T18:52:56.967196Z",
          *           "digest": "96f48159263f2585c8bfdbc6026565f36d01237f030d5e1ae33b24e66162262b",
          *           "first": "2026-01-01",
          *           "format": "csv",
-         *           "id": "data_7e7bfdbc0a5c4640",
+         *           "id": "data_f4601fe1adff4ca7",
          *           "interval": "1 day",
          *           "last": "2026-03-01",
          *           "name": "prices",
-         *           "owner": "user_f654d93645934f24",
+         *           "owner": "user_1ff19f0ee5bf4181",
          *           "repairs": [],
          *           "rows": 60,
          *           "size": 2462,
@@ -2331,23 +2331,23 @@ export interface components {
          *       "deliveries": [
          *         {
          *           "attempts": 1,
-         *           "created_at": "2026-11-30T18:11:32.580443Z",
+         *           "created_at": "2026-11-30T18:52:56.099813Z",
          *           "delivered_at": null,
-         *           "delivery_id": "delivery_b1429b7b6bfe4ea1",
-         *           "error": "[Errno 111] Connection refused",
-         *           "event": "task.ended",
-         *           "next_attempt": "2026-11-30T18:11:43.171624Z",
+         *           "delivery_id": "delivery_cbe579f72abc46cb",
+         *           "error": "All connection attempts failed",
+         *           "event": "verdict",
+         *           "next_attempt": "2026-11-30T18:53:06.354993Z",
          *           "status": null,
          *           "task_id": "opt_9b1d03c5f2e84a67"
          *         },
          *         {
          *           "attempts": 1,
-         *           "created_at": "2026-11-30T18:11:32.580443Z",
+         *           "created_at": "2026-11-30T18:52:56.099813Z",
          *           "delivered_at": null,
-         *           "delivery_id": "delivery_392814b12ef34ba0",
-         *           "error": "[Errno 111] Connection refused",
-         *           "event": "verdict",
-         *           "next_attempt": "2026-11-30T18:11:43.119968Z",
+         *           "delivery_id": "delivery_6a2b00ad96544c56",
+         *           "error": "All connection attempts failed",
+         *           "event": "task.ended",
+         *           "next_attempt": "2026-11-30T18:53:06.362119Z",
          *           "status": null,
          *           "task_id": "opt_9b1d03c5f2e84a67"
          *         }
@@ -2870,12 +2870,12 @@ export interface components {
          * @example {
          *       "keys": [
          *         {
-         *           "created_at": "2026-11-30T18:11:27.557329Z",
+         *           "created_at": "2026-11-30T18:52:46.753468Z",
          *           "expires_at": null,
-         *           "key_id": "key_20e0bb4febad46b7",
-         *           "last_used_at": "2026-11-30T18:11:27.842977Z",
+         *           "key_id": "key_f1a3bde443884cd0",
+         *           "last_used_at": "2026-11-30T18:52:47.990224Z",
          *           "name": "admin.key of the data folder",
-         *           "prefix": "so_1SK9dbKk",
+         *           "prefix": "so_ddKgcNHc",
          *           "revoked_at": null,
          *           "scopes": [
          *             "read",
@@ -3228,16 +3228,16 @@ export interface components {
          * NewWebhookOut
          * @description A webhook that was just made; the secret that signs what it gets is shown this once.
          * @example {
-         *       "created_at": "2026-11-30T18:11:34.806281Z",
+         *       "created_at": "2026-11-30T18:52:59.916728Z",
          *       "enabled": true,
          *       "events": [
          *         "task.ended",
          *         "verdict"
          *       ],
-         *       "owner": "user_f654d93645934f24",
+         *       "owner": "user_1ff19f0ee5bf4181",
          *       "secret": "the-secret-that-signs-what-is-sent",
          *       "url": "https://example.com/hook",
-         *       "webhook_id": "hook_9e7c0ff9bc33490b"
+         *       "webhook_id": "hook_308e0552c072497c"
          *     }
          */
         readonly NewWebhookOut: {
@@ -3654,7 +3654,7 @@ export interface components {
          *           "volume": 5
          *         }
          *       ],
-         *       "id": "data_7e7bfdbc0a5c4640",
+         *       "id": "data_f4601fe1adff4ca7",
          *       "last": [
          *         {
          *           "close": 140,
@@ -4125,7 +4125,7 @@ export interface components {
          *             "volatility": 0.020213855032557026,
          *             "win_rate": 0.16363636363636364
          *           },
-         *           "seconds": 0.000038487062738568056,
+         *           "seconds": 0.00030826309375697747,
          *           "state": "completed"
          *         },
          *         {
@@ -4158,7 +4158,7 @@ export interface components {
          *             "volatility": 0.115362579718729,
          *             "win_rate": 0.2714285714285714
          *           },
-         *           "seconds": 0.000038487062738568056,
+         *           "seconds": 0.00030826309375697747,
          *           "state": "completed"
          *         }
          *       ],
@@ -4186,7 +4186,7 @@ export interface components {
          *         "periods_per_year": null,
          *         "reentry": "while_true"
          *       },
-         *       "seconds": 0.006524595999508165,
+         *       "seconds": 0.028856314995209686,
          *       "seed": 0,
          *       "space": {
          *         "constraints": [],
@@ -4243,7 +4243,7 @@ export interface components {
          *       "strategy_digest": "4077e3cd333f4bfa576dedb2941c3aa882b4d5f3956175f03831b507444940f4",
          *       "strategy_name": "momentum",
          *       "task_id": "opt_4f1c2a90b7d3e865",
-         *       "trials_per_second": 9195.971674648194,
+         *       "trials_per_second": 2079.26757141237,
          *       "validation": {
          *         "held_out": {
          *           "annual_sharpe": 0.3345782797420804,
@@ -4802,7 +4802,7 @@ export interface components {
          * ScheduleOut
          * @description A schedule, its last run and its next ones.
          * @example {
-         *       "created_at": "2026-11-30T18:11:33.375072Z",
+         *       "created_at": "2026-11-30T18:52:57.069571Z",
          *       "cron": "30 6 * * 1",
          *       "data": "prices",
          *       "enabled": true,
@@ -4813,8 +4813,8 @@ export interface components {
          *         "2026-12-14T06:30:00Z"
          *       ],
          *       "note": null,
-         *       "owner": "user_f654d93645934f24",
-         *       "schedule_id": "schedule_e1ee1e39198445f3",
+         *       "owner": "user_1ff19f0ee5bf4181",
+         *       "schedule_id": "schedule_ed8fe0ff10de4107",
          *       "strategy_name": "momentum",
          *       "task": {
          *         "optimization_config": {
@@ -4874,7 +4874,7 @@ export interface components {
          *       "next_cursor": null,
          *       "schedules": [
          *         {
-         *           "created_at": "2026-11-30T18:11:33.375072Z",
+         *           "created_at": "2026-11-30T18:52:57.069571Z",
          *           "cron": "30 6 * * 1",
          *           "data": "prices",
          *           "enabled": true,
@@ -4885,8 +4885,8 @@ export interface components {
          *             "2026-12-14T06:30:00Z"
          *           ],
          *           "note": null,
-         *           "owner": "user_f654d93645934f24",
-         *           "schedule_id": "schedule_e1ee1e39198445f3",
+         *           "owner": "user_1ff19f0ee5bf4181",
+         *           "schedule_id": "schedule_ed8fe0ff10de4107",
          *           "strategy_name": "momentum",
          *           "task": {
          *             "optimization_config": {
@@ -4947,7 +4947,7 @@ export interface components {
          *         "upload_size": 200,
          *         "workers": 1
          *       },
-         *       "uptime": 6.043746857001679,
+         *       "uptime": 10.772933804997592,
          *       "version": "0.1.0"
          *     }
          */
@@ -5253,7 +5253,7 @@ export interface components {
          *       "next_cursor": null,
          *       "strategies": [
          *         {
-         *           "changed_at": "2026-11-30T18:11:29.247149Z",
+         *           "changed_at": "2026-11-30T18:52:48.512563Z",
          *           "constraints": [],
          *           "defaults": {
          *             "direction": "long",
@@ -5316,7 +5316,7 @@ export interface components {
          *           "version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535"
          *         },
          *         {
-         *           "changed_at": "2026-11-30T18:11:29.251526Z",
+         *           "changed_at": "2026-11-30T18:52:48.515119Z",
          *           "constraints": [
          *             "exit_period <= entry_period"
          *           ],
@@ -5567,7 +5567,7 @@ export interface components {
          *       "versions": [
          *         {
          *           "constraints": [],
-         *           "created_at": "2026-11-30T18:11:29.254533Z",
+         *           "created_at": "2026-11-30T18:52:48.516913Z",
          *           "description": "Long when the price rose by more than `threshold` over `lookback_period` bars; out when the rise is gone.",
          *           "parameter_space": {
          *             "lookback_period": {
@@ -6118,38 +6118,38 @@ export interface components {
          *           },
          *           "best_score": 0.6292866700247741,
          *           "cancel_requested": false,
-         *           "created_at": "2026-11-30T18:11:30.938383Z",
+         *           "created_at": "2026-11-30T18:52:52.200920Z",
          *           "data": "nasdaq",
          *           "data_digest": null,
          *           "deadline": null,
-         *           "elapsed": 0.027145946995005943,
+         *           "elapsed": 0.00756854799692519,
          *           "error": null,
          *           "evaluations": 60,
          *           "events": 11,
          *           "failed": 0,
-         *           "finished_at": "2026-11-30T18:11:32.580443Z",
+         *           "finished_at": "2026-11-30T18:52:56.099813Z",
          *           "front": null,
          *           "infeasible": 0,
          *           "memory": 4294967296,
          *           "optimization_type": "random",
-         *           "owner": "user_f654d93645934f24",
+         *           "owner": "user_1ff19f0ee5bf4181",
          *           "parent": null,
          *           "pause_requested": false,
          *           "priority": 0,
          *           "progress": 1,
-         *           "queued_at": "2026-11-30T18:11:30.938383Z",
+         *           "queued_at": "2026-11-30T18:52:52.200920Z",
          *           "seconds_left": 0,
          *           "stage": "validate",
-         *           "started_at": "2026-11-30T18:11:31.608521Z",
+         *           "started_at": "2026-11-30T18:52:53.498101Z",
          *           "status": "completed",
          *           "stop_reason": "budget",
          *           "strategy_name": "momentum",
          *           "strategy_version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535",
          *           "task_id": "opt_9b1d03c5f2e84a67",
          *           "trials": 60,
-         *           "trials_per_second": 2210.274705503486,
+         *           "trials_per_second": 7927.544361795115,
          *           "usage": null,
-         *           "worker": "vm-13321-a9f54f"
+         *           "worker": "vm-18015-10874d"
          *         },
          *         {
          *           "attempts": 1,
@@ -6163,38 +6163,38 @@ export interface components {
          *           },
          *           "best_score": 0.6292866700247741,
          *           "cancel_requested": false,
-         *           "created_at": "2026-11-30T18:11:27.886597Z",
+         *           "created_at": "2026-11-30T18:52:48.117103Z",
          *           "data": "nasdaq",
          *           "data_digest": null,
          *           "deadline": null,
-         *           "elapsed": 0.006524595999508165,
+         *           "elapsed": 0.028856314995209686,
          *           "error": null,
          *           "evaluations": 60,
-         *           "events": 11,
+         *           "events": 12,
          *           "failed": 0,
-         *           "finished_at": "2026-11-30T18:11:30.639902Z",
+         *           "finished_at": "2026-11-30T18:52:52.056580Z",
          *           "front": null,
          *           "infeasible": 0,
          *           "memory": 4294967296,
          *           "optimization_type": "random",
-         *           "owner": "user_f654d93645934f24",
+         *           "owner": "user_1ff19f0ee5bf4181",
          *           "parent": null,
          *           "pause_requested": false,
          *           "priority": 0,
          *           "progress": 1,
-         *           "queued_at": "2026-11-30T18:11:27.886597Z",
+         *           "queued_at": "2026-11-30T18:52:48.117103Z",
          *           "seconds_left": 0,
          *           "stage": "validate",
-         *           "started_at": "2026-11-30T18:11:29.911294Z",
+         *           "started_at": "2026-11-30T18:52:50.572701Z",
          *           "status": "completed",
          *           "stop_reason": "budget",
          *           "strategy_name": "momentum",
          *           "strategy_version": "37a6e70a903b74b3a9e0bcfda2f4ac8fe1df77617c51bd01172ae294bebf2535",
          *           "task_id": "opt_4f1c2a90b7d3e865",
          *           "trials": 60,
-         *           "trials_per_second": 9195.971674648194,
+         *           "trials_per_second": 2079.26757141237,
          *           "usage": null,
-         *           "worker": "vm-13321-a9f54f"
+         *           "worker": "vm-18015-10874d"
          *         }
          *       ],
          *       "total": 2
@@ -6451,12 +6451,12 @@ export interface components {
          *       "total": 1,
          *       "users": [
          *         {
-         *           "created_at": "2026-11-30T18:11:27.557329Z",
+         *           "created_at": "2026-11-30T18:52:46.753468Z",
          *           "disabled": false,
          *           "has_password": false,
          *           "name": "admin",
          *           "role": "admin",
-         *           "user_id": "user_f654d93645934f24"
+         *           "user_id": "user_1ff19f0ee5bf4181"
          *         }
          *       ]
          *     }
@@ -6924,15 +6924,15 @@ export interface components {
          * WebhookOut
          * @description A webhook.
          * @example {
-         *       "created_at": "2026-11-30T18:11:27.865997Z",
+         *       "created_at": "2026-11-30T18:52:48.043879Z",
          *       "enabled": true,
          *       "events": [
          *         "task.ended",
          *         "verdict"
          *       ],
-         *       "owner": "user_f654d93645934f24",
+         *       "owner": "user_1ff19f0ee5bf4181",
          *       "url": "https://example.com/hook",
-         *       "webhook_id": "hook_c21f66ca6e2a4b64"
+         *       "webhook_id": "hook_33ad11c54cf5476b"
          *     }
          */
         readonly WebhookOut: {
@@ -6960,26 +6960,26 @@ export interface components {
          *       "total": 2,
          *       "webhooks": [
          *         {
-         *           "created_at": "2026-11-30T18:11:27.865997Z",
+         *           "created_at": "2026-11-30T18:52:48.043879Z",
          *           "enabled": true,
          *           "events": [
          *             "task.ended",
          *             "verdict"
          *           ],
-         *           "owner": "user_f654d93645934f24",
+         *           "owner": "user_1ff19f0ee5bf4181",
          *           "url": "https://example.com/hook",
-         *           "webhook_id": "hook_c21f66ca6e2a4b64"
+         *           "webhook_id": "hook_33ad11c54cf5476b"
          *         },
          *         {
-         *           "created_at": "2026-11-30T18:11:34.806281Z",
+         *           "created_at": "2026-11-30T18:52:59.916728Z",
          *           "enabled": true,
          *           "events": [
          *             "task.ended",
          *             "verdict"
          *           ],
-         *           "owner": "user_f654d93645934f24",
+         *           "owner": "user_1ff19f0ee5bf4181",
          *           "url": "https://example.com/hook",
-         *           "webhook_id": "hook_9e7c0ff9bc33490b"
+         *           "webhook_id": "hook_308e0552c072497c"
          *         }
          *       ]
          *     }

@@ -99,7 +99,7 @@ def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             found["maximum_p_value"],
             "chance",
             "How often the best trial does as well when all are resampled together without their mean.",
-            "below 5%; without an edge a search gets there in about 16% of cases",
+            "below 5%; without an edge a search gets there in about 20% of cases",
         ),
     ]
     if by_null:
