@@ -1,6 +1,6 @@
 """What the trial ledger is worth to someone who searches until the verdict pleases, and what it costs.
 
-    .venv/bin/python benchmarks/bench_ledger.py > benchmarks/results/ledger.md   # some minutes of one core
+    .venv/bin/python benchmarks/bench_ledger.py > benchmarks/results/ledger.md   # half an hour of one core
 
 Ten searches of 200 trials by the genetic algorithm on the same twelve years of daily bars, the last quarter held out:
 momentum and crossing averages in turn, each with another seed. Every search is judged once alone and once with a ledger
