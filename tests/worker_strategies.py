@@ -56,6 +56,17 @@ class VerySlow(Slow):
     left = 60
 
 
+class Noting(Base):
+    """Notes the parameters of each trial in a file."""
+
+    name = "noting"
+    seconds = 0.03
+
+    def misbehave(self):
+        with (HERE / "noted").open("a") as file:
+            file.write(f"{int(self.n)} {int(self.m)}\\n")
+
+
 class Stuck(Base):
     """Hangs in compiled code after two seconds, by when trials are saved, where Python cannot be interrupted."""
 
@@ -139,6 +150,7 @@ NAMES = {
     "exits": "Exits",
     "hungry": "Hungry",
     "loud": "Loud",
+    "noting": "Noting",
     "parent": "Parent",
 }
 

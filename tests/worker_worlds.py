@@ -54,6 +54,11 @@ class World:
         self.store.trials.load(task_id, found)
         return found
 
+    def noted(self) -> list[str]:
+        """Return the parameters of all that the strategy `noting` has run, but its defaults."""
+        lines = (self.folder / "strategies" / "noted").read_text().splitlines()
+        return [line for line in lines if line != "20 7"]
+
     def start_worker(
         self, *options: str, folder: Path | None = None, **environment: str
     ) -> subprocess.Popen[bytes]:

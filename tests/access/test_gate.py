@@ -136,6 +136,8 @@ def test_one_user_may_ask_so_often(store: Store, seconds: Seconds) -> None:
         gate.identify(Call("GET", HERE, key=ada))
     with pytest.raises(TooManyRequestsError):
         gate.identify(Call("GET", THERE, key=ada))
+    with pytest.raises(TooManyRequestsError):
+        gate.identify_from_memory(Call("GET", HERE, key=ada))
     assert gate.identify(Call("GET", HERE, key=ben))
     for _ in range(100):
         gate.check_address("2001:db8::1")

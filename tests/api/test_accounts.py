@@ -19,8 +19,11 @@ from strategy_optimizer.access.gate import Limits
 from strategy_optimizer.access.key_text import new_key_text
 from strategy_optimizer.access.policy import POLICY
 from strategy_optimizer.access.sessions import COOKIE
+from strategy_optimizer.api.app import create_app
+from strategy_optimizer.api.service import Service
 from strategy_optimizer.errors import StorageError
 from strategy_optimizer.service_logs import configure_logs
+from strategy_optimizer.service_settings import ServiceSettings
 from strategy_optimizer.storage import NewTask, Store
 
 JSON = {"Content-Type": "application/json"}
@@ -426,6 +429,26 @@ def test_guessing_passwords(client: TestClient, root: dict[str, str]) -> None:
     statuses = [log_in(client, password=f"guess number {number}") for number in range(30)]
     assert statuses == [401] * 20 + [429] * 10
     assert log_in(client) == 429
+
+
+def test_a_caller_and_an_address_ask_as_often_as_the_settings_say(world: World, tmp_path: Path) -> None:
+    settings = ServiceSettings(data_dir=tmp_path, requests_a_second=1)
+    with TestClient(create_app(Service(world.store, settings)), raise_server_exceptions=False) as client:
+
+        def until_refused(headers: dict[str, str], otherwise: int) -> int:
+            for number in range(1000):
+                answer = client.get("/api/v1/me", headers=headers)
+                if answer.status_code == 429:
+                    assert answer.json()["type"] == "/problems/too-many-requests"
+                    assert int(answer.headers["retry-after"]) >= 1
+                    return number
+                assert answer.status_code == otherwise, answer.text
+            raise AssertionError("nobody was refused")
+
+        ada, ben = world.headers("ada"), world.headers("ben")
+        assert until_refused(ada, 200) >= 5
+        assert client.get("/api/v1/me", headers=ben).status_code == 200
+        assert until_refused({}, 401) >= 5
 
 
 # -- the audit log --------------------------------------------------------------------------------------------

@@ -228,8 +228,9 @@ def test_cancelling_is_idempotent_and_keeps_the_task(client: TestClient) -> None
         answer = client.delete(f"/api/v1/optimize/{task}")
         assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
     assert client.get(f"/api/v1/optimize/{task}").json()["stop_reason"] == "cancelled"
-    answer = client.post(f"/api/v1/optimize/{task}/pause")
-    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/wrong-state")
+    place = f"/api/v1/optimize/{task}"
+    for answer in (client.post(f"{place}/pause"), client.patch(place, json={"priority": 5})):
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/wrong-state")
 
 
 def test_a_task_is_paused_and_resumed(client: TestClient) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +208,35 @@ def test_quotas(store: Store, add: Add) -> None:
         add(csv(20), "other", limits=DatasetLimits(None, first.size + 1))
     store.accounts.set_quota("ada", Quota(datasets=2))
     add(csv(20), "other", limits=DatasetLimits(1, None))
+    with pytest.raises(QuotaError, match="2 of at most 2 datasets"):  # before it is looked at
+        add(b"no bars", "third")
+
+
+def test_uploads_that_are_checked_at_once_do_not_exceed_a_quota(store: Store, tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    class Turn(AbstractContextManager[None]):
+        """Begins when both had room."""
+
+        def __enter__(self) -> None:
+            both.wait(60.0)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def put(name: str) -> str:
+        file = tmp_path / name
+        file.write_bytes(csv())
+        try:
+            upload = Upload(file, name)
+            add_dataset(store, "ada", upload, limits=DatasetLimits(1, None), confinement=QUICK, turn=Turn())
+        except QuotaError as error:
+            return error.quota
+        return "stored"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(put, ("one", "other"))) == ["datasets", "stored"]
+    assert len(store.datasets.all()) == 1
 
 
 def test_a_dataset_in_use_stays(store: Store, add: Add) -> None:

@@ -160,6 +160,10 @@ def test_what_has_ended_stays_ended(store: Store) -> None:
         with pytest.raises(TaskStateError, match="is cancelled and cannot become") as caught:
             call(task_id)
         assert caught.value.state == "cancelled"
+    with pytest.raises(TaskStateError, match="is cancelled and waits for no worker any more") as caught:
+        store.tasks.set_priority(task_id, 5)
+    assert caught.value.state == "cancelled"
+    assert store.tasks.get(task_id).priority == 0
 
 
 def test_only_what_has_ended_is_deleted(store: Store) -> None:

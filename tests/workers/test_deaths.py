@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 
 import numpy as np
 import psutil
@@ -96,6 +97,34 @@ def test_a_killed_worker_costs_nothing(alone: World) -> None:
     assert_as_undisturbed(alone, task_id, 400, "ga")
 
 
+def test_a_worker_that_is_frozen_loses_its_task_and_takes_nothing_back(alone: World) -> None:
+    first = alone.start_worker()
+    task_id = alone.add(5000, optimizer="random", strategy="noting")
+    task = alone.wait(task_id, lambda task: task.trials >= 20)
+    assert task.lease_ends is not None
+    assert task.heartbeat is not None
+    assert task.lease_ends - task.heartbeat <= timedelta(seconds=15)
+    child = alone.child_of(task)
+    alone.start_worker()
+    first.send_signal(signal.SIGSTOP)
+    try:
+        again = alone.wait(task_id, lambda now: now.token > task.token)
+        psutil.wait_procs([child], timeout=60)
+        assert not child.is_running()  # it went on computing, and nothing that it wrote was taken any more
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert again.worker != task.worker
+    assert again.trials >= task.trials
+    assert (again.attempts, again.losses) == (2, 1)
+    now = alone.wait(task_id, lambda now: now.trials >= again.trials + 100)
+    assert (now.token, now.worker) == (again.token, again.worker)
+    assert first.poll() is None
+    trials = [f"{trial.parameters['n']} {trial.parameters['m']}" for trial in alone.history(task_id)]
+    assert len(trials) == len(set(trials)) >= now.trials
+    alone.store.tasks.cancel(task_id)
+    assert alone.wait(task_id).state == "cancelled"
+
+
 def test_a_worker_that_is_ended_gives_its_task_back(alone: World) -> None:
     alone.start_worker()
     task_id = alone.add(400, strategy="slow")
@@ -108,6 +137,20 @@ def test_a_worker_that_is_ended_gives_its_task_back(alone: World) -> None:
     alone.start_worker()
     assert alone.wait(task_id).state == "completed"
     assert_as_undisturbed(alone, task_id, 400, "ga")
+
+
+def test_a_worker_that_is_ended_saves_all_that_its_task_has_found(alone: World) -> None:
+    """What was saved too little of is run once more; the defaults are run at each start."""
+    alone.start_worker()
+    task_id = alone.add(5000, optimizer="random", strategy="noting")
+    alone.wait(task_id, lambda task: task.trials >= 20)
+    assert alone.stop_workers() == [0]
+    first = alone.noted()
+    saved = [f"{trial.parameters['n']} {trial.parameters['m']}" for trial in alone.history(task_id)]
+    assert first[: len(saved)] == saved
+    alone.start_worker()
+    alone.wait(task_id, lambda task: task.trials > len(saved))
+    assert alone.noted()[len(first)] not in first
 
 
 def test_a_second_signal_ends_a_worker_at_once(alone: World) -> None:

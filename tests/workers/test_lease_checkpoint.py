@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,6 +120,20 @@ def test_a_lost_lease_ends_the_search_and_nothing_is_written(store: Store) -> No
         run()
     assert lost.is_set()
     assert store.tasks.get("opt_1") == before
+
+
+def test_who_insists_rests_between_two_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_writer, "AGAIN", 0.05)
+    attempts: list[float] = []
+
+    def away() -> int:
+        attempts.append(time.monotonic())
+        if len(attempts) < 4:
+            raise StorageUnavailableError
+        return len(attempts)
+
+    assert StoreWriter(store, leased(store), on_lost=lambda: None).insist(away) == 4
+    assert attempts[-1] - attempts[0] >= 3 * 0.05
 
 
 def test_what_waits_for_the_database_is_written_when_it_is_back(

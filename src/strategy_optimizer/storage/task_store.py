@@ -212,10 +212,23 @@ class TaskStore:
         return self._database.write(work)
 
     def set_priority(self, task_id: str, priority: int) -> TaskRecord:
-        """Change how early a task is taken from the queue."""
+        """Change how early a task is taken from the queue.
+
+        Raises
+        ------
+        TaskStateError
+            When it has ended.
+        """
 
         def work(transaction: Transaction) -> TaskRecord:
-            get_task(transaction, task_id, lock=True)
+            task = get_task(transaction, task_id, lock=True)
+            if task.state in ENDED:
+                raise TaskStateError(
+                    f"the task {task_id} is {task.state} and waits for no worker any more; its priority stays "
+                    f"{task.priority}",
+                    task=task_id,
+                    state=task.state,
+                )
             return change_task(transaction, task_id, priority=priority)
 
         return self._database.write(work)

@@ -152,6 +152,8 @@ class Keeper:
                 self._note_back()
             except StorageError as error:
                 self._note_away(error)
+            except Exception:  # the thread goes on: without it leases run out that could be renewed
+                self._note_fault()
             self._hurry.wait(self._settings.look / 2)
             self._hurry.clear()
 
@@ -165,15 +167,21 @@ class Keeper:
         except StorageError as error:
             text = "%s %s: refused, its lease will run out: %s"
             LOG.error(text, task_id, what, error, extra=of_task(task_id))
+        except Exception:  # to call again would fail again, and keep the others waiting
+            text = "%s %s: a fault of the program, its lease will run out"
+            LOG.exception(text, task_id, what, extra=of_task(task_id))
         with self._lock:
             self._open -= 1
 
     def _beat(self) -> None:
-        """Renew the leases when it is time, else look for wishes when it is time for that."""
+        """Renew the leases when it is time, else look for wishes when it is time for that.
+
+        While the store is away, it always is: only an answer says that it is back.
+        """
         with self._lock:
             leases = list(self._held.values())
         now = time.monotonic()
-        if now - self._beaten >= self._settings.heartbeat:
+        if self._away_since is not None or now - self._beaten >= self._settings.heartbeat:
             found = self._store.queue.heartbeats(leases, self._settings.lease)
             self._beaten = self._looked = now
             self.tasks_wait = self._store.tasks.count(states=["queued"]) > 0
@@ -205,6 +213,12 @@ class Keeper:
             self._away_since = time.monotonic()
             LOG.warning("the store does not answer; tasks go on, and are written when it is back: %s", error)
 
+    def _note_fault(self) -> None:
+        """Note what no call of the store should raise: as long as it lasts, no task is taken and leases run out."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            LOG.exception("a fault of the program; what it keeps from being renewed runs out")
+
     def _note_back(self) -> None:
         if self._away_since is not None:
             now = time.monotonic()
@@ -228,6 +242,9 @@ class Keeper:
             lease = self._store.queue.lease(self._settings.name, self._settings.lease)
         except StorageError as error:
             self._note_away(error)
+            return False
+        except Exception:  # a lease that was taken all the same runs out
+            self._note_fault()
             return False
         if lease is None:  # its owner has as many running as they may
             time.sleep(self._settings.look / 2)
