@@ -30,9 +30,8 @@ def test_a_worker_that_a_trial_took_with_it_is_still_one_of_two() -> None:
 def test_trials_that_were_stopped_and_the_time_that_saved_are_said() -> None:
     space = {"x": {"type": "continuous", "bounds": [0.0, 1.0]}}
     for prune in (True, False):
-        result = optimize(
-            on_fold, folds=6, space=space, evaluations=30, executor="serial", cache=False, prune=prune
-        )
+        settings = {"optimizer": "random", "evaluations": 60, "executor": "serial", "cache": False}
+        result = optimize(on_fold, folds=6, space=space, prune=prune, **settings)
         run_by = dict(engine_heading(result))["run by"]
         said = re.search(
             r"(\d+) stopped early, which saved \d+% of the folds and \d+\.\d s of a worker", run_by

@@ -19,7 +19,7 @@ from strategy_optimizer.workers import store_writer
 from strategy_optimizer.workers.lease_checkpoint import LeaseCheckpoint
 from strategy_optimizer.workers.store_writer import StoreWriter
 
-TRIALS = {"ga": 3000, "nsga2": 3000, "random": 20_000, "bo": 40, "hybrid": 60}
+TRIALS = {"ga": 3000, "nsga2": 3000, "random": 20_000, "bo": 150, "hybrid": 150}
 
 
 @pytest.fixture

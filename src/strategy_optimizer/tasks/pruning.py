@@ -104,8 +104,8 @@ class FoldPruner:
     >>> pruner.order, pruner.rungs
     ((0, 2, 1, 3), (2,))
     >>> ended = [[0.9, 1.0, 1.1, 1.2], [0.5, 0.7, 0.6, 0.5], [0.3, 0.5, 0.2, 0.1]]
-    >>> print(pruner.verdict([0.1, 0.0], incumbent=ended[0], ended=ended)[:86])
-    pruned after 2 of 4 folds: 0.9 below the best trial so far, which it overtakes with a
+    >>> pruner.verdict([0.1, 0.0], incumbent=ended[0], ended=ended).split(", ")[0]
+    'pruned after 2 of 4 folds: 0.9 below the best trial so far'
     >>> pruner.verdict([1.0, 1.3], incumbent=ended[0], ended=ended) is None
     True
     """
