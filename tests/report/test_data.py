@@ -33,6 +33,7 @@ from strategy_optimizer.report.decimation import MOST_POINTS, kept_rows
 from strategy_optimizer.report.equity import drawdown, equity_data, growth_of
 from strategy_optimizer.report.page import html_page
 from strategy_optimizer.report.robustness import replications_for
+from strategy_optimizer.report.statistics import statistics_data
 from strategy_optimizer.report.windows import AFFORDED, expected_seconds, left_to_add, walk_forward_data
 from strategy_optimizer.validation import walk_forward
 from strategy_optimizer.validation.robustness import examine_robustness
@@ -124,6 +125,15 @@ def test_the_statistics_are_those_of_the_validation(result: Result, data: dict[s
     assert alone[:2] == [found.overfitting.psr_2012, found.overfitting.psr_h0]
     assert held_out[1:3] == [found.held_out.psr, found.held_out.psr_h0]
     assert all(row["says"].endswith(".") and row["good"] for row in rows.values())
+
+
+def test_a_result_from_before_the_variance_without_skill_rests_on_that_of_the_trials(result: Result) -> None:
+    validation = json.loads(result.to_json())["validation"]
+    for name in ("null_variance", "deflated_sharpe_null"):
+        del validation["overfitting"][name]
+    rows = {row["name"]: row["value"] for group in statistics_data(validation) for row in group["rows"]}
+    assert rows["deflated Sharpe ratio"] == validation["overfitting"]["deflated_sharpe_2012"]
+    assert "deflated Sharpe ratio, by the variance of the trials" not in rows
 
 
 def test_robustness_is_the_examination(result: Result, material: Material, data: dict[str, Any]) -> None:

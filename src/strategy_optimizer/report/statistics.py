@@ -71,7 +71,8 @@ def _lookahead(found: Mapping[str, Any] | None) -> tuple[Any, str, str, str]:
 def _against_trials(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     every = found.get("all_tasks") or found
     scope = "of all searches on these data" if found.get("all_tasks") else "of this search"
-    by_null = not isinstance(found["null_variance"], Mapping)  # a mapping says what there is not enough of
+    # A mapping says what there is not enough of; results of earlier versions have none.
+    by_null = not isinstance(found.get("null_variance", {}), Mapping)
     rows = [
         _row(
             "different trials",

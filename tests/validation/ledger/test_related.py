@@ -17,9 +17,9 @@ from strategy_optimizer.validation.ledger import (
     Sketch,
     Trials,
     entry_of,
-    mean_diversity,
     related_trials,
 )
+from strategy_optimizer.validation.ledger.entry import mean_diversity
 from strategy_optimizer.validation.ledger.related import LEAST_MONTHS, pairwise_correlations
 from strategy_optimizer.validation.statistics import NotEnough, average_correlation_count, effective_rank
 

@@ -16,7 +16,6 @@ from strategy_optimizer.validation.ledger.entry import (
     Trials,
     continued,
     joined,
-    mean_diversity,
     one_each,
 )
 from strategy_optimizer.validation.ledger.folder import Ledger
@@ -55,7 +54,6 @@ __all__ = [
     "engine_entry_of",
     "entry_of",
     "joined",
-    "mean_diversity",
     "months_of",
     "one_each",
     "pooled",
