@@ -203,6 +203,19 @@ def test_limits_of_trials_are_numbers_above_zero(ada: Asks) -> None:
         assert ada("POST", START, json=asked).status_code == 422
 
 
+def test_an_engine_without_a_budget_plans_two_hundred_trials(world: World, ada: Asks) -> None:
+    waiting = 2000  # of her other task
+    world.store.accounts.set_quota("ada", Quota(trials_a_day=waiting + 500))
+    answers = [ada("POST", START, json={"strategy_name": "wild"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429], answers[0].text
+    assert problem(answers[-1], 429, "quota-exceeded")["details"] == {
+        "quota": "trials_a_day",
+        "limit": waiting + 500,
+        "used": waiting + 400,
+        "asked": 200,
+    }
+
+
 def test_an_engine_is_scheduled_without_data(ada: Asks) -> None:
     made = ada("POST", "/api/v1/schedules", json={"strategy_name": "wild", "cron": "0 6 * * *"})
     assert made.status_code == 201, made.text

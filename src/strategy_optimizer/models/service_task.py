@@ -64,6 +64,10 @@ class TaskIn(TaskModel):
         description="bytes that its processes may take together, at most and by default the service's task_memory",
     )
 
+    def as_asked(self) -> dict[str, Any]:
+        """Return what was asked, without what is ignored, as JSON values."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude=set(IGNORED))
+
 
 class StoredTask(Model):
     """What the store keeps of a task: what was asked, and the versions that were current then.
@@ -78,9 +82,8 @@ class StoredTask(Model):
 
     def document(self) -> dict[str, Any]:
         """Return it as the store keeps it."""
-        asked = self.task.model_dump(mode="json", exclude_unset=True, exclude=set(IGNORED))
         pinned = {"strategy_version": self.strategy_version, "data_digest": self.data_digest}
-        return {"task": asked, **pinned, **({"engine": True} if self.engine else {})}
+        return {"task": self.task.as_asked(), **pinned, **({"engine": True} if self.engine else {})}
 
 
 class UsageOut(Model):

@@ -10,6 +10,8 @@ from strategy_optimizer.errors import TaskError
 
 DEFAULT_EVALUATIONS = 2_000
 """Trials of a task that says neither how many nor how long."""
+DEFAULT_ENGINE_EVALUATIONS = 200
+"""The same of an engine: a tenth of our own engine's, which is ten thousand times as fast."""
 
 
 @dataclass(frozen=True)

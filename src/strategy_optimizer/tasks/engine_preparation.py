@@ -14,9 +14,8 @@ from strategy_optimizer.objective import Objective, ObjectiveLike, OutcomeConstr
 from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.records import Sink
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget
+from strategy_optimizer.tasks.budget import DEFAULT_ENGINE_EVALUATIONS, Budget
 from strategy_optimizer.tasks.engine_task import (
-    DEFAULT_ENGINE_EVALUATIONS,
     PLANNED_WITHOUT_LIMIT,
     EngineSettings,
     EngineTask,

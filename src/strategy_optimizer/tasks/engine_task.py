@@ -19,7 +19,7 @@ from strategy_optimizer.errors import DataError, ObjectiveError, TaskError, plac
 from strategy_optimizer.objective import Objective
 from strategy_optimizer.records import Reproducing, Sink, TryingOut
 from strategy_optimizer.space import ParameterSpace
-from strategy_optimizer.tasks.budget import Budget, check_count
+from strategy_optimizer.tasks.budget import DEFAULT_ENGINE_EVALUATIONS, Budget, check_count
 from strategy_optimizer.tasks.engine_result import EngineSearch, aggregate_engine
 from strategy_optimizer.tasks.engine_trial import EngineTrial, FirstTry, FoldTrial, TrialValue, listed
 from strategy_optimizer.tasks.executor_loop import DEFAULT_LOOKAHEAD, ExecutorLoop
@@ -33,8 +33,6 @@ from strategy_optimizer.tasks.trial_cache import TaskCache, TrialCache, TrialKey
 from strategy_optimizer.version import __version__
 
 ExecutorName: TypeAlias = Literal["processes", "serial", "ray"]
-DEFAULT_ENGINE_EVALUATIONS = 200
-"""Trials of an engine when nothing is said: a tenth of our own engine's, which is ten thousand times as fast."""
 PLANNED_WITHOUT_LIMIT = 1_000
 TASK_MEMORY = 4 * 2**30
 """Bytes for all workers of a task together, when nothing is said."""

@@ -23,11 +23,11 @@ from strategy_optimizer.errors import (
     nearest_name,
 )
 from strategy_optimizer.market.samples import SAMPLES
-from strategy_optimizer.models.service_task import IGNORED, StoredTask, TaskCopyIn, TaskIn
+from strategy_optimizer.models.service_task import StoredTask, TaskCopyIn, TaskIn
 from strategy_optimizer.models.task import ParameterModel, TaskModel
 from strategy_optimizer.objective import parse_objective
 from strategy_optimizer.storage import TASK_MEMORY, Creation, NewTask, Store, TaskRecord
-from strategy_optimizer.tasks.budget import DEFAULT_EVALUATIONS
+from strategy_optimizer.tasks.budget import DEFAULT_ENGINE_EVALUATIONS, DEFAULT_EVALUATIONS
 from strategy_optimizer.tasks.executors.child.words import size_text
 
 NOT_IDS = ("tasks", "start", "compare", "parameter-space")
@@ -67,7 +67,7 @@ def submit(
     StrategyOptimizerError
         One of its kinds, naming what cannot be used.
     """
-    request = {"task": _as_asked(task), "parent": parent}
+    request = {"task": task.as_asked(), "parent": parent}
     if idempotency_key is not None:
         made = store.tasks.find_made(owner, idempotency_key, request)
         if made is not None:
@@ -75,7 +75,10 @@ def submit(
     stored, memory = _checked(store, owner, task), _memory(task, task_memory)
     _check_deadline(store, task)
     Quotas(store).check_task(
-        owner, trials=_planned(task), memory=memory, planned=lambda: _trials_to_make(store, owner)
+        owner,
+        trials=_planned(task, engine=stored.engine),
+        memory=memory,
+        planned=lambda: _trials_to_make(store, owner),
     )
     new = NewTask(
         owner,
@@ -140,10 +143,6 @@ def copy_of(task: TaskRecord, changes: TaskCopyIn | None = None) -> TaskIn:
     return TaskIn.model_validate({**asked, **given, **({"optimization_config": config} if config else {})})
 
 
-def _as_asked(task: TaskIn) -> dict[str, Any]:
-    return task.model_dump(mode="json", exclude_unset=True, exclude=set(IGNORED))
-
-
 def _check_deadline(store: Store, task: TaskIn) -> None:
     if task.deadline is not None and task.deadline <= (now := store.accounts.now()):
         raise TaskError(
@@ -151,10 +150,10 @@ def _check_deadline(store: Store, task: TaskIn) -> None:
         )
 
 
-def _planned(task: TaskModel) -> int | None:
+def _planned(task: TaskModel, *, engine: bool) -> int | None:
     """Return the trials that a task makes, or None when time limits them."""
     if task.evaluations is None and task.optimization_config.seconds is None:
-        return DEFAULT_EVALUATIONS
+        return DEFAULT_ENGINE_EVALUATIONS if engine else DEFAULT_EVALUATIONS
     return task.evaluations
 
 
@@ -171,7 +170,7 @@ def _planned_of(record: TaskRecord) -> int:
         task = TaskModel.model_validate({name: asked[name] for name in names if name in asked})
     except ValidationError:
         return 0  # of another version of this program; its worker says so
-    return _planned(task) or 0
+    return _planned(task, engine=bool(record.document.get("engine"))) or 0
 
 
 def _checked(store: Store, owner: str, task: TaskIn) -> StoredTask:
