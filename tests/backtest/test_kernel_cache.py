@@ -122,8 +122,8 @@ from strategy_optimizer.backtest.evaluate import signal_maker
 limit = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 maker = signal_maker(get_strategy(sys.argv[1]), load_bars("nasdaq"))
-sets = np.zeros((1, 1, 2), np.uint64)
-simulators().pack_signals(np.ones((1, 1, 70), np.bool_), sets)
+sets = np.zeros((1, 1, 1, 2), np.uint64)
+simulators().pack_signals(np.ones((1, 1, 70), np.bool_), sets, 0)
 print(int(maker.one({"days": 10}).entries.sum()), sets.tolist())
 """
 
@@ -146,7 +146,7 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(workplace, nasdaq, limit, 
     )
     assert (done.returncode, done.stderr) == (0, "")
     rises = int((nasdaq.close[10:] / nasdaq.close[:-10] - 1 > 0.02).sum())
-    assert done.stdout == f"{rises} {[[[2**64 - 1, 2**6 - 1]]]}\n"
+    assert done.stdout == f"{rises} {[[[[2**64 - 1, 2**6 - 1]]]]}\n"
     assert {path.suffix for path in workplace.cache.rglob("*.*")} - {".pyc"} == kept
 
 

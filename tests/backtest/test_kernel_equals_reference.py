@@ -327,3 +327,11 @@ def test_candidates_that_walk_together_over_many_bars(fill, reentry, short, dens
         alone = run_plan(bars, plan, rules, "kernel")
         np.testing.assert_array_equal(out[0][i], list(alone.metrics.values()))
         np.testing.assert_array_equal(out[1][i], alone.blocks)
+
+
+def test_packing_is_compiled_once_for_any_number_of_candidates(nasdaq):
+    """Or the first trials of a search took the time of compiling, and `auto` believed that all are so slow."""
+    simulator = Simulator(nasdaq, Rules())
+    for n in (1, 3):
+        simulator.sets([np.zeros((n, 1, nasdaq.n_bars), np.bool_)] * 2)
+    assert len(simulator.kernel.pack_signals.signatures) == 1

@@ -56,7 +56,8 @@ class Simulator:
         n, n_symbols, n_bars = flags[0].shape
         sets = np.empty((n, n_symbols, len(flags), -(-n_bars // 64)), np.uint64)
         for k, values in enumerate(flags):
-            self.kernel.pack_signals(np.ascontiguousarray(values), sets[:, :, k])
+            # All of them with k, not a slice: Numba compiles anew for slices, whose layout changes with n.
+            self.kernel.pack_signals(np.ascontiguousarray(values), sets, k)
         return sets
 
     def run(

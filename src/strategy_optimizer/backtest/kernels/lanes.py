@@ -231,11 +231,11 @@ def pack_flags(flags, words):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def pack_signals(flags, sets):
-    """Pack flags (candidates, symbols, bars) into `sets` (candidates, symbols, words)."""
+def pack_signals(flags, sets, k):
+    """Pack flags (candidates, symbols, bars) into signal k of `sets` (candidates, symbols, signals, words)."""
     for i in range(flags.shape[0]):
         for s in range(flags.shape[1]):
-            pack_flags(flags[i, s], sets[i, s])
+            pack_flags(flags[i, s], sets[i, s, k])
 
 
 @njit(forceinline=True, _nrt=False)
