@@ -55,6 +55,7 @@ def refused(call, *arguments: object, code: int = 2) -> str:
         (["momentum", "--time", "0s"], "is zero"),
         (["momentum", "--evaluations", "0"], "evaluations is 0; expected a whole number from 1 up"),
         (["momentum", "--patience", "0"], "patience is 0"),
+        (["momentum", "--patience", "aut"], "'aut' is not a whole number, such as 500, or auto"),
         (["momentum", "--target", "nan"], "target is nan"),
         (["momentum", "--holdout", "1"], "holdout is 1.0; expected a fraction"),
         (["momentum", "--optimizer", "gaa"], "unknown optimizer 'gaa'"),

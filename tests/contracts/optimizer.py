@@ -148,6 +148,22 @@ class OptimizerContract:
         with pytest.raises(OptimizerSettingError, match="whole number"):
             self.create(mixed_space()).ask(n)
 
+    def test_points_of_a_caller_come_first(self) -> None:
+        space = mixed_space()
+        mine = space.to_dicts(space.sample(4, np.random.default_rng(1), "uniform"))
+        optimizer, twin, single = (self.create(space) for _ in range(3))
+        optimizer.suggest(mine)
+        twin.suggest(space.from_dicts(mine))
+        single.suggest(mine[0])
+        assert optimizer.ask(6)[:4] == twin.ask(6)[:4] == mine
+        assert single.ask(1) == mine[:1]
+        optimizer.suggest([])
+        for wrong in ([[1.0, 2.0]], 3.0, "fast", ["fast"]):
+            with pytest.raises(SearchError, match="points"):
+                optimizer.suggest(wrong)  # type: ignore[arg-type]
+        with pytest.raises(SpaceError, match="'fast'"):
+            optimizer.suggest([mine[0] | {"fast": 1000}])
+
     # -- array path
 
     def test_array_and_dict_paths_share_one_log(self) -> None:
@@ -438,6 +454,8 @@ class OptimizerContract:
             restore_optimizer(mixed_space(), {})
         with pytest.raises(OptimizerStateError, match="damaged"):
             restore_optimizer(mixed_space(), {key: state[key] for key in state if key != "rng"})
+        with pytest.raises(OptimizerStateError, match="damaged"):
+            restore_optimizer(mixed_space(), state | {"queue": state["queue"] | {"deflated": "AAAA"}})
 
     def test_a_history_that_does_not_match_is_refused(self) -> None:
         optimizer = self.create(mixed_space())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -261,7 +263,12 @@ def test_points_beyond_the_reference_add_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "reference", "message"),
-    [((4, 2), (0.0,), "expected"), ((4,), (0.0,), "expected"), ((4, 4), np.zeros(4), "one to three")],
+    [
+        ((4, 2), (0.0,), "expected"),
+        ((4,), (0.0,), "expected"),
+        ((4, 4), np.zeros(4), "one to three"),
+        ((4, 2), (0.0, math.nan), "finite numbers"),
+    ],
 )
 def test_what_hypervolume_cannot_do_is_said(shape: tuple[int, ...], reference: object, message: str) -> None:
     with pytest.raises(SearchError, match=message):
@@ -341,6 +348,17 @@ def test_a_front_speaks_raw_scores() -> None:
     assert front.hypervolume((0.0, 0.5)) == pytest.approx(2.0 * 0.2 + 1.8 * 0.2 + 0.5 * 0.05)
     empty = ParetoFront([], np.empty((0, 2)), np.empty(0, np.int64), ("maximize", "minimize"))
     assert (empty.knee, empty.closest_to((1.0, 1.0)), empty.hypervolume((0.0, 0.0))) == (None, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    "wanted", [(1.0, 2.0, 3.0), 1.0, (1.0, math.nan), ("high", "low"), None, {"sharpe": 1.0}]
+)
+def test_a_front_repeats_the_scores_that_it_cannot_use(wanted: Any) -> None:
+    for n in (2, 0):
+        front = ParetoFront([{}] * n, np.eye(2)[:n], np.arange(n), ("maximize", "minimize"))
+        for ask in (front.closest_to, front.hypervolume):
+            with pytest.raises(SearchError, match=re.escape(f"is {wanted!r}; expected 2 finite numbers")):
+                ask(wanted)
 
 
 # -- reference directions and niches

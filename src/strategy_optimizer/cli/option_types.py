@@ -18,7 +18,12 @@ def whole(text: str) -> int:
 
 def whole_or_auto(text: str) -> Any:
     """Return a whole number, or ``auto`` as it stands."""
-    return text if text == "auto" else whole(text)
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a whole number, such as 500, or auto") from None
 
 
 def number(text: str) -> float:
@@ -101,7 +106,7 @@ Patience = Annotated[
         "--patience",
         parser=whole_or_auto,
         metavar="N",
-        help="Stop after N trials without a better one; auto: when twice the trials brought nothing.",
+        help="Stop after N trials without a better one; auto: when the latest of many trials brought next to nothing.",
     ),
 ]
 ObjectiveText = Annotated[

@@ -22,7 +22,6 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from strategy_optimizer.errors import SearchError
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.harvest import Harvest
 from strategy_optimizer.optimizer.history import FloatArray, KeyArray, Outcomes, Told, TrialLog
@@ -240,9 +239,7 @@ class Optimizer(ABC):
         warm_start: bool = False,
     ) -> None:
         """Report the scores of points, (n, n_dims); otherwise as :meth:`tell`."""
-        points = np.asarray(points, np.float64)
-        if points.ndim != 2 or points.shape[1] != self.space.n_dims:
-            raise SearchError(f"points has shape {points.shape}; expected (n, {self.space.n_dims})")
+        points = checks.as_points(points, self.space.n_dims)
         outcomes = self._checked(len(points), scores, constraints, std_errors, seconds)
         keys = self.space.keys(points)
         pending = self._ledger.pending
@@ -273,12 +270,19 @@ class Optimizer(ABC):
             told.rows[unasked, : self.space.n_dims] = self._densify(points[unasked])
         self._learn(told)
 
-    def suggest(self, points: FloatArray) -> None:
-        """Queue points, (n, n_dims), to be asked before the algorithm's own.
+    def suggest(self, points: Mapping[str, Any] | Sequence[Mapping[str, Any]] | FloatArray) -> None:
+        """Queue points to be asked before the algorithm's own.
 
-        They are moved onto bounds and steps; those that violate a constraint or were tried are passed over.
+        Parameters
+        ----------
+        points : dict, sequence of dict or ndarray
+            Candidates inside the bounds and on the steps, or points, (n, n_dims), which are moved there. Those that
+            violate a constraint or were tried are passed over.
         """
-        dense = self.space.snap(self._densify(np.asarray(points, np.float64)))
+        listed: Any = [points] if isinstance(points, Mapping) else points
+        if isinstance(listed, Sequence) and all(isinstance(each, Mapping) for each in listed):
+            points = self.space.from_dicts(listed).reshape(-1, self.space.n_dims)
+        dense = self.space.snap(self._densify(checks.as_points(points, self.space.n_dims)))
         self._queue = np.vstack([self._queue, dense])
 
     # -- reading

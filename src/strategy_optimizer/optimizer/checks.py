@@ -95,6 +95,32 @@ def signs_of(directions: Sequence[str]) -> FloatArray:
     return np.array([_DIRECTIONS[name] for name in directions])
 
 
+def as_one_per_objective(value: Any, name: str, n_objectives: int) -> FloatArray:
+    """Return `value` as (m,) finite numbers.
+
+    >>> as_one_per_objective((1.0, 0.2), "aspiration", 2)
+    array([1. , 0.2])
+    """
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (n_objectives,) or not np.isfinite(array).all():
+        raise SearchError(f"{name} is {value!r}; expected {n_objectives} finite numbers, one per objective")
+    return array
+
+
+def as_points(value: Any, n_dims: int) -> FloatArray:
+    """Return `value` as points, (n, n_dims)."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise SearchError(f"points must be numbers, shape (n, {n_dims}): {error}") from error
+    if array.ndim != 2 or array.shape[1] != n_dims:
+        raise SearchError(f"points has shape {array.shape}; expected (n, {n_dims})")
+    return array
+
+
 def as_outcomes(
     scores: Any,
     constraints: Any,

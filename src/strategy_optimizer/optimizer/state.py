@@ -29,7 +29,11 @@ def encode_array(array: NDArray[Any]) -> dict[str, Any]:
 
 def decode_array(data: dict[str, Any]) -> NDArray[Any]:
     """Return the array that :func:`encode_array` wrote."""
-    flat = np.frombuffer(zlib.decompress(base64.b64decode(data["deflated"])), np.dtype(data["dtype"]))
+    try:
+        inflated = zlib.decompress(base64.b64decode(data["deflated"]))
+    except zlib.error as error:
+        raise OptimizerStateError(f"an array of the state is damaged: {error}") from error
+    flat = np.frombuffer(inflated, np.dtype(data["dtype"]))
     return flat.reshape(data["shape"]).astype(flat.dtype.newbyteorder("="))
 
 

@@ -29,8 +29,8 @@ class Budget:
         A score that is good enough. Like `patience` it is looked at after each batch of the optimizer (and
         after the last trial), so that a search ends with the same trial on every machine.
     patience : int or "auto", optional
-        Trials in a row without a better score. ``"auto"``: when the last doubling of the trials, of 1,000 and more,
-        raised the best score by less than half a percent of its distance from the median trial.
+        Trials in a row without a better score. ``"auto"``: when the optimizer says why more search is not worth it,
+        see :attr:`Optimizer.converged`.
 
     Examples
     --------

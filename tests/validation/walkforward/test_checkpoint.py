@@ -163,7 +163,9 @@ def test_damage_is_named(nasdaq, tmp_path) -> None:
     arguments = {"strategy": "momentum", "data": nasdaq.slice(0, 1000), **QUICK, "checkpoint": tmp_path}
     whole = walk_forward(**arguments)
     path = tmp_path / "window-100-500.json"
-    for text in (path.read_text()[:100], "{}"):
+    broken = json.loads(path.read_text())
+    broken["trials"]["keys"]["deflated"] = "AAAA"
+    for text in (path.read_text()[:100], "{}", json.dumps(broken)):
         path.write_text(text)
         with pytest.raises(CheckpointError, match=r"window-100-500.json is damaged: .*remove this file"):
             walk_forward(**arguments, resume=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from strategy_optimizer.errors import SearchError
+from strategy_optimizer.optimizer.checks import as_one_per_objective
 from strategy_optimizer.optimizer.history import FloatArray
 
 _FLAT = 1e-9  # bulges below this share of the ranges are rounding
@@ -66,11 +66,7 @@ def closest_to(scores: FloatArray, aspiration: ArrayLike) -> int:
     >>> closest_to(np.array([[0.0, 10.0], [4.0, 9.0], [8.0, 3.0], [10.0, 0.0]]), (9.0, 4.0))
     2
     """
-    wanted = np.asarray(aspiration, np.float64)
-    if wanted.shape != scores.shape[1:] or not np.isfinite(wanted).all():
-        raise SearchError(
-            f"aspiration is {aspiration!r}; expected {scores.shape[1]} finite numbers, one per objective"
-        )
+    wanted = as_one_per_objective(aspiration, "aspiration", scores.shape[1])
     short = (scores - wanted) / _ranges(scores)
     return int(np.argmax(short.min(axis=1) + _AUGMENTATION * short.sum(axis=1)))
 

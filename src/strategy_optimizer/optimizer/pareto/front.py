@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from strategy_optimizer.optimizer.checks import signs_of
+from strategy_optimizer.optimizer.checks import as_one_per_objective, signs_of
 from strategy_optimizer.optimizer.history import FloatArray, IntArray
 from strategy_optimizer.optimizer.pareto import choice
 from strategy_optimizer.optimizer.pareto.hypervolume import hypervolume
@@ -45,12 +44,16 @@ class ParetoFront:
 
     def closest_to(self, aspiration: ArrayLike) -> int | None:
         """Return the index of the point closest to wanted raw scores, (m,), or furthest beyond them."""
-        wanted = np.asarray(aspiration, np.float64) * signs_of(self.directions)
+        wanted = self._as_gains(aspiration, "aspiration")
         return choice.closest_to(self._gains, wanted) if len(self) else None
 
     def hypervolume(self, reference: ArrayLike) -> float:
         """Return the exact hypervolume beyond the raw scores `reference`, (m,), for up to three objectives."""
-        return hypervolume(self._gains, np.asarray(reference, np.float64) * signs_of(self.directions))
+        return hypervolume(self._gains, self._as_gains(reference, "reference"))
+
+    def _as_gains(self, raw: ArrayLike, name: str) -> FloatArray:
+        """Return a caller's raw scores, (m,), larger is better."""
+        return as_one_per_objective(raw, name, len(self.directions)) * signs_of(self.directions)
 
     @property
     def _gains(self) -> FloatArray:

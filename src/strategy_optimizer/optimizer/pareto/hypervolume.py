@@ -45,6 +45,8 @@ def hypervolume(scores: FloatArray, reference: ArrayLike) -> float:
         raise SearchError(
             f"scores has shape {scores.shape} and reference {worst.shape}; expected (n, m) and (m,)"
         )
+    if not np.isfinite(worst).all():
+        raise SearchError(f"reference is {reference!r}; expected finite numbers, one per objective")
     if not 1 <= len(worst) <= 3:
         raise SearchError(
             f"the exact hypervolume is for one to three objectives, found {len(worst)}; "

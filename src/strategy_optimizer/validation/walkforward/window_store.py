@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from strategy_optimizer.errors import CheckpointError
+from strategy_optimizer.errors import CheckpointError, OptimizerStateError
 from strategy_optimizer.optimizer.state import decode_array, encode_array
 from strategy_optimizer.tasks.checkpoint_folder import STATE, CheckpointFolder, check_identity
 from strategy_optimizer.validation.ledger import KeySet, SharpeSpread, Sketch, Trials
@@ -129,7 +129,7 @@ class WindowStore:
             train = range(*document["train"])
             trials = None if document["trials"] is None else _decoded(document["trials"])
             return Searched(train, Choice(train=train, **document["choice"]), trials)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OptimizerStateError) as error:
             raise self._damaged(path, error) from error
 
     @staticmethod
