@@ -119,8 +119,11 @@ class HybridOptimizer(EnsembleOptimizer):
         to_beat = self._score_to_beat()
         rows = rows[self._new(rows)]
         dense = rows[:, : self.space.n_dims]
-        chances = None if to_beat is None or len(rows) == 0 else self._model.chance_to_beat(dense, to_beat)
-        if chances is None or to_beat is None:
+        if to_beat is None or len(rows) == 0:
+            return rows
+        self._model.refresh()
+        chances = self._model.chance_to_beat(dense, to_beat)
+        if chances is None:
             return rows
         worth = self._model.worth(dense)
         chosen = self._screen(chances, np.zeros(len(rows)) if worth is None else worth, n)
