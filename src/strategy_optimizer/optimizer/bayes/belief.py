@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -192,4 +193,4 @@ def _slope(scores: FloatArray, targets: FloatArray) -> float:
     """Return how much a target changes with its score among the better half, which is warped by a line only."""
     better = scores >= np.nanmedian(scores)
     span = float(np.ptp(scores[better]))
-    return float(np.ptp(targets[better])) / span if span > 0.0 else 0.0
+    return min(float(np.ptp(targets[better])) / span, sys.float_info.max) if span > 0.0 else 0.0

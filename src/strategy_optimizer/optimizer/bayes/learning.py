@@ -167,7 +167,10 @@ class Learning:
 
     def _order(self, log: TrialLog) -> IntArray:
         """Return the log's trials in an order that does not depend on how they were told: sums must not either."""
-        return np.lexsort((*self._table(log.scores).T, log.keys))
+        # Trials of one point may have the same score and be told with other errors and margins.
+        margins = () if log.constraints is None else log.constraints.T
+        scores, errors = self._table(log.scores).T, self._table(log.std_errors).T
+        return np.lexsort((*margins, *errors, *scores, log.keys))
 
     def _fit(self, n: int, data: list[Data], noisy: bool) -> None:
         """Fit the hyperparameters anew where n trials are enough new to learn from."""
