@@ -307,6 +307,22 @@ def test_points_of_a_batch_do_not_clump():
     assert np.median(distances) > 0.02
 
 
+def test_points_that_are_out_and_points_of_the_batch_are_worth_little_more():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    advanced(optimizer, 24, 8)
+    points = bowl_space().sample(40, 1)
+    belief, none = optimizer._belief(), points[:0]
+    alone = optimizer._worth(belief, none)(points)
+    best = points[[np.argmax(alone)]]
+    assert optimizer._worth(belief, best)(best)[0] < alone.max() - 1.0  # chosen already
+    optimizer._queue = best
+    optimizer.ask(1)
+    assert optimizer._worth(belief, none)(best)[0] < alone.max() - 1.0  # out
+    assert optimizer._worth(belief, none)(points[[np.argmin(alone)]])[0] == pytest.approx(
+        alone.min(), abs=2.0
+    )
+
+
 def test_told_noise_is_believed():
     """Of two lucky trials the one that was measured exactly is trusted more."""
     space = ParameterSpace("line").add_parameter("x", "continuous", (0, 1))

@@ -205,6 +205,17 @@ def test_screening_drops_the_hopeless_and_is_calibrated() -> None:
     assert calibration.error < 0.15
 
 
+def test_screening_runs_the_most_worthy_of_those_with_a_chance() -> None:
+    optimizer = HybridOptimizer(bowl(), budget=200, seed=1)
+    chances, worth = np.array([0.01, 0.5, 0.02, 0.9, 0.3]), np.array([5.0, 2.0, 4.0, 3.0, 1.0])
+    runs = [optimizer._screen(chances, worth, 2).tolist() for _ in range(400)]
+    controlled = [run for run in runs if not {0, 2}.isdisjoint(run)]
+    assert all(run == [3, 1] for run in runs if run not in controlled)
+    assert 20 < len(controlled) < 60  # each of two is one with a chance of 5 %
+    n_run = sum(len({0, 2} & set(run)) for run in runs)
+    assert (optimizer.calibration.bred, optimizer.calibration.dropped) == (2000, 800 - n_run)
+
+
 def test_calibration_counts_by_predicted_probability() -> None:
     calibration = Calibration()
     assert calibration.error is None
