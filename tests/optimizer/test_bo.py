@@ -323,6 +323,32 @@ def test_points_that_are_out_and_points_of_the_batch_are_worth_little_more():
     )
 
 
+def test_what_is_expected_already_is_to_be_beaten():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    advanced(optimizer, 24, 8)
+    belief = optimizer._belief()
+    features = optimizer._learning.features(bowl_space().sample(3, 1))
+    front = belief.expecting(features).front[:, 0]
+    assert front.tolist()[:-3] == belief.front[:, 0].tolist()
+    np.testing.assert_allclose(front[-3:], belief.score_models[0].predict_mean(features))
+
+
+def test_the_regret_is_from_the_highest_hope_to_the_surest_trial():
+    optimizer = noisy_search()
+    belief = optimizer._belief()
+    model, features = belief.score_models[0], belief.score_models[0].features
+    mean, deviation = model.predict(features)
+    np.testing.assert_allclose(belief.optimism()(features), mean + 2.0 * deviation)
+    surest = int(np.argmax(mean - 2.0 * deviation))
+    scores, targets = belief.scores[:, 0], belief.targets[:, 0]
+    best, second = np.argsort(-scores)[:2]  # above the median a target is a line
+    to_score = (scores[best] - scores[second]) / (targets[best] - targets[second])
+    found = belief.regret(1.5)
+    assert found.bound == pytest.approx(to_score * (1.5 - (mean - 2.0 * deviation)[surest]))
+    variance = model.scale * (model.hyperparameters.noise + model.extra_noise[surest])
+    assert found.noise == pytest.approx(to_score * math.sqrt(variance))
+
+
 def test_told_noise_is_believed():
     """Of two lucky trials the one that was measured exactly is trusted more."""
     space = ParameterSpace("line").add_parameter("x", "continuous", (0, 1))
