@@ -239,6 +239,8 @@ def test_an_infinite_standard_error_says_that_nothing_is_known():
     assert data.extra_noise[3:].tolist() == [0.0] * 5
     assert 0.0 < data.extra_noise[0] < 1.0
     assert data.extra_noise[1:3] == pytest.approx(1e12)
+    (larger,) = score_data(np.arange(8.0)[:, None], 1000.0 * scores, 1000.0 * errors, np.ones(8, bool))
+    assert larger.extra_noise[0] == pytest.approx(data.extra_noise[0])
 
 
 def test_standardised_keeps_the_sign():
@@ -427,6 +429,14 @@ def test_the_winner_of_a_noisy_search_does_not_depend_on_when_it_was_looked_at()
         assert optimizer._learning.fitted_at == 40
         twin = restore_optimizer(bowl_space(), json.loads(json.dumps(optimizer.state())))
         assert twin.best_params == optimizer.best_params
+
+
+def test_a_noisy_trial_that_violates_a_constraint_or_failed_does_not_win():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    points = bowl_space().to_dicts(bowl_space().sample(12, 1))
+    margins = [[-1.0]] * 6 + [[1.0]] * 6
+    optimizer.tell(points, [9.0] * 6 + [1.0] * 5 + [None], constraints=margins, std_errors=[0.1] * 12)
+    assert optimizer.best_params in points[6:11]
 
 
 def test_a_noisy_search_continues_from_a_state_without_history():
