@@ -412,15 +412,26 @@ class OptimizerContract:
         assert self.advance(optimizer, 10) == self.advance(twin, 10)
         assert json.dumps(optimizer.state()) == json.dumps(twin.state())
 
-    def test_restoring_keeps_the_whole_log(self) -> None:
+    @pytest.mark.parametrize("history", [True, False])
+    def test_restoring_keeps_the_whole_log(self, history: bool) -> None:
         optimizer = self.create(mixed_space())
-        batch = optimizer.ask(2)
+        batch = optimizer.ask(5)
+        optimizer.tell(batch[:1], [2.0])  # without constraints: it violates none
         optimizer.tell(
-            batch, [1.0, None], constraints=[[1.0], [2.0]], std_errors=[0.1, 0.2], seconds=[1.0, 2.0]
+            batch[1:],
+            [1.0, None, 3.0, 4.0],
+            constraints=[[1.0, 1.0], [2.0, 0.0], [np.nan, np.nan], [np.nan, 1.0]],
+            std_errors=[0.1, 0.2, 0.3, None],
+            seconds=[1.0, 2.0, 3.0, 4.0],
         )
-        twin = restore_optimizer(mixed_space(), json.loads(json.dumps(optimizer.state())))
+        log = optimizer.log
+        told = log.points, log.scores, log.constraints, log.seconds, log.std_errors
+        text = json.dumps(optimizer.state(history))
+        twin = restore_optimizer(mixed_space(), json.loads(text), None if history else told)
         for column in ("points", "scores", "constraints", "std_errors", "seconds", "violations", "keys"):
             np.testing.assert_array_equal(getattr(twin.log, column), getattr(optimizer.log, column))
+        assert log.violations.tolist() == [0.0, 0.0, 0.0, np.inf, np.inf]
+        assert twin.best_params == optimizer.best_params == batch[0]
 
     def test_saving_changes_nothing(self) -> None:
         one, two = self.create(mixed_space()), self.create(mixed_space())

@@ -17,6 +17,7 @@ from strategy_optimizer.optimizer import BOOptimizer, create_optimizer, restore_
 from strategy_optimizer.optimizer.bayes import gaussian_process as gp
 from strategy_optimizer.optimizer.bayes import kernel
 from strategy_optimizer.optimizer.bayes.acquisition import log_expected_improvement, log_probability_above
+from strategy_optimizer.optimizer.bayes.belief import margin_data, score_data
 from strategy_optimizer.optimizer.bayes.candidates import far_apart
 from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters
 from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
@@ -199,6 +200,49 @@ def test_warping_tames_a_heavy_bad_tail_and_keeps_the_good_half_straight():
     np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_warping_knows_no_scale(scale):
+    scores = np.random.default_rng(0).standard_normal(40)
+    np.testing.assert_allclose(half_rank(scale * scores), half_rank(scores), rtol=1e-9, atol=1e-9)
+
+
+def test_an_infinite_margin_is_a_far_one():
+    values = np.array([-math.inf, -2.0, -1.0, 0.5, 3.0, math.inf])
+    targets, zero = standardised(values)
+    assert np.isfinite(targets).all()
+    assert ((targets > zero) == (values > 0)).all()
+    for only in (-math.inf, math.inf):
+        targets, zero = standardised(np.full(3, only))
+        assert targets.tolist() == [0.0] * 3
+        assert np.sign(0.0 - zero) == np.sign(only)
+
+
+def test_margins_that_are_not_known():
+    features = np.arange(4.0)[:, None]
+    margins = np.array([[1.0, math.nan], [math.nan, math.nan], [math.nan, math.nan], [-1.0, math.nan]])
+    assert (
+        len(margin_data(features, margins, np.zeros(4, bool))[0]) == 1
+    )  # of the second none is known: no model
+    found, thresholds = margin_data(features, margins, np.array([False, True, False, False]))
+    data, zero = found[0], thresholds[0]
+    assert data.features[:, 0].tolist() == [0.0, 1.0, 3.0]
+    assert ((data.targets > zero) == [True, False, False]).all()
+    assert data.targets[1] <= data.targets[2]
+
+
+def test_an_infinite_standard_error_says_that_nothing_is_known():
+    scores = np.linspace(0.0, 1.0, 8)[:, None]
+    errors = np.full((8, 1), math.nan)
+    errors[:3, 0] = (0.1, 1e200, math.inf)
+    (data,) = score_data(np.arange(8.0)[:, None], scores, errors, np.ones(8, bool))
+    assert data.extra_noise is not None
+    assert data.extra_noise[3:].tolist() == [0.0] * 5
+    assert 0.0 < data.extra_noise[0] < 1.0
+    assert data.extra_noise[1:3] == pytest.approx(1e12)
+    (larger,) = score_data(np.arange(8.0)[:, None], 1000.0 * scores, 1000.0 * errors, np.ones(8, bool))
+    assert larger.extra_noise[0] == pytest.approx(data.extra_noise[0])
+
+
 def test_standardised_keeps_the_sign():
     values = np.array([-1e9, -2.0, -1.0, 0.5, 3.0, 4.0])
     targets, zero = standardised(values)
@@ -242,6 +286,18 @@ def test_an_outcome_constraint_is_learnt():
     assert n_feasible > 20
 
 
+def test_trials_whose_constraint_is_not_known_are_left_for_others():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=2)
+    n_unknown = 0
+    for number in range(50):
+        batch = optimizer.ask(1)
+        unknown = batch[0]["a"] < 0.5  # where the best of the bowl lies
+        optimizer.tell(batch, [bowl(batch[0])], constraints=[[math.nan if unknown else 1.0]])
+        n_unknown += unknown and number >= 20
+    assert optimizer.best_params["a"] == pytest.approx(0.5, abs=0.05)
+    assert n_unknown < 20
+
+
 def test_points_of_a_batch_do_not_clump():
     optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
     for _ in range(3):
@@ -251,6 +307,48 @@ def test_points_of_a_batch_do_not_clump():
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(8, 1)]
     # The place of the best is all but known after 24 trials; without expecting each other they lie 0.007 apart.
     assert np.median(distances) > 0.02
+
+
+def test_points_that_are_out_and_points_of_the_batch_are_worth_little_more():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    advanced(optimizer, 24, 8)
+    points = bowl_space().sample(40, 1)
+    belief, none = optimizer._belief(), points[:0]
+    alone = optimizer._worth(belief, none)(points)
+    best = points[[np.argmax(alone)]]
+    assert optimizer._worth(belief, best)(best)[0] < alone.max() - 1.0  # chosen already
+    optimizer._queue = best
+    optimizer.ask(1)
+    assert optimizer._worth(belief, none)(best)[0] < alone.max() - 1.0  # out
+    assert optimizer._worth(belief, none)(points[[np.argmin(alone)]])[0] == pytest.approx(
+        alone.min(), abs=2.0
+    )
+
+
+def test_what_is_expected_already_is_to_be_beaten():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    advanced(optimizer, 24, 8)
+    belief = optimizer._belief()
+    features = optimizer._learning.features(bowl_space().sample(3, 1))
+    front = belief.expecting(features).front[:, 0]
+    assert front.tolist()[:-3] == belief.front[:, 0].tolist()
+    np.testing.assert_allclose(front[-3:], belief.score_models[0].predict_mean(features))
+
+
+def test_the_regret_is_from_the_highest_hope_to_the_surest_trial():
+    optimizer = noisy_search()
+    belief = optimizer._belief()
+    model, features = belief.score_models[0], belief.score_models[0].features
+    mean, deviation = model.predict(features)
+    np.testing.assert_allclose(belief.optimism()(features), mean + 2.0 * deviation)
+    surest = int(np.argmax(mean - 2.0 * deviation))
+    scores, targets = belief.scores[:, 0], belief.targets[:, 0]
+    best, second = np.argsort(-scores)[:2]  # above the median a target is a line
+    to_score = (scores[best] - scores[second]) / (targets[best] - targets[second])
+    found = belief.regret(1.5)
+    assert found.bound == pytest.approx(to_score * (1.5 - (mean - 2.0 * deviation)[surest]))
+    variance = model.scale * (model.hyperparameters.noise + model.extra_noise[surest])
+    assert found.noise == pytest.approx(to_score * math.sqrt(variance))
 
 
 def test_told_noise_is_believed():
@@ -286,6 +384,69 @@ def test_a_state_without_history_is_small_and_continues():
         assert one == other
         optimizer.tell(one, [one[0]["size"]])
         again.tell(other, [other[0]["size"]])
+
+
+def test_the_model_of_a_restored_search_has_the_same_bits():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    advanced(optimizer, 20)
+    optimizer.ask(1)
+    model = optimizer._belief().score_models[0]
+    odd = next(x for x in np.linspace(0.1, 0.9, 1000) if math.exp(math.log(x)) != x)
+    optimizer._learning._hyperparameters = [Hyperparameters(model.hyperparameters.lengths * odd, odd)]
+    twin = restore_optimizer(bowl_space(), json.loads(json.dumps(optimizer.state())))
+    (found,), (known,) = twin._learning._hyperparameters, optimizer._learning._hyperparameters
+    assert found.lengths.tolist() == known.lengths.tolist()
+    assert found.noise == known.noise
+
+
+def test_repeated_trials_that_differ_in_their_margins_only_may_be_told_in_any_order():
+    one, other = (create_optimizer("bo", bowl_space(), budget=60, seed=1, repeats=2) for _ in range(2))
+    point = {"a": 0.5, "b": 0.5, "c": 9, "d": "x"}
+    points = [point, point, {**point, "c": 20}, {**point, "a": 0.2}]
+    scores, margins, errors = [0.5, 0.5, 0.3, 0.1], [[1.0], [-1.0], [2.0], [-0.5]], [0.1, 0.4, None, 0.2]
+    one.tell(points, scores, constraints=margins, std_errors=errors)
+    other.tell(points[::-1], scores[::-1], constraints=margins[::-1], std_errors=errors[::-1])
+    first, second = one._belief(), other._belief()
+    assert first.margin_models[0].scores.tolist() == second.margin_models[0].scores.tolist()
+    assert first.score_models[0].extra_noise.tolist() == second.score_models[0].extra_noise.tolist()
+
+
+def noisy_search(seed=0, n=40):
+    optimizer = BOOptimizer(bowl_space(), n_calls=200, random_state=seed)
+    rng = np.random.default_rng(seed)
+    while optimizer.n_told < n:
+        batch = optimizer.ask(4)
+        scores = [bowl(params) + rng.normal(0.0, 0.3) for params in batch]
+        optimizer.tell(batch, scores, std_errors=[0.2, 0.3, 0.4, None])
+    return optimizer
+
+
+def test_the_winner_of_a_noisy_search_does_not_depend_on_when_it_was_looked_at():
+    for seed in range(4):
+        optimizer = noisy_search(seed)
+        assert optimizer.best_params is not None
+        optimizer.ask(1)  # the model is fitted anew
+        assert optimizer._learning.fitted_at == 40
+        twin = restore_optimizer(bowl_space(), json.loads(json.dumps(optimizer.state())))
+        assert twin.best_params == optimizer.best_params
+
+
+def test_a_noisy_trial_that_violates_a_constraint_or_failed_does_not_win():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    points = bowl_space().to_dicts(bowl_space().sample(12, 1))
+    margins = [[-1.0]] * 6 + [[1.0]] * 6
+    optimizer.tell(points, [9.0] * 6 + [1.0] * 5 + [None], constraints=margins, std_errors=[0.1] * 12)
+    assert optimizer.best_params in points[6:11]
+
+
+def test_a_noisy_search_continues_from_a_state_without_history():
+    optimizer = noisy_search()
+    log = optimizer.log
+    history = log.points, log.scores, None, None, log.std_errors
+    twin = restore_optimizer(bowl_space(), json.loads(json.dumps(optimizer.state(history=False))), history)
+    assert twin.best_params == optimizer.best_params
+    assert twin.ask(4) == optimizer.ask(4)
+    assert json.dumps(twin.state()) == json.dumps(optimizer.state())
 
 
 def test_a_thousand_trials_keep_the_model_small():

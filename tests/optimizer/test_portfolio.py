@@ -118,6 +118,7 @@ def test_usual_seconds() -> None:
     assert usual_seconds(np.array([np.nan, 1.0, 3.0, 100.0]), None) == 3.0
     assert usual_seconds(np.array([1.0]), 0.5) == 0.5
     assert usual_seconds(np.array([np.nan]), None) == 0.01
+    assert usual_seconds(np.array([np.inf, 2.0, np.inf]), None) == 2.0  # never ended
 
 
 def test_divided_is_never_more_than_one_off() -> None:
@@ -204,6 +205,17 @@ def test_screening_drops_the_hopeless_and_is_calibrated() -> None:
     assert calibration.error < 0.15
 
 
+def test_screening_runs_the_most_worthy_of_those_with_a_chance() -> None:
+    optimizer = HybridOptimizer(bowl(), budget=200, seed=1)
+    chances, worth = np.array([0.01, 0.5, 0.02, 0.9, 0.3]), np.array([5.0, 2.0, 4.0, 3.0, 1.0])
+    runs = [optimizer._screen(chances, worth, 2).tolist() for _ in range(400)]
+    controlled = [run for run in runs if not {0, 2}.isdisjoint(run)]
+    assert all(run == [3, 1] for run in runs if run not in controlled)
+    assert 20 < len(controlled) < 60  # each of two is one with a chance of 5 %
+    n_run = sum(len({0, 2} & set(run)) for run in runs)
+    assert (optimizer.calibration.bred, optimizer.calibration.dropped) == (2000, 800 - n_run)
+
+
 def test_calibration_counts_by_predicted_probability() -> None:
     calibration = Calibration()
     assert calibration.error is None
@@ -229,16 +241,18 @@ def test_of_noisy_trials_the_likeliest_wins_and_not_the_luckiest(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["bo", "hybrid"])
-def test_reading_the_winner_of_a_noisy_search_changes_nothing(name: str) -> None:
+def test_reading_a_noisy_search_changes_nothing(name: str) -> None:
     read, unread = (create_optimizer(name, bowl(), budget=60, seed=4) for _ in range(2))
+    seen = []
     for optimizer in (read, unread):
         rng = np.random.default_rng(5)
-        while optimizer.n_told < 40:
-            batch = optimizer.ask(4)
+        while optimizer.n_told < 48:
+            batch = optimizer.ask(8)
             for params in batch:
                 optimizer.tell([params], [height(params) + rng.normal(0.0, 0.1)], std_errors=[0.1])
                 if optimizer is read:
                     assert optimizer.best_score is not None
+                    seen.append(optimizer.converged)  # looks at the model amid a batch
     np.testing.assert_array_equal(read.log.points, unread.log.points)
 
 

@@ -38,7 +38,7 @@ from strategy_optimizer.space import ParameterSpace
 
 Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
 
-STATE_FORMAT = 3
+STATE_FORMAT = 4
 _SWEEP_CHUNK = 4096
 _MAX_ROUNDS = 6  # proposals in a row before the remaining points are looked for systematically
 
@@ -461,5 +461,5 @@ class Optimizer(ABC):
 
     def _checked_history(self, history: tuple[Any, ...]) -> tuple[FloatArray, Outcomes]:
         points = np.asarray(history[0], np.float64).reshape(-1, self.space.n_dims)
-        constraints, seconds = (*history[2:], None, None)[:2]
-        return points, self._checked(len(points), history[1], constraints, None, seconds)
+        constraints, seconds, std_errors = (*history[2:], None, None, None)[:3]
+        return points, self._checked(len(points), history[1], constraints, std_errors, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -94,16 +95,16 @@ class BOOptimizer(Optimizer):
             self._n_initial = checks.as_count(n_initial, "n_initial", least=2)
         self._first: FloatArray | None = None  # dense points of the first design that are not asked yet
         self._learning = Learning(param_space, self._free, self.n_objectives)
-        self._known: tuple[tuple[int, bool], Belief | None] | None = (
-            None  # trials told, apart; what is believed
-        )
+        # Trials told, apart; what is believed, and the learning after it.
+        self._known: tuple[tuple[int, bool], Belief | None, Learning] | None = None
         size = param_space.cardinality
         self._enumerates = size is not None and size <= ENUMERATED
         alone = self.n_objectives == 1 and not self._enumerates
         self._second_due = bool(second_search) and alone and self.budget >= 2 * SECOND_FROM
         self._second_since: int | None = None  # ticket of its first point
         self._second_keys: list[int] = []  # of its told trials
-        self._likeliest: tuple[int, int] | None = None  # trials told, the winner's row of a noisy search
+        # Trials told, those told when the model was fitted, the winner's row of a noisy search.
+        self._likeliest: tuple[int, int, int] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -176,15 +177,21 @@ class BOOptimizer(Optimizer):
     @property
     def _noisy(self) -> bool:
         """Whether the same point may score otherwise: it may be repeated, or its trials came with standard errors."""
-        return self.repeats > 1 or bool(np.isfinite(self.log.std_errors).any())
+        return self.repeats > 1 or not bool(np.isnan(self.log.std_errors).all())
 
     def _best_row(self) -> int | None:
         """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
         if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
             return super()._best_row()
-        if self._likeliest is None or self._likeliest[0] != self.n_told:
-            self._likeliest = (self.n_told, self._learning.likeliest(self.log, self._noisy))
-        return self._likeliest[1]
+        moment = self.n_told, self._learning.fitted_at
+        if self._likeliest is None or self._likeliest[:2] != moment:
+            self._likeliest = (*moment, self._learning.likeliest(self.log, self._noisy))
+        return self._likeliest[2]
+
+    @in_one_thread
+    def refresh(self) -> None:
+        """Fit the model to what was told where that is due, as `ask` does; only reading leaves the fit as it was."""
+        self._belief()
 
     @in_one_thread
     def worth(self, dense: FloatArray) -> FloatArray | None:
@@ -192,13 +199,13 @@ class BOOptimizer(Optimizer):
 
         Points that are out count as if they came out as expected.
         """
-        belief = self._belief()
+        belief, _ = self._look()
         return None if belief is None else self._worth(belief, dense[:0])(dense)
 
     @in_one_thread
     def chance_to_beat(self, dense: FloatArray, score: float) -> FloatArray | None:
         """Return how likely a trial of each dense point (n, d) beats a larger-is-better score, (n,); None as above."""
-        belief = self._belief()
+        belief, _ = self._look()
         if belief is None:
             return None
         mean, deviation = belief.score_models[0].predict_trial(self._learning.features(dense))
@@ -225,7 +232,7 @@ class BOOptimizer(Optimizer):
 
         Source: Makarova et al. (2022), Automatic Termination for Hyperparameter Optimization, equation 3.
         """
-        belief = self._belief() if self.n_told >= REGRET_TRIALS else None
+        belief = self._look()[0] if self.n_told >= REGRET_TRIALS else None
         if belief is None or belief.front is None:
             return None
         optimism = belief.optimism()
@@ -240,14 +247,18 @@ class BOOptimizer(Optimizer):
 
     def _belief(self) -> Belief | None:
         """Return what is believed after the told trials; None before two that have descendants succeeded."""
+        belief, self._learning = self._look()
+        return belief
+
+    def _look(self) -> tuple[Belief | None, Learning]:
+        """Return the same and the learning after it, which a reader leaves: looking must not change the search."""
         moment = self.n_told, self._apart
         if self._known is None or self._known[0] != moment:
+            learning = copy.copy(self._learning)
             enough = (self._competing() & ~self.log.failed).sum() >= 2
-            self._known = (
-                moment,
-                self._learning.belief(self.log, self._competing(), self._noisy) if enough else None,
-            )
-        return self._known[1]
+            belief = learning.belief(self.log, self._competing(), self._noisy) if enough else None
+            self._known = (moment, belief, learning)
+        return self._known[1:]
 
     def _worth(self, belief: Belief, chosen: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Return the acquisition function of dense points once those out and `chosen` (k, d) came out as expected."""

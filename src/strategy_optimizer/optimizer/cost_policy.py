@@ -109,10 +109,10 @@ def thoughts(seconds: float, budget: int, long_budget: float = LONG_BUDGET) -> i
 
 
 def usual_seconds(told: FloatArray, pinned: float | None) -> float:
-    """Return what a trial takes: `pinned` if it is given, else the median of the told seconds (n,)."""
+    """Return what a trial takes: `pinned` if it is given, else the median of the told seconds (n,) that are finite."""
     if pinned is not None:
         return pinned
-    known = told[~np.isnan(told)]
+    known = told[np.isfinite(told)]
     return float(np.median(known)) if len(known) else UNKNOWN_SECONDS
 
 

@@ -109,9 +109,9 @@ def restore_optimizer(
     state : mapping
         What ``state()`` returned, also after a trip through JSON.
     history : tuple of array-like, optional
-        ``(points, scores)``, or ``(points, scores, constraints, seconds)`` with None for what was not told, of
-        all trials told before the state was written, raw scores in the order of telling; needed when it was
-        written with ``history=False``.
+        ``(points, scores)``, or ``(points, scores, constraints, seconds, std_errors)`` with None for what was
+        not told, of all trials told before the state was written, raw scores in the order of telling; needed
+        when it was written with ``history=False``.
 
     Raises
     ------

@@ -203,6 +203,17 @@ class TrialLog:
         return None if self._constraints is None else self._constraints["values"]
 
     @property
+    def unconstrained(self) -> BoolArray:
+        """Which trials were told without outcome constraints and so violate none, (n,)."""
+        if self.constraints is None:
+            return np.ones(len(self), bool)
+        return np.asarray(np.isnan(self.constraints).all(axis=1) & (self.violations == 0.0))
+
+    def excuse(self, rows: BoolArray) -> None:
+        """Take the missing constraints of trials, (n,), as never told; told as NaN they are violated."""
+        self.violations[rows] = 0.0
+
+    @property
     def winning_scores(self) -> FloatArray:
         """Scores of the trials that may win, (n,) or (n, m): -inf where failed or infeasible."""
         return self.winning_since(0)

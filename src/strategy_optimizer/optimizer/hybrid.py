@@ -119,8 +119,11 @@ class HybridOptimizer(EnsembleOptimizer):
         to_beat = self._score_to_beat()
         rows = rows[self._new(rows)]
         dense = rows[:, : self.space.n_dims]
-        chances = None if to_beat is None or len(rows) == 0 else self._model.chance_to_beat(dense, to_beat)
-        if chances is None or to_beat is None:
+        if to_beat is None or len(rows) == 0:
+            return rows
+        self._model.refresh()
+        chances = self._model.chance_to_beat(dense, to_beat)
+        if chances is None:
             return rows
         worth = self._model.worth(dense)
         chosen = self._screen(chances, np.zeros(len(rows)) if worth is None else worth, n)
@@ -134,13 +137,14 @@ class HybridOptimizer(EnsembleOptimizer):
         """Return which n candidates to run, best first; now and then one that is predicted hopeless."""
         hopeless = chances < HOPELESS
         self.calibration.bred += len(chances)
-        self.calibration.dropped += int(hopeless.sum())
         order = np.lexsort((-worth, hopeless))
         chosen = order[:n]
         dropped = np.flatnonzero(hopeless)
         controlled = np.flatnonzero(self._rng.random(len(chosen)) < CONTROLS)[: len(dropped)]
         chosen[controlled] = self._rng.choice(dropped, len(controlled), replace=False)
-        return np.unique(chosen)[np.argsort(-worth[np.unique(chosen)], kind="stable")]
+        chosen = np.unique(chosen)
+        self.calibration.dropped += int(hopeless.sum() - hopeless[chosen].sum())
+        return chosen[np.argsort(-worth[chosen], kind="stable")]
 
     def _score_to_beat(self) -> float | None:
         """Return the score of the worst of the better trials; None before there are some."""

@@ -143,6 +143,7 @@ class Ledger:
             "pending": [encode_array(column) for column in (keys, rows, tickets)],
             "n_told": len(self.log),
             "fingerprint": _fingerprint(self.log.keys),
+            "unconstrained": encode_array(self.log.unconstrained),
             "history": self._save_log() if history else None,
         }
 
@@ -157,6 +158,7 @@ class Ledger:
         elif history is not None:
             self._load_log(*history)
         self._check_history(data)
+        self.log.excuse(decode_array(data["unconstrained"]))
         keys, rows, tickets = (decode_array(column) for column in data["pending"])
         self.pending.add(keys.tolist(), rows, tickets)
         self.tried.count(keys.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 
 MODEL_POINTS = 512  # the most that a model knows
 CONFIDENCE = 2.0  # standard deviations
+LARGEST_ERROR = (
+    1e6  # told standard errors count as this at most, in deviations of the targets: infinite ones too
+)
 REFERENCE_MARGIN = 0.1  # the hypervolume's reference lies below the front by this share of its range
 
 
@@ -139,18 +143,32 @@ def score_data(
     for j, (column, errors) in enumerate(zip(scores.T, std_errors.T, strict=True)):
         # Every trade-off of a front matters, its bad end too: only what is worse than all of it goes by rank.
         targets = half_rank(column, None if front is None else float(front[:, j].min()))
-        noise = None
-        if np.isfinite(errors).any():
-            noise = (np.where(np.isnan(errors), 0.0, errors) * _slope(column, targets)) ** 2
-        found.append(Data(features, targets, noise))
+        found.append(Data(features, targets, _known_noise(errors, _slope(column, targets))))
     return found
 
 
-def margin_data(features: FloatArray, margins: FloatArray | None) -> tuple[list[Data], list[float]]:
-    """Return what the models of the margins (n, k) learn from, and what their zeros became."""
+def _known_noise(errors: FloatArray, slope: float) -> FloatArray | None:
+    """Return the variances of targets (n,) whose scores have standard errors, NaN for none; None where none has."""
+    if np.isnan(errors).all():
+        return None
+    most = LARGEST_ERROR / slope if slope > 0.0 else 0.0
+    return (np.minimum(np.where(np.isnan(errors), 0.0, errors), most) * slope) ** 2
+
+
+def margin_data(
+    features: FloatArray, margins: FloatArray | None, hopeless: BoolArray
+) -> tuple[list[Data], list[float]]:
+    """Return what the models of the margins (n, k) learn from, and what their zeros became.
+
+    Margins that are NaN in trials that are `hopeless` (n,), told and infinitely far from feasible, are as low as can
+    be; elsewhere they are not known. One of which none is known has no model.
+    """
     found, thresholds = [], []
-    for column in () if margins is None else margins.T:
+    for told in () if margins is None else margins.T:
+        column = np.where(np.isnan(told) & hopeless, -np.inf, told)
         known = ~np.isnan(column)
+        if not known.any():
+            continue
         targets, threshold = standardised(column[known])
         found.append(Data(features[known], targets, None))
         thresholds.append(threshold)
@@ -175,4 +193,4 @@ def _slope(scores: FloatArray, targets: FloatArray) -> float:
     """Return how much a target changes with its score among the better half, which is warped by a line only."""
     better = scores >= np.nanmedian(scores)
     span = float(np.ptp(scores[better]))
-    return float(np.ptp(targets[better])) / span if span > 0.0 else 0.0
+    return min(float(np.ptp(targets[better])) / span, sys.float_info.max) if span > 0.0 else 0.0

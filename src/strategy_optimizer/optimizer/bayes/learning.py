@@ -49,6 +49,11 @@ class Learning:
         The same without conditions and constraints.
     n_objectives : int
         Scores per trial, m.
+
+    Attributes
+    ----------
+    fitted_at : int
+        Trials told when the hyperparameters were fitted.
     """
 
     def __init__(self, space: ParameterSpace, free: ParameterSpace, n_objectives: int) -> None:
@@ -57,19 +62,22 @@ class Learning:
         self._n_objectives = n_objectives
         self._categorical = space.kinds == 2
         self._hyperparameters: list[Hyperparameters] = []  # of the score's model and those of the constraints
-        self._fitted_at = 0  # trials told
+        self.fitted_at = 0
 
     def save(self) -> dict[str, Any]:
         """Return the hyperparameters, as JSON values."""
         return {
-            "hyperparameters": [each.log_values.tolist() for each in self._hyperparameters],
-            "fitted_at": self._fitted_at,
+            # Not their logarithms: these do not always give the same bits again.
+            "hyperparameters": [[*each.lengths.tolist(), each.noise] for each in self._hyperparameters],
+            "fitted_at": self.fitted_at,
         }
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Take back what `save` returned."""
-        self._hyperparameters = [Hyperparameters.from_log(np.array(v)) for v in data["hyperparameters"]]
-        self._fitted_at = int(data["fitted_at"])
+        self._hyperparameters = [
+            Hyperparameters(np.array(lengths), noise) for *lengths, noise in data["hyperparameters"]
+        ]
+        self.fitted_at = int(data["fitted_at"])
 
     def features(self, dense: FloatArray) -> FloatArray:
         """Return what the models see of dense points (n, d): unit coordinates, choices by index."""
@@ -84,7 +92,8 @@ class Learning:
         may_win = (violations <= 0.0) & ~np.isnan(scores[:, 0])
         data = score_data(features, scores, self._table(log.std_errors[order]), may_win)
         margins = None if log.constraints is None else log.constraints[order]
-        constraints, thresholds = margin_data(features, margins)
+        hopeless = np.isposinf(violations) & ~np.isnan(scores[:, 0])
+        constraints, thresholds = margin_data(features, margins, hopeless)
         self._fit(len(log), [*data, *constraints], noisy)
         models = [
             GaussianProcess(*each.thinned(), self._categorical, hyperparameters)
@@ -158,12 +167,15 @@ class Learning:
 
     def _order(self, log: TrialLog) -> IntArray:
         """Return the log's trials in an order that does not depend on how they were told: sums must not either."""
-        return np.lexsort((*self._table(log.scores).T, log.keys))
+        # Trials of one point may have the same score and be told with other errors and margins.
+        margins = () if log.constraints is None else log.constraints.T
+        scores, errors = self._table(log.scores).T, self._table(log.std_errors).T
+        return np.lexsort((*margins, *errors, *scores, log.keys))
 
     def _fit(self, n: int, data: list[Data], noisy: bool) -> None:
         """Fit the hyperparameters anew where n trials are enough new to learn from."""
         d, lengths = self._space.n_dims, _lengths(noisy)
-        stale = n >= max(self._fitted_at + 1, REFIT_GROWTH * self._fitted_at)
+        stale = n >= max(self.fitted_at + 1, REFIT_GROWTH * self.fitted_at)
         if len(self._hyperparameters) == len(data) and not stale:
             return
         old: list[Hyperparameters | None] = [*self._hyperparameters]
@@ -173,7 +185,7 @@ class Learning:
             starts = [Hyperparameters.default(d, lengths)] if last is None or n < SURE_OF_FIT else []
             starts = starts if last is None else [last, *starts]
             fitted.append(fit(*each.thinned(FIT_POINTS), self._categorical, starts, lengths))
-        self._hyperparameters, self._fitted_at = fitted, n
+        self._hyperparameters, self.fitted_at = fitted, n
 
 
 def _lengths(noisy: bool) -> LengthPrior:

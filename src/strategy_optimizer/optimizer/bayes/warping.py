@@ -36,23 +36,30 @@ def half_rank(scores: FloatArray, middle: float | None = None) -> FloatArray:
     if middle is not None:
         median = min(median, middle)
     better = filled >= median
-    spread = float(np.sqrt(np.mean((filled[better] - median) ** 2)))
-    if spread == 0.0:
-        spread = 1.0
+    above = np.where(better, filled - median, 0.0)
+    spread = _root_mean_square(above[better]) or 1.0
     anchor = float(quantiles[better].min()) if better.any() else 0.5
     fall = ndtri(quantiles) - ndtri(min(max(anchor, 0.5 / n), 1.0 - 0.5 / n))
-    warped = np.where(better, (filled - median) / spread, np.minimum(fall, 0.0))
+    warped = np.where(better, above / spread, np.minimum(fall, 0.0))
     deviation = float(warped.std())
     return np.asarray((warped - warped.mean()) / (deviation or 1.0))
+
+
+def _root_mean_square(values: FloatArray) -> float:
+    """Return the root of the mean square, also where the squares are too large or too small for a float."""
+    scale = 2.0 ** np.frexp(values.max(initial=0.0))[1]  # a power of two changes no digit
+    return float(scale * np.sqrt(np.mean((values / scale) ** 2)))
 
 
 def standardised(values: FloatArray) -> tuple[FloatArray, float]:
     """Return values (n,) with mean 0 and deviation 1, far ones drawn in, and where 0 comes to lie.
 
-    Only the sign of an outcome constraint matters, so its tails are cut at three deviations around the middle.
+    Only the sign of an outcome constraint matters, so its tails, infinities too, are cut at three deviations around
+    the middle.
     """
-    middle = float(np.median(values))
-    spread = float(np.quantile(np.abs(values - middle), 0.75)) or float(values.std()) or 1.0
+    finite = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+    middle = float(np.median(finite))
+    spread = float(np.quantile(np.abs(finite - middle), 0.75)) or float(finite.std()) or 1.0
     scaled = np.clip((values - middle) / spread, -3.0, 3.0)
     mean, deviation = float(scaled.mean()), float(scaled.std()) or 1.0
     return (scaled - mean) / deviation, (np.clip(-middle / spread, -3.0, 3.0) - mean) / deviation
