@@ -315,6 +315,11 @@ def test_a_front_without_a_knee_gives_its_most_balanced_point() -> None:
     assert knee_point(np.column_stack([first, (1.0 - first) ** 2])) == 4  # bends away from the ideal
 
 
+def test_of_points_that_fall_short_alike_the_closest_has_more_of_the_rest() -> None:
+    scores = np.array([[1.0, 5.0, 0.0], [1.0, 0.0, 9.0], [0.0, 6.0, 10.0]])
+    assert closest_to(scores, (10.0, 0.0, 0.0)) == 1
+
+
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 999), m=st.integers(2, 4), wanted=st.floats(-2.0, 3.0))
 def test_the_closest_point_is_never_dominated_and_has_no_units(seed: int, m: int, wanted: float) -> None:
