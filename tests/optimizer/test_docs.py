@@ -6,7 +6,9 @@ import doctest
 import re
 from pathlib import Path
 
-from strategy_optimizer.optimizer.cost_policy import THOUGHTS
+import numpy as np
+
+from strategy_optimizer.optimizer.cost_policy import THINKING_SECONDS, THOUGHTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "optimizers.md"
 
@@ -19,5 +21,13 @@ def test_the_page_runs() -> None:
 
 def test_the_page_says_how_many_trials_a_model_chooses_for_auto() -> None:
     rows = re.findall(r"\| less than (\d+) ms \|.*?([\d,]+) trials", PAGE.read_text())
-    said = tuple((int(ms) / 1e3, int(trials.replace(",", ""))) for ms, trials in rows)
-    assert said == THOUGHTS
+    said = [(int(ms) / 1e3, int(trials.replace(",", ""))) for ms, trials in rows]
+    limits = [(thoughts * THINKING_SECONDS[0], trials) for thoughts, trials in THOUGHTS]
+    np.testing.assert_allclose(said, limits)
+
+
+def test_the_page_says_how_long_a_thought_takes() -> None:
+    words = r"takes (\d+) ms. With two it takes (\d+), with three (\d+), with four or more (\d+) ms"
+    found = re.search(words, PAGE.read_text())
+    assert found is not None
+    np.testing.assert_allclose([int(ms) / 1e3 for ms in found.groups()], THINKING_SECONDS)

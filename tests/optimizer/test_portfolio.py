@@ -299,7 +299,7 @@ def test_trials_that_run_at_once_cost_less_of_the_time() -> None:
 
 def test_auto_with_several_objectives_thinks_first_and_then_breeds() -> None:
     directions = ["maximize", "minimize"]
-    optimizer = create_optimizer("auto", bowl(), budget=1000, directions=directions, trial_seconds=1e-5)
+    optimizer = create_optimizer("auto", bowl(), budget=999, directions=directions, trial_seconds=1e-5)
     assert isinstance(optimizer, AutoOptimizer)
 
     def spend(n: int) -> None:
@@ -315,6 +315,29 @@ def test_auto_with_several_objectives_thinks_first_and_then_breeds() -> None:
     spend(400)
     assert "auto chose nsga2" in optimizer.reason
     assert optimizer.trials_by_author["nsga2"] >= 150
+
+
+@pytest.mark.parametrize(
+    ("n_objectives", "seconds", "budget", "policy", "thinking"),
+    [
+        (1, 0.02, 2000, "bo", "5 ms"),
+        (2, 0.02, 2000, "bo", "10 ms"),
+        (3, 0.02, 2000, "nsga2", "50 ms"),
+        (4, 0.2, 2000, "nsga2", "150 ms"),
+        (6, 0.2, 999, "bo", "150 ms"),
+        (4, 0.4, 2000, "bo", "150 ms"),
+        (2, 1e-5, 1000, "nsga2", "10 ms"),
+    ],
+)
+def test_more_objectives_take_longer_to_think_of(
+    n_objectives: int, seconds: float, budget: int, policy: str, thinking: str
+) -> None:
+    choice = CostPolicy(
+        "bo", "nsga2", budget=budget, first_review=12, trial_seconds=seconds, n_objectives=n_objectives
+    )
+    choice.review(300, np.empty(0))
+    assert choice.chosen == policy
+    assert f"and choosing one {thinking}," in choice.reason
 
 
 def test_auto_changes_its_mind_when_the_cost_changes() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
-from strategy_optimizer.optimizer.cost_policy import LONG_BUDGET, CostPolicy
+from strategy_optimizer.optimizer.cost_policy import CostPolicy
 from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.history import IntArray, Told
 from strategy_optimizer.optimizer.nsga2 import NSGA2Optimizer
@@ -37,9 +36,10 @@ class AutoOptimizer(Portfolio):
     Notes
     -----
     After the first design, and each time the trials have doubled, it compares the time that trials take with the
-    time a model takes to choose them. Where thinking is affordable, a model chooses each trial (`bo`). Where trials are
-    quicker than thoughts, it chooses the first 200 (400 from three milliseconds on; with one objective none where 1,000
-    trials or more are planned), and a population breeds the others by the hundred: `ga`, with several objectives
+    time a model takes to choose them, 5 ms with one objective and 150 ms with four. Where thinking is affordable, a
+    model chooses each trial (`bo`). Where trials are quicker than thoughts, it chooses the first 200 (400 of those that
+    take no less than 0.6 of a thought; none where 1,000 trials or more are planned), and a population breeds the others
+    by the hundred: `ga`, with several objectives
     `nsga2`. :attr:`reason` says what was chosen and why. Of noisy trials the winner is by the model's mean, whatever
     chose them. The number and kinds of parameters do not enter the choice: on the landscapes of `benchmarks/search` no
     algorithm was better for some of them only.
@@ -91,7 +91,7 @@ class AutoOptimizer(Portfolio):
             first_review=self._n_first,
             trial_seconds=trial_seconds,
             parallel=parallel,
-            long_budget=LONG_BUDGET if self.n_objectives == 1 else math.inf,
+            n_objectives=self.n_objectives,
         )
         self.reason = self.policy.reason
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from strategy_optimizer.optimizer.history import FloatArray
 
-THINKING_SECONDS = 5e-3  # of a trial that a model chooses
+# Of a trial that a model chooses, by the number of objectives, as measured on one core; four take as long as more.
+THINKING_SECONDS = (5e-3, 1e-2, 5e-2, 0.15)
 UNKNOWN_SECONDS = 1e-2  # what a trial is taken to last where no seconds were told
-# Trials quicker than so many seconds: how many of them a model chooses, however quick they are.
-THOUGHTS = ((3e-3, 200), (1e-2, 400))
+# Trials that take less than so many thoughts do: how many of them a model chooses, however quick they are.
+THOUGHTS = ((0.6, 200), (2.0, 400))
 # Planned trials of these from which none is worth a thought: a population finds as much alone.
 LONG_BUDGET = 1_000
 
@@ -31,8 +32,7 @@ class CostPolicy:
         What a trial takes. None: the median of the told seconds.
     parallel : int
         Trials that run at once: each then costs that much less time.
-    long_budget : float
-        Planned trials from which no quick one is worth a thought.
+    n_objectives : int
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class CostPolicy:
         first_review: int,
         trial_seconds: float | None = None,
         parallel: int = 1,
-        long_budget: float = LONG_BUDGET,
+        n_objectives: int = 1,
     ) -> None:
         self.thinking = thinking
         self.breeding = breeding
@@ -60,7 +60,7 @@ class CostPolicy:
         self._budget = budget
         self._trial_seconds = trial_seconds
         self._parallel = parallel
-        self._long_budget = long_budget
+        self._thinking_seconds = THINKING_SECONDS[min(n_objectives, len(THINKING_SECONDS)) - 1]
         self._review_at = first_review
 
     @property
@@ -75,12 +75,22 @@ class CostPolicy:
     def review(self, n_told: int, seconds: FloatArray) -> None:
         """Choose anew, by the told seconds (n,) of the trials; the next time is when the trials have doubled."""
         each = usual_seconds(seconds, self._trial_seconds) / self._parallel
-        most = thoughts(each, self._budget, self._long_budget)
+        most = thoughts(each / self._thinking_seconds, self._budget)
         worth_it = most is None or n_told < most
         self.chosen = self.thinking if worth_it else self.breeding
-        self.reason = f"auto chose {self.chosen}: {_cause(each, most, worth_it, self._parallel)}"
+        self.reason = f"auto chose {self.chosen}: {self._cause(each, most, worth_it)}"
         ahead = [most] if most and most > n_told else []
         self._review_at = min([2 * n_told, *ahead])
+
+    def _cause(self, seconds: float, most: int | None, worth_it: bool) -> str:
+        at_once = f" of time with {self._parallel} at once" if self._parallel > 1 else ""
+        thinking = as_time(self._thinking_seconds)
+        costs = f"a trial takes {as_time(seconds)}{at_once} and choosing one {thinking}"
+        if most is None:
+            return f"{costs}, so each is worth a thought"
+        if worth_it:
+            return f"{costs}, so only the first {most:,} are worth a thought"
+        return f"{costs}, so trials are bred by the hundred instead"
 
     def save(self) -> dict[str, Any]:
         """Return what must be remembered, as JSON values."""
@@ -92,20 +102,20 @@ class CostPolicy:
         self._review_at = int(data["review_at"])
 
 
-def thoughts(seconds: float, budget: int, long_budget: float = LONG_BUDGET) -> int | None:
-    """Return how many trials of so many seconds a model is to choose; None: all of them.
+def thoughts(cost: float, budget: int) -> int | None:
+    """Return how many trials a model is to choose that take as long as `cost` thoughts; None: all of them.
 
     A step function, so that the same search on another machine most often makes the same choices. Where less than as
     many again would be left, a population would get nowhere with them: the model chooses them too. Where a thousand are
     planned, it gets as far without any: decisions/004.
 
-    >>> thoughts(1e-5, 900), thoughts(1e-5, 400), thoughts(1e-5, 10_000), thoughts(60.0, 2000)
+    >>> thoughts(0.002, 900), thoughts(0.002, 400), thoughts(0.002, 10_000), thoughts(12_000.0, 2000)
     (200, None, 0, None)
     """
-    most = next((n for below, n in THOUGHTS if seconds < below), None)
+    most = next((n for below, n in THOUGHTS if cost < below), None)
     if most is None or budget <= 2 * most:
         return None
-    return most if budget < long_budget else 0
+    return most if budget < LONG_BUDGET else 0
 
 
 def usual_seconds(told: FloatArray, pinned: float | None) -> float:
@@ -114,16 +124,6 @@ def usual_seconds(told: FloatArray, pinned: float | None) -> float:
         return pinned
     known = told[np.isfinite(told)]
     return float(np.median(known)) if len(known) else UNKNOWN_SECONDS
-
-
-def _cause(seconds: float, most: int | None, worth_it: bool, parallel: int) -> str:
-    each = f"a trial takes {as_time(seconds)}" + (f" of time with {parallel} at once" if parallel > 1 else "")
-    costs = f"{each} and choosing one {as_time(THINKING_SECONDS)}"
-    if most is None:
-        return f"{costs}, so each is worth a thought"
-    if worth_it:
-        return f"{costs}, so only the first {most:,} are worth a thought"
-    return f"{costs}, so trials are bred by the hundred instead"
 
 
 def as_time(seconds: float) -> str:

@@ -31,7 +31,7 @@ MEMBER_SETTINGS: dict[str, dict[str, Any]] = {
 }
 QUICK_SECONDS = 1e-3  # quicker trials count as this
 # Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
-THINKING = {"bo": THINKING_SECONDS, "ga": 1e-5, "random": 5e-6}
+THINKING = {"bo": THINKING_SECONDS[0], "ga": 1e-5, "random": 5e-6}
 
 
 class EnsembleOptimizer(Portfolio):
