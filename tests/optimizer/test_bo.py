@@ -439,6 +439,53 @@ def test_a_noisy_trial_that_violates_a_constraint_or_failed_does_not_win():
     assert optimizer.best_params in points[6:11]
 
 
+@pytest.mark.parametrize(
+    ("errors", "repeats", "is_noisy"),
+    [
+        ([None, None, None], 1, False),
+        ([None, None, None], 2, True),
+        ([0.1, 0.1, 0.1], 1, True),
+        (
+            [0.1, 0.1, None],
+            1,
+            False,
+        ),  # only the best one is known exactly, as where others were stopped early
+        ([None, None, 0.1], 1, True),
+        ([0.0, 0.0, 0.0], 1, False),
+    ],
+)
+def test_a_search_is_noisy_when_its_best_score_may_be_luck(errors, repeats, is_noisy):
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0, repeats=repeats)
+    points = bowl_space().to_dicts(bowl_space().sample(3, 1))
+    assert optimizer._noisy == (repeats > 1)
+    optimizer.tell(points, [1.0, 2.0, 3.0], std_errors=errors)
+    assert optimizer._noisy == is_noisy
+
+
+def test_of_equally_good_trials_one_that_may_be_luck_makes_a_search_noisy_and_a_hopeless_one_none():
+    optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+    points = bowl_space().to_dicts(bowl_space().sample(4, 1))
+    optimizer.tell(points[:1], [9.0], constraints=[[-1.0]], std_errors=[0.1])
+    assert optimizer._noisy  # nothing may win yet
+    optimizer.tell(points[1:3], [1.0, 2.0], constraints=[[1.0], [1.0]])
+    assert not optimizer._noisy
+    optimizer.tell(points[3:], [2.0], constraints=[[1.0]], std_errors=[0.1])
+    assert optimizer._noisy
+
+
+def test_the_model_trusts_a_score_with_a_standard_error_less():
+    points = bowl_space().sample(12, 1)
+    scores = np.array([bowl(params) for params in bowl_space().to_dicts(points)])
+    row = int(np.argmin(scores))  # as a trial that was stopped early, and told far too low
+    means = []
+    for errors in (None, np.where(np.arange(12) == row, 5.0, np.nan)):
+        optimizer = BOOptimizer(bowl_space(), n_calls=60, random_state=0)
+        optimizer.tell_array(points, np.where(np.arange(12) == row, -9.0, scores), std_errors=errors)
+        dense = optimizer._densify(points[row : row + 1])
+        means.append(float(optimizer.chance_to_beat(dense, float(np.median(scores)))[0]))
+    assert means[1] > 2.0 * means[0]
+
+
 def test_a_noisy_search_continues_from_a_state_without_history():
     optimizer = noisy_search()
     log = optimizer.log

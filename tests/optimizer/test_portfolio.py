@@ -225,7 +225,7 @@ def test_calibration_counts_by_predicted_probability() -> None:
     assert calibration.error == pytest.approx((0.05 + (2.87 - 2.0)) / 4)
 
 
-@pytest.mark.parametrize("name", ["bo", "hybrid", "auto"])
+@pytest.mark.parametrize("name", ["bo", "hybrid", "auto", "ensemble", "ga", "random"])
 def test_of_noisy_trials_the_likeliest_wins_and_not_the_luckiest(name: str) -> None:
     optimizer = create_optimizer(name, bowl(), budget=100, seed=4)
     rng = np.random.default_rng(5)
@@ -237,10 +237,10 @@ def test_of_noisy_trials_the_likeliest_wins_and_not_the_luckiest(name: str) -> N
     optimizer.tell([lucky], [0.8], std_errors=[2.0])
     assert optimizer.best_params is not None
     assert optimizer.best_params["kind"] == "b"
-    assert height(optimizer.best_params) > -0.1
+    assert height(optimizer.best_params) > (-0.3 if name == "random" else -0.1)
 
 
-@pytest.mark.parametrize("name", ["bo", "hybrid"])
+@pytest.mark.parametrize("name", ["bo", "hybrid", "ga"])
 def test_reading_a_noisy_search_changes_nothing(name: str) -> None:
     read, unread = (create_optimizer(name, bowl(), budget=60, seed=4) for _ in range(2))
     seen = []

@@ -11,7 +11,7 @@ from strategy_optimizer import ObjectiveFunction, ParameterSpace, ParetoObjectiv
 from strategy_optimizer.engines import CallableEngine, FoldedEngine
 from strategy_optimizer.errors import EngineError, TaskError
 from strategy_optimizer.records import TRIAL_STATES
-from strategy_optimizer.tasks import Budget, Checkpoint
+from strategy_optimizer.tasks import Budget, Checkpoint, replay
 from strategy_optimizer.tasks.engine_trial import TrialValue
 from strategy_optimizer.tasks.folded_loop import FoldedLoop
 from strategy_optimizer.tasks.pruning import ERROR, FoldPruner
@@ -143,18 +143,38 @@ class Stopping:
         return trial(argument)
 
 
-@pytest.mark.parametrize("after", [1, 40, 150])
-def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(tmp_path, after: int) -> None:
-    whole = loop_of()
+CONSTRAINED = ObjectiveFunction("score", constraints=["trades >= 5"], names=NAMES)
+
+
+@pytest.mark.parametrize("objective", [OBJECTIVE, CONSTRAINED], ids=["free", "constrained"])
+@pytest.mark.parametrize("name", ["ga", "bo"])
+@pytest.mark.parametrize("after", [1, 40, 150, 250])
+def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(
+    tmp_path, after: int, name: str, objective
+) -> None:
+    whole = loop_of(name, objective=objective)
     whole.run()
+    assert whole.history.n_pruned > 0
     with closing(Checkpoint(tmp_path / "c", {"test": 1})) as checkpoint:
         stopping = Stopping(after)
-        stopped = stopping.loop = loop_of(function=stopping, checkpoint=checkpoint)
+        stopped = loop_of(name, function=stopping, checkpoint=checkpoint, objective=objective)
+        stopping.loop = stopped
         assert stopped.run() == "cancelled"
     with closing(Checkpoint(tmp_path / "c", {"test": 1}, resume=True)) as checkpoint:
-        resumed = loop_of(workers=3, checkpoint=checkpoint)
+        resumed = loop_of(name, workers=3, checkpoint=checkpoint, objective=objective)
         assert resumed.run() == "budget"
     assert_same_history(whole, resumed)
+
+
+@pytest.mark.parametrize("name", ["ga", "bo"])
+def test_the_log_of_a_free_search_replays_with_its_estimates(name: str) -> None:
+    loop = loop_of(name, workers=3, lookahead=None)
+    loop.run()
+    history = loop.history
+    assert history.n_pruned > 0
+    fresh = create_optimizer(name, ParameterSpace.from_json(SPACE), budget=TRIALS, seed=1)
+    by_asking = np.argsort(history.column("asked"))
+    np.testing.assert_array_equal(replay(fresh, history, OBJECTIVE), history.points[by_asking])
 
 
 def test_no_fold_is_run_twice() -> None:

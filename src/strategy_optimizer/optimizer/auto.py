@@ -107,9 +107,9 @@ class AutoOptimizer(Portfolio):
         """See :attr:`BOOptimizer.converged`."""
         return self._thinker.converged
 
-    def _best_row(self) -> int | None:
-        """See :class:`BOOptimizer`: of noisy trials the one that the model thinks best."""
-        return self._thinker._best_row()
+    def _likeliest_row(self) -> int:
+        """See :class:`BOOptimizer`."""
+        return self._thinker._likeliest_row()
 
     def _reflect(self, told: Told, authors: IntArray) -> None:
         if self.policy.is_due(self.n_told):

@@ -89,6 +89,7 @@ class Optimizer(ABC):
         self._sweep = Sweep(self._free, self.repeats)
         self._queue = np.empty((0, space.n_dims))  # dense points to be asked before the algorithm's own
         self._exhausted = False
+        self._likeliest = (0, 0)  # trials told, and which of them was the winner of a noisy search
 
     # -- what an algorithm adds
 
@@ -209,7 +210,9 @@ class Optimizer(ABC):
             (n, k) outcome constraints, feasible where >= 0. Their violations are added up, so scale them
             alike.
         std_errors, seconds : array-like, optional
-            Standard errors, shaped like the scores, and (n,) durations of the trials; kept in the log.
+            Standard errors, shaped like the scores, and (n,) durations of the trials; kept in the log. A score
+            without a standard error counts as exact. Where the best one has some, the winner is the trial that a
+            model of all of them thinks best.
         warm_start : bool
             The candidates come from an earlier task: those outside the space are no error but are left out,
             with a warning.
@@ -323,8 +326,36 @@ class Optimizer(ABC):
         return "exhausted" if self._exhausted else None
 
     def _best_row(self) -> int | None:
-        """Return the row of the log that wins; None before a trial completed feasibly."""
-        return self._ledger.best_row
+        """Return the row of the log that wins; None before a trial completed feasibly.
+
+        Where trials are noisy it is the one that a model thinks best, not the luckiest.
+        """
+        if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
+            return self._ledger.best_row
+        return self._likeliest_row()
+
+    @property
+    def _noisy(self) -> bool:
+        """Whether the best score may be luck: points may be repeated, or it was told with a standard error.
+
+        Trials that were stopped early are told with one and are never the best: the search stays one of exact trials.
+        """
+        uncertain = self.log.std_errors > 0.0
+        if self.repeats > 1 or not uncertain.any():
+            return self.repeats > 1
+        best = self.log.winning_scores
+        if self.n_objectives > 1 or not np.isfinite(best).any():
+            return True
+        return bool(uncertain[best == best.max()].any())
+
+    def _likeliest_row(self) -> int:
+        """Return the row of the feasible trial whose score a model of all trials believes most."""
+        if self._likeliest[0] != self.n_told:
+            from strategy_optimizer.optimizer.bayes.learning import Learning  # not at import: it brings SciPy
+
+            learning = Learning(self.space, self._free, self.n_objectives)
+            self._likeliest = (self.n_told, learning.likeliest(self.log, noisy=True))
+        return self._likeliest[1]
 
     @property
     def best_point(self) -> FloatArray | None:

@@ -103,8 +103,8 @@ class BOOptimizer(Optimizer):
         self._second_due = bool(second_search) and alone and self.budget >= 2 * SECOND_FROM
         self._second_since: int | None = None  # ticket of its first point
         self._second_keys: list[int] = []  # of its told trials
-        # Trials told, those told when the model was fitted, the winner's row of a noisy search.
-        self._likeliest: tuple[int, int, int] | None = None
+        # Trials told and those told when the model was fitted; the row of the trial that it believes most.
+        self._believed: tuple[tuple[int, int], int] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -174,19 +174,12 @@ class BOOptimizer(Optimizer):
             chosen = np.concatenate([chosen, found])
         return chosen
 
-    @property
-    def _noisy(self) -> bool:
-        """Whether the same point may score otherwise: it may be repeated, or its trials came with standard errors."""
-        return self.repeats > 1 or not bool(np.isnan(self.log.std_errors).all())
-
-    def _best_row(self) -> int | None:
-        """Return the winner's row: where trials are noisy the one that the model thinks best, not the luckiest."""
-        if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
-            return super()._best_row()
+    def _likeliest_row(self) -> int:
+        """See :meth:`Optimizer._likeliest_row`: by the model that chooses the trials."""
         moment = self.n_told, self._learning.fitted_at
-        if self._likeliest is None or self._likeliest[:2] != moment:
-            self._likeliest = (*moment, self._learning.likeliest(self.log, self._noisy))
-        return self._likeliest[2]
+        if self._believed is None or self._believed[0] != moment:
+            self._believed = (moment, self._learning.likeliest(self.log, self._noisy))
+        return self._believed[1]
 
     @in_one_thread
     def refresh(self) -> None:

@@ -97,9 +97,9 @@ class HybridOptimizer(EnsembleOptimizer):
         assert isinstance(member, BOOptimizer)
         return member
 
-    def _best_row(self) -> int | None:
-        """See :class:`BOOptimizer`: of noisy trials the one that the model thinks best."""
-        return self._model._best_row()
+    def _likeliest_row(self) -> int:
+        """See :class:`BOOptimizer`."""
+        return self._model._likeliest_row()
 
     @property
     def converged(self) -> str | None:

@@ -30,7 +30,7 @@ from strategy_optimizer.tasks.checkpoint import SearchCheckpoint
 from strategy_optimizer.tasks.engine_trial import TrialValue, no_sums
 from strategy_optimizer.tasks.executors import Executor, Outcome
 from strategy_optimizer.tasks.history import TrialHistory
-from strategy_optimizer.tasks.loop import PROGRESS_INTERVAL, Loop
+from strategy_optimizer.tasks.loop import PROGRESS_INTERVAL, Loop, told_trials
 from strategy_optimizer.tasks.trial_cache import CachedTrial, TaskCache, TrialKeys
 
 FloatArray = NDArray[np.float64]
@@ -338,17 +338,12 @@ def replay(optimizer: Optimizer, history: TrialHistory, objective: Objective) ->
     objective : Objective
     """
     asked, known = history.column("asked"), history.column("known")
-    points, seconds = history.points, history.seconds
-    scores = objective.score_table(
-        MetricsTable(history.metrics, np.empty((len(points), 0, 3)), names=objective.names)
-    )
-    proposed = np.full_like(points, np.nan)
+    trials = told_trials(history, objective)
+    proposed = np.full_like(trials.points, np.nan)
     told = 0
     for row in np.argsort(asked).tolist():
         if known[row] > told:
-            rows = slice(told, int(known[row]))
-            margins = scores.constraints[rows] if objective.constraints else None
-            optimizer.tell_array(points[rows], scores.score[rows], constraints=margins, seconds=seconds[rows])
+            trials.tell(optimizer, told, int(known[row]))
             told = int(known[row])
         proposed[asked[row]] = optimizer.ask_array(1)[0]
     return proposed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,7 +219,7 @@ class Loop(ABC):
             return
         self.n_resumed = len(self.history)
         try:
-            told = (self.history.points, *self._told_scores(), self.history.seconds)
+            told = told_trials(self.history, self.objective)
             self.optimizer = restore_optimizer(self.optimizer.space, state["optimizer"], told)
             self._take_off(state["flight"])
             self._before = float(state["elapsed"])
@@ -227,15 +227,6 @@ class Loop(ABC):
             raise CheckpointError(
                 f"the search in {self._checkpoint.place} cannot be continued: {error}"
             ) from error
-
-    def _told_scores(self) -> tuple[FloatArray, FloatArray | None]:
-        """Return what the optimizer was told of the trials in the history: scores and margins, None without."""
-        objective, history = self.objective, self.history
-        if not objective.constraints and history.front is None:
-            return history.scores, None
-        metrics = history.metrics
-        scores = objective.score_table(MetricsTable(metrics, np.empty((len(metrics), 0, 3))))
-        return scores.score, scores.constraints if objective.constraints else None
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -292,6 +283,36 @@ class Loop(ABC):
             return None
         metrics = history[history.best].metrics
         return {name: metrics[name] for name in self.objective.metrics}
+
+
+class ToldTrials(NamedTuple):
+    """What an optimizer was told of some trials, as `restore_optimizer` takes it."""
+
+    points: FloatArray
+    scores: FloatArray
+    constraints: FloatArray | None  # None when there are none
+    seconds: FloatArray
+
+    def tell(self, optimizer: Optimizer, start: int, stop: int) -> None:
+        """Tell an optimizer those from `start` to `stop`."""
+        rows = slice(start, stop)
+        margins = None if self.constraints is None else self.constraints[rows]
+        optimizer.tell_array(
+            self.points[rows], self.scores[rows], constraints=margins, seconds=self.seconds[rows]
+        )
+
+
+def told_trials(history: TrialHistory, objective: Objective) -> ToldTrials:
+    """Return what the optimizer of a search was told of the trials in its history."""
+    scores, margins = history.scores, None
+    if objective.constraints or history.front is not None:
+        metrics = history.metrics
+        table = MetricsTable(metrics, np.empty((len(metrics), 0, 3)), names=objective.names)
+        scored = objective.score_table(table)
+        # The score of a pruned trial is an estimate, which its metrics, of some folds, do not give.
+        scores = scores if history.front is None else scored.score
+        margins = scored.constraints if objective.constraints else None
+    return ToldTrials(history.points, scores, margins, history.seconds)
 
 
 def _check_directions(optimizer: Optimizer, objective: Objective) -> None:

@@ -67,7 +67,10 @@ def is_chance(error: object) -> bool:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What to tell an optimizer of a trial that was stopped: its likely score, and the standard error of that."""
+    """The likely score of a trial that was stopped, which an optimizer is told, and the standard error of that.
+
+    The loop does not tell the latter: the search was worse with it, ``docs/decisions/010-pruning-over-folds.md``.
+    """
 
     score: float
     std_error: float

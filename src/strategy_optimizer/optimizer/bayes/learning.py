@@ -119,16 +119,17 @@ class Learning:
 
     @in_one_thread
     def likeliest(self, log: TrialLog, noisy: bool) -> int:
-        """Return the feasible trial with the best posterior mean; reading it leaves the search as it is."""
+        """Return the feasible trial with the best posterior mean; what was learnt stays as it is."""
         order = self._order(log)
         features = self.features(with_defaults(self._space, log.points[order]))
         scores, errors = self._table(log.scores[order]), self._table(log.std_errors[order])
         data = score_data(features, scores, errors, log.violations[order] <= 0.0)[0]
-        known = (
-            self._hyperparameters[0]
-            if self._hyperparameters
-            else Hyperparameters.default(self._space.n_dims, _lengths(noisy))
-        )
+        if self._hyperparameters:
+            known = self._hyperparameters[0]
+        else:
+            lengths = _lengths(noisy)
+            start = Hyperparameters.default(self._space.n_dims, lengths)
+            known = fit(*data.thinned(FIT_POINTS), self._categorical, [start], lengths)
         model = GaussianProcess(*data.thinned(), self._categorical, known)
         means = np.where(np.isfinite(log.winning_scores[order]), model.predict_mean(data.features), -np.inf)
         return int(order[np.argmax(means)])
