@@ -10,7 +10,7 @@ import pytest
 
 from contracts.optimizer import mixed_space
 from strategy_optimizer.errors import SearchError
-from strategy_optimizer.optimizer import RandomOptimizer
+from strategy_optimizer.optimizer import BOOptimizer, RandomOptimizer
 from strategy_optimizer.optimizer.checks import as_outcomes, as_score_rows, as_scores
 
 TWO = ("maximize", "minimize")
@@ -50,6 +50,15 @@ def test_a_text_that_is_returned_fails_its_trial() -> None:
         SearchError, match=r"all 3 trials failed; .*returned the text '1.0'; expected a number"
     ):
         optimizer.optimize(lambda params: "1.0")
+
+
+def test_the_loop_tells_durations_and_names_the_first_failure() -> None:
+    optimizer = BOOptimizer(mixed_space(), n_calls=3)  # asks one by one
+    optimizer.optimize(lambda params: 1.0)
+    assert (optimizer.log.seconds >= 0.0).all()
+    scores = iter("abc")
+    with pytest.raises(SearchError, match=r"all 3 trials failed; the first one: .*the text 'a'"):
+        BOOptimizer(mixed_space(), n_calls=3).optimize(lambda params: next(scores))
 
 
 def test_one_bad_score_of_several_fails_the_trial() -> None:

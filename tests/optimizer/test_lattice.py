@@ -49,7 +49,7 @@ def test_any_part_of_a_sweep_is_scattered() -> None:
     line = ParameterSpace("line").add_parameter("n", "discrete", (1, 1000))
     found = Sweep(line).next(20)
     assert found is not None
-    assert np.diff(np.sort(found[:, 0])).max() < 150
+    assert np.histogram(found[:, 0], 5, (1, 1000))[0].min() >= 3
 
 
 def test_what_is_too_large_to_walk_over_has_no_sweep() -> None:
