@@ -91,3 +91,16 @@ def test_files_that_are_no_json_object(tmp_path: Path, text: str, message: str) 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"space file .*none.json cannot be read: No such file"):
         read_json_object(tmp_path / "none.json", "space file")
+
+
+@pytest.mark.parametrize("text", ["ga,bo", "[ga, bo]", "['ga','bo']", "ga , bo"])
+def test_a_list_that_is_no_json_is_shown_as_it_is_written(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_settings([f"algorithms={text}"])
+    assert str(error.value).endswith("""--setting 'algorithms=["ga","bo"]'""")
+    assert parse_settings(['algorithms=["ga","bo"]']) == {"algorithms": ["ga", "bo"]}
+
+
+@pytest.mark.parametrize("text", ["sbx", "0,2", "a b,c"])
+def test_a_text_that_is_no_list_stays_a_text(text: str) -> None:
+    assert parse_settings([f"crossover={text}"]) == {"crossover": text}

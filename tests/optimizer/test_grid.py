@@ -63,3 +63,19 @@ def test_a_huge_grid_is_never_built() -> None:
 def test_a_bad_resolution_is_refused() -> None:
     with pytest.raises(OptimizerSettingError, match="resolution"):
         GridOptimizer(plane(), resolution=1)
+
+
+def test_the_finest_resolution_is_the_exact_root() -> None:
+    cube = ParameterSpace("cube")
+    for name in "abc":
+        cube.add_parameter(name, "continuous", (0.0, 1.0))
+    assert GridOptimizer(cube, budget=125).resolution == 5  # the root in floats is below 5
+    assert GridOptimizer(cube, budget=10**6).resolution == 64
+
+
+def test_the_walk_ends_where_it_meets_little_but_known_cells() -> None:
+    optimizer = GridOptimizer(plane(), resolution=5)
+    for _ in range(40):
+        optimizer.ask(50)
+    assert len(np.unique(optimizer._ledger.pending.export()[0])) == 160
+    assert optimizer._walk.position <= 4 * 256 + 50

@@ -43,3 +43,17 @@ def test_points_move_onto_the_level_of_their_cell() -> None:
     line = ParameterSpace("line").add_parameter("x", "continuous", (0.0, 1.0))
     moved = Lattice(line, resolution=3).onto_levels(np.array([[0.0], [0.3], [0.4], [0.9], [1.0]]))
     assert moved[:, 0].tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
+
+
+def test_any_part_of_a_sweep_is_scattered() -> None:
+    line = ParameterSpace("line").add_parameter("n", "discrete", (1, 1000))
+    found = Sweep(line).next(20)
+    assert found is not None
+    assert np.histogram(found[:, 0], 5, (1, 1000))[0].min() >= 3
+
+
+def test_what_is_too_large_to_walk_over_has_no_sweep() -> None:
+    large = ParameterSpace("large")
+    for name in "ab":
+        large.add_parameter(name, "discrete", (1, 3000))
+    assert Sweep(large).next(5) is None

@@ -13,9 +13,11 @@ from contracts.optimizer import OptimizerContract, mixed_space
 from strategy_optimizer.errors import OptimizerSettingError
 from strategy_optimizer.optimizer import Optimizer, create_optimizer, restore_optimizer
 from strategy_optimizer.optimizer.auto import AutoOptimizer
+from strategy_optimizer.optimizer.bo import BOOptimizer
 from strategy_optimizer.optimizer.cost_policy import CostPolicy, as_time, usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
 from strategy_optimizer.optimizer.ensemble import EnsembleOptimizer
+from strategy_optimizer.optimizer.history import Told
 from strategy_optimizer.optimizer.hybrid import HybridOptimizer
 from strategy_optimizer.optimizer.portfolio import divided
 from strategy_optimizer.optimizer.screening import Calibration
@@ -172,12 +174,166 @@ def test_told_points_of_others_are_learnt_from_and_have_no_author() -> None:
         (["bo", "gaa"], r"unknown algorithm 'gaa'.*did you mean 'ga'"),
         (["bo"], "two or more"),
         (["bo", "bo"], "two or more"),
-        ("ga", "two or more"),
+        ("ga", 'algorithms is \'ga\'; expected a list of two or more .*, such as ."ga", "bo"'),
+        (3, "algorithms is 3; expected a list of two or more"),
+        ([["ga", "bo"]], r"unknown algorithm \['ga', 'bo'\]"),
     ],
 )
 def test_bad_algorithms_are_refused(algorithms: Any, message: str) -> None:
     with pytest.raises(OptimizerSettingError, match=message):
         create_optimizer("ensemble", bowl(), algorithms=algorithms)
+
+
+# -- what a trial gained
+
+
+def told_to(optimizer: EnsembleOptimizer, points: np.ndarray, scores: list[float], **columns: Any) -> Told:
+    """Tell and return what the optimizer is to reflect on, which it then does not of itself."""
+    optimizer.tell_array(points, scores, **columns)
+    told = Told.join(optimizer._unread)
+    optimizer._unread = []
+    return told
+
+
+def test_gains_are_in_units_of_the_distance_from_the_median() -> None:
+    optimizer, points = EnsembleOptimizer(bowl()), bowl().sample(10, 1)
+    assert optimizer._gains(told_to(optimizer, points[:4], [0.0, 2.0, 4.0, math.nan])).tolist() == [
+        0,
+        1,
+        1,
+        0,
+    ]
+    gains = optimizer._gains(told_to(optimizer, points[4:6], [6.0, 5.0]))  # the median is 4
+    assert gains.tolist() == [1.0, 0.0]
+    gains = optimizer._gains(told_to(optimizer, points[6:8], [0.0, 7.0]))
+    assert gains.tolist() == [0.0, 1.0 / 3.0]
+
+
+def test_no_gain_is_more_than_the_whole_distance() -> None:
+    optimizer, points = EnsembleOptimizer(bowl()), bowl().sample(5, 1)
+    gains = optimizer._gains(told_to(optimizer, points, [0.0, 10.0, 10.5, 11.0, 11.5]))
+    assert gains.tolist() == [0.0, 1.0, 0.5, 0.5, 0.5]
+
+
+def test_gains_are_measured_among_trials_that_may_win() -> None:
+    optimizer, points = EnsembleOptimizer(bowl()), bowl().sample(12, 1)
+    scores = [100.0] * 7 + [0.0, 2.0, 4.0, 6.0, 8.0]
+    told = told_to(optimizer, points, scores, constraints=[[-1.0]] * 7 + [[1.0]] * 5)
+    assert optimizer._gains(told).tolist() == [0.0] * 8 + [0.5] * 4
+
+
+def test_few_trials_that_may_win_are_measured_against_all() -> None:
+    optimizer, points = EnsembleOptimizer(bowl()), bowl().sample(8, 1)
+    scores = [-4.0] * 5 + [0.0, 2.0, 4.0]
+    told = told_to(optimizer, points, scores, constraints=[[-1.0]] * 5 + [[1.0]] * 3)
+    assert optimizer._gains(told).tolist() == [0.0] * 6 + [0.25] * 2
+
+
+def test_of_repeated_points_the_mean_is_the_gain() -> None:
+    optimizer, points = EnsembleOptimizer(bowl(), repeats=2), bowl().sample(5, 1)
+    optimizer._gains(told_to(optimizer, points[:4], [0.0] * 4))
+    twice = points[[4, 4]]
+    assert optimizer._gains(told_to(optimizer, twice, [0.0, 10.0])).tolist() == [1.0, 0.0]
+    assert optimizer._best == 5.0
+
+
+def test_a_trial_costs_its_seconds_rounded_down_and_the_thought() -> None:
+    thinking = [0.005, 1e-5]
+    optimizer = EnsembleOptimizer(bowl())
+    assert optimizer._costs() == pytest.approx([each + 0.01 for each in thinking])  # not known
+    optimizer.tell_array(bowl().sample(3, 1), [1.0] * 3, seconds=[0.5, 0.7, 9.0])
+    assert optimizer._costs() == pytest.approx([each + 0.1 for each in thinking])
+    quick = EnsembleOptimizer(bowl(), trial_seconds=1e-6)
+    assert quick._costs() == pytest.approx([each + 1e-3 for each in thinking])
+    hybrid = HybridOptimizer(bowl())
+    hybrid.tell_array(bowl().sample(3, 1), [1.0] * 3, seconds=[0.5, 0.7, 9.0])
+    assert hybrid._costs().tolist() == [1.0, 1.0]  # no clock decides
+
+
+@pytest.mark.parametrize(
+    "optimizer", [EnsembleOptimizer(bowl(), floor=0.4), HybridOptimizer(bowl(), floor=0.4)]
+)
+def test_no_member_falls_below_the_floor(optimizer: EnsembleOptimizer) -> None:
+    optimizer._credit.note(np.zeros(300, np.int64), np.ones(300), np.full(300, 1e-3))
+    assert optimizer._credit.shares == pytest.approx([0.6, 0.4], abs=0.01)
+    assert optimizer._credit.shares.min() >= 0.4
+
+
+def test_a_member_begins_no_second_search() -> None:
+    optimizer = EnsembleOptimizer(bowl(), budget=2_000)
+    (bo,) = (member for member in optimizer.members if isinstance(member, BOOptimizer))
+    assert BOOptimizer(bowl(), budget=2_000)._second_due
+    assert not bo._second_due
+
+
+def test_the_first_trial_is_the_defaults_and_members_differ_in_their_seeds() -> None:
+    optimizer = EnsembleOptimizer(bowl(), algorithms=["random", "bo", "ga"])
+    assert optimizer.ask(1) == [bowl().defaults()]
+    assert len({member.seed for member in optimizer.members}) == 3
+
+
+def test_a_member_sees_no_notes_of_others() -> None:
+    optimizer = EnsembleOptimizer(bowl(), algorithms=["ga", "bo"])
+    rows = np.concatenate([bowl().sample(3, 1), [[0, 7.0, 8.0], [1, 5.0, 6.0], [math.nan, 3.0, 4.0]]], axis=1)
+    told = Told(rows, np.zeros(3), np.zeros(3), np.arange(3))
+    n_notes = optimizer.members[0].n_notes
+    assert 0 < n_notes <= 2
+    own = optimizer._as_member_rows(0, told).rows[:, 3:]
+    assert own[0].tolist() == [7.0, 8.0][:n_notes]
+    assert np.isnan(own[1:]).all()
+
+
+# -- screening
+
+
+def hybrid_amid_a_search() -> HybridOptimizer:
+    optimizer = HybridOptimizer(bowl(), budget=200, seed=1)
+    search(optimizer, 40)
+    return optimizer
+
+
+def test_offspring_are_new_and_screened_from_eight_each() -> None:
+    optimizer = hybrid_amid_a_search()
+    bred = optimizer.calibration.bred
+    rows = optimizer._proposals(0, 3, 0)
+    assert optimizer._new(rows) == [0, 1, 2]
+    assert 12 < optimizer.calibration.bred - bred < 40  # all are new but some
+    notes = rows[:, 3:]
+    assert not np.isnan(
+        notes[:, : optimizer.members[0].n_notes]
+    ).all()  # of the genetic algorithm, or it learns nothing
+    assert ((notes[:, 2] >= 0.0) & (notes[:, 2] <= 1.0)).all()
+    assert (notes[:, 3] == optimizer._score_to_beat()).all()
+
+
+def test_offspring_that_were_tried_are_not_screened(monkeypatch: pytest.MonkeyPatch) -> None:
+    optimizer = hybrid_amid_a_search()
+    bred = optimizer.calibration.bred
+    n_notes = optimizer.members[0].n_notes
+    points = np.concatenate([optimizer.log.points[:20], bowl().sample(2, 9)])
+    rows = np.concatenate([points, np.zeros((22, n_notes))], axis=1)
+    monkeypatch.setattr(optimizer.members[0], "_propose", lambda n, attempt: rows)
+    found = optimizer._proposals(0, 2, 0)
+    assert sorted(found[:, :3].tolist()) == sorted(points[20:].tolist())
+    assert optimizer.calibration.bred - bred == 2
+
+
+def test_the_score_to_beat_is_of_the_better_quarter_that_may_win() -> None:
+    optimizer, points = HybridOptimizer(bowl()), bowl().sample(8, 1)
+    optimizer.tell_array(points[:3], [0.0, 1.0, 2.0])
+    assert optimizer._score_to_beat() is None
+    optimizer.tell_array(points[3:], [3.0, 4.0, 90.0, math.nan, 91.0], constraints=[[1.0]] * 2 + [[-1.0]] * 3)
+    assert optimizer._score_to_beat() == 3.0
+
+
+def test_a_prediction_comes_true_where_the_trial_may_win() -> None:
+    optimizer = HybridOptimizer(bowl())
+    notes = [[0, math.nan, math.nan, 0.25, 1.0]] * 3
+    rows = np.concatenate([bowl().sample(3, 1), notes], axis=1)
+    told = Told(rows, np.array([2.0, 2.0, 0.5]), np.array([0.0, 1.0, 0.0]), np.arange(3))
+    optimizer.tell_array(bowl().sample(3, 1), [0.0, 1.0, 2.0])
+    optimizer._reflect(told, np.zeros(3, np.int64))
+    assert optimizer.calibration.table == [{"trials": 3, "predicted": 0.25, "observed": 1 / 3}]
 
 
 def test_a_pinned_cost_does_not_keep_auto_from_the_grid() -> None:
@@ -352,6 +508,34 @@ def test_auto_changes_its_mind_when_the_cost_changes() -> None:
     search(optimizer, 920, seconds=2.0)
     assert optimizer.policy.chosen == "bo"
     assert "a trial takes 2 s" in optimizer.reason
+
+
+def test_the_breeder_begins_anew_once_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    optimizer = AutoOptimizer(bowl(), budget=999, trial_seconds=1e-5)
+    restarts = []
+    monkeypatch.setattr(optimizer._breeder, "restart", lambda: restarts.append(optimizer.n_told))
+    for n in (12, 150, 50, 100, 300):  # reviewed at 12, 162 of 200, 212, not at 312, and at 612
+        points = bowl().sample(n, n)
+        optimizer.tell_array(points, [0.0] * n)
+        optimizer.ask(1)
+    assert optimizer.policy.chosen == "ga"
+    assert restarts == [212]
+
+
+def test_the_policy_looks_again_when_the_last_thought_is_spent() -> None:
+    choice = CostPolicy("bo", "ga", budget=999, first_review=12, trial_seconds=1e-5)
+    choice.review(150, np.empty(0))
+    assert [choice.is_due(n) for n in (199, 200)] == [False, True]
+    choice.review(200, np.empty(0))
+    assert [choice.is_due(n) for n in (399, 400)] == [False, True]
+    again = CostPolicy("bo", "ga", budget=999, first_review=12, trial_seconds=1e-5)
+    again.load(json.loads(json.dumps(choice.save())))
+    assert (again.chosen, again.reason, again.is_due(399), again.is_due(400)) == (
+        "ga",
+        choice.reason,
+        False,
+        True,
+    )
 
 
 def test_auto_with_a_pinned_cost_does_not_look_at_the_clock() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from strategy_optimizer import ParameterSpace
 from strategy_optimizer.errors import SearchError
-from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess
+from strategy_optimizer.optimizer import surrogate as surrogate_module
+from strategy_optimizer.optimizer.bayes.gaussian_process import GaussianProcess, Hyperparameters
 from strategy_optimizer.optimizer.surrogate import Straightening, farthest, features_of, fit_surrogate
 
 
@@ -210,3 +211,25 @@ def test_straightening_rises_and_comes_back(values: list[float]) -> None:
         return
     assert np.all(np.diff(straight[np.argsort(found, kind="stable")]) >= 0.0)
     assert straightening.invert(straight) == pytest.approx(found, rel=1e-9, abs=1e-9 * straightening.spread)
+
+
+def test_what_is_brought_back_stays_within_a_spread_of_what_was_seen() -> None:
+    straightening = Straightening.of(np.arange(5.0))  # a spread of 2 around 2
+    assert straightening.apply(np.array([0.0, 4.0])).tolist() == [-1.0, 1.0]
+    far = straightening.invert(np.array([-50.0, -2.0, 2.0, 50.0]))
+    assert far.tolist() == [-2.0, -2.0, 6.0, 6.0]
+
+
+def test_lengths_are_fitted_to_a_part_of_many(
+    square: ParameterSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def fit(features: np.ndarray, *_: object) -> Hyperparameters:
+        sizes.append(len(features))
+        return Hyperparameters.default(2)
+
+    monkeypatch.setattr(surrogate_module, "fit", fit)
+    points = square.sample(300, 1)
+    assert len(fit_surrogate(square, points, hill(square, points)).rows) == 300
+    assert sizes == [256]

@@ -74,10 +74,22 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         try:
             settings[name] = parse_json(text)
         except json.JSONDecodeError:
+            if words := _listed(text):
+                raise UsageError(
+                    f"--setting '{pair}' cannot be read; a list is JSON, and a shell needs quotes around it: "
+                    f"--setting '{name}={json.dumps(words, separators=(',', ':'))}'"
+                ) from None
             settings[name] = text
         except RepeatedKeyError as error:
             raise UsageError(f"--setting '{pair}': {error}") from error
     return settings
+
+
+def _listed(text: str) -> list[str] | None:
+    """Return the words of a list that is no JSON, such as ``ga,bo`` or ``[ga, bo]``; None where it is no such list."""
+    words = [word.strip(" []'\"") for word in text.split(",")]
+    is_list = (len(words) > 1 or text.startswith("[")) and all(word.isidentifier() for word in words)
+    return words if is_list else None
 
 
 def _value(text: str, parameter: Any) -> Any:

@@ -78,7 +78,7 @@ class ValidateOptions(BarsOptions, TradingOptions):
     replications: Annotated[
         int,
         typer.Option(
-            "--replications", parser=whole, metavar="N", help="Backtests on each kind of changed market."
+            "--replications", parser=whole(100), metavar="N", help="Backtests on each kind of changed market."
         ),
     ] = 100
     seed: Seed = 0
@@ -144,7 +144,7 @@ class CheckOptions(BarsOptions):
         int,
         typer.Option(
             "--candidates",
-            parser=whole,
+            parser=whole(5),
             metavar="N",
             help="Parameter sets to test: the defaults, then random.",
         ),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 
-def whole(text: str) -> int:
-    """Return a whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a whole number, such as 2000") from None
+def whole(example: int) -> Callable[[str], int]:
+    """Return what reads a whole number, and names `example` where there is none."""
+
+    def read(text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise typer.BadParameter(f"'{text}' is not a whole number, such as {example}") from None
+
+    return read
 
 
 def whole_or_auto(text: str) -> Any:
@@ -44,7 +49,7 @@ def folder(text: str) -> Path:
 
 def evaluations(text: str) -> Any:
     """Return the option for the number of trials, with a help text of its own."""
-    return typer.Option("--evaluations", "-n", parser=whole, metavar="N", help=text)
+    return typer.Option("--evaluations", "-n", parser=whole(2000), metavar="N", help=text)
 
 
 def export(what: str) -> Any:
@@ -96,7 +101,9 @@ Param = Annotated[
     list[str], typer.Option("--param", "-p", metavar="NAME=VALUE", help="Hold a parameter fixed.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
-Seed = Annotated[int, typer.Option("--seed", "-s", parser=whole, metavar="N", help="Same seed, same search.")]
+Seed = Annotated[
+    int, typer.Option("--seed", "-s", parser=whole(7), metavar="N", help="Same seed, same search.")
+]
 Target = Annotated[
     float | None, typer.Option("--target", parser=number, metavar="SCORE", help="Stop at this score.")
 ]
@@ -150,20 +157,22 @@ OptimizerName = Annotated[
 ]
 Population = Annotated[
     int | None,
-    typer.Option("--population", parser=whole, metavar="N", help="Population of ga and nsga2."),
+    typer.Option("--population", parser=whole(50), metavar="N", help="Population of ga and nsga2."),
 ]
 Generations = Annotated[
     int | None,
     typer.Option(
         "--generations",
-        parser=whole,
+        parser=whole(20),
         metavar="N",
         help="Its generations; with --population they set the trials.",
     ),
 ]
 Setting = Annotated[
     list[str],
-    typer.Option("--setting", metavar="NAME=VALUE", help="Any other setting of the optimizer."),
+    typer.Option(
+        "--setting", metavar="NAME=VALUE", help="Any other setting of the optimizer; a list is JSON."
+    ),
 ]
 Commission = Annotated[
     float, typer.Option("--commission", parser=number, metavar="X", help="Fraction of each fill.")
@@ -183,7 +192,7 @@ Cash = Annotated[float, typer.Option("--cash", parser=number, metavar="X", help=
 Fill = Annotated[str, typer.Option("--fill", metavar="WHEN", help="next_open, or close of the same bar.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", "-w", parser=whole, metavar="N", help="Cores to use; all by default."),
+    typer.Option("--workers", "-w", parser=whole(4), metavar="N", help="Cores to use; all by default."),
 ]
 WithLedger = Annotated[
     bool,

@@ -187,6 +187,7 @@ def _as_rows(values: Any, n: int, directions: Sequence[str], name: str) -> Float
     m = len(directions)
     expected = f"expected shape ({n}, {m}), for each point one value per direction ({', '.join(directions)})"
     try:
+        _refuse_texts(values, name)
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
         raise SearchError(
@@ -234,9 +235,21 @@ def as_constraints(values: Any, n: int, n_expected: int) -> FloatArray | None:
 def _as_floats(values: Any, name: str) -> FloatArray:
     """Return a float array; None becomes NaN."""
     try:
+        _refuse_texts(values, name)
         return np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
         raise SearchError(f"{name} must be numbers (None or NaN for a failed trial): {error}") from error
+
+
+def _refuse_texts(values: Any, name: str) -> None:
+    """Refuse texts: NumPy would take those that read like a number for one."""
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "OSU":
+        return
+    texts = [each for each in np.asarray(values, object).flat if isinstance(each, str | bytes)]
+    if texts:
+        raise SearchError(
+            f"{name} must be numbers (None or NaN for a failed trial), found the text {str(texts[0])!r}"
+        )
 
 
 def _check_length(array: FloatArray, n: int, name: str) -> None:

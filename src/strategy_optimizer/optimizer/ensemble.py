@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +30,7 @@ MEMBER_SETTINGS: dict[str, dict[str, Any]] = {
     "bo": {"second_search": False},
 }
 QUICK_SECONDS = 1e-3  # quicker trials count as this
+ENOUGH_WINNERS = 4  # trials that may win from which their median says how good scores usually are
 # Seconds to think of one trial, as measured on one core; a formula, so that the same log gives the same candidates.
 THINKING = {"bo": THINKING_SECONDS[0], "ga": 1e-5, "random": 5e-6}
 
@@ -53,9 +54,9 @@ class EnsembleOptimizer(Portfolio):
 
     Notes
     -----
-    A trial's gain is by how much it exceeds the best score before it, in units of the best score's distance from
-    the median. An algorithm's share of the next trials is in proportion to its gains per second, its own thinking
-    included, recent trials counting more. Which one proposed a trial is in :attr:`authors`.
+    A trial's gain is by how much it exceeds the best score before it, in units of the best score's distance from the
+    median of the trials that may win. An algorithm's share of the next trials is in proportion to its gains per
+    second, its own thinking included, recent trials counting more. Which one proposed a trial is in :attr:`authors`.
 
     Examples
     --------
@@ -121,15 +122,21 @@ class EnsembleOptimizer(Portfolio):
         return self._thinking + 10.0 ** math.floor(math.log10(max(seconds, QUICK_SECONDS)))
 
     def _gains(self, told: Told) -> FloatArray:
-        """Return by how much each trial improved, (n,), in units of the best score's distance from the median."""
+        """Return by how much each trial improved, (n,), in units of the best score's distance from the usual one."""
         scores = np.where(told.violations <= 0.0, told.scores, np.nan)
         if self._ledger.tried.any_repeated:  # of repeated points the mean counts, not the luckiest trial
             points = self.space.deactivate(told.rows[:, : self.space.n_dims])
             scores = np.where(np.isnan(scores), np.nan, self._ledger.mean_scores(self.space.keys(points)))
         gains = improvements(scores, self._best)
         self._best = float(np.fmax.reduce(scores, initial=self._best))
-        whole = self._best - float(np.nanmedian(self.log.scores)) if np.isfinite(self._best) else 0.0
+        whole = self._best - self._usual_score() if np.isfinite(self._best) else 0.0
         return np.minimum(gains / whole, 1.0) if whole > 0.0 else np.zeros(len(gains))
+
+    def _usual_score(self) -> float:
+        """Return the median of the trials that may win; while they are few, of all that completed."""
+        scores = self.log.winning_scores
+        scores = scores[np.isfinite(scores)]
+        return float(np.median(scores) if len(scores) >= ENOUGH_WINNERS else np.nanmedian(self.log.scores))
 
     def _save(self) -> dict[str, Any]:
         return super()._save() | {"credit": self._credit.save(), "best": encode_number(self._best)}
@@ -142,9 +149,14 @@ class EnsembleOptimizer(Portfolio):
 
 def _as_algorithms(names: Any) -> list[str]:
     """Return the names of two or more different algorithms."""
-    chosen = [names] if isinstance(names, str) else list(names)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise OptimizerSettingError(
+            f"algorithms is {names!r}; expected a list of two or more different ones of {', '.join(MEMBERS)}, "
+            'such as ["ga", "bo"]'
+        )
+    chosen = list(names)
     for name in chosen:
-        if name not in MEMBERS:
+        if name not in list(MEMBERS):  # what cannot be hashed is none either
             raise OptimizerSettingError(
                 f"unknown algorithm {name!r}; expected some of {', '.join(MEMBERS)}{nearest_name(str(name), MEMBERS)}"
             )

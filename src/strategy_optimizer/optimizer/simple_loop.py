@@ -60,8 +60,14 @@ def _attempt(evaluate_func: EvaluateFunction, params: dict[str, Any], n_objectiv
 
 def _as_floats(value: Any, n_objectives: int) -> list[float]:
     if n_objectives == 1:
-        return [float(value)]
-    scores = [float(score) for score in value]
+        return [_as_float(value)]
+    scores = [_as_float(score) for score in value]
     if len(scores) != n_objectives:
         raise ValueError(f"evaluate_func returned {len(scores)} scores for {n_objectives} directions")
     return scores
+
+
+def _as_float(score: Any) -> float:
+    if isinstance(score, str | bytes):
+        raise TypeError(f"evaluate_func returned the text {score!r}; expected a number")
+    return float(score)
