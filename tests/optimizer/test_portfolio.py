@@ -229,12 +229,40 @@ def test_few_trials_that_may_win_are_measured_against_all() -> None:
     assert optimizer._gains(told).tolist() == [0.0] * 6 + [0.25] * 2
 
 
-def test_of_repeated_points_the_mean_is_the_gain() -> None:
-    optimizer, points = EnsembleOptimizer(bowl(), repeats=2), bowl().sample(5, 1)
-    optimizer._gains(told_to(optimizer, points[:4], [0.0] * 4))
-    twice = points[[4, 4]]
-    assert optimizer._gains(told_to(optimizer, twice, [0.0, 10.0])).tolist() == [1.0, 0.0]
-    assert optimizer._best == 5.0
+@pytest.mark.parametrize("options", [{"repeats": 3}, {}], ids=["repeats", "errors"])
+@pytest.mark.parametrize("algorithms", [("bo", "ga"), ("ga", "random")], ids="-".join)
+def test_of_noisy_trials_the_gain_is_what_a_model_believes_of_them(algorithms, options) -> None:
+    optimizer = EnsembleOptimizer(bowl(), algorithms=algorithms, seed=3, **options)
+
+    def told(params: list[dict[str, Any]], scores: list[float], error: float) -> Told:
+        errors = {} if options else {"std_errors": [error] * len(params)}
+        return told_to(optimizer, bowl().from_dicts(params), scores, **errors)
+
+    slope = [{"x": x, "y": 0.0, "kind": "b"} for x in np.linspace(-2.0, 0.0, 21).tolist()]
+    heights = [height(params) for params in slope]
+    optimizer._gains(told(slope[:12], heights[:12], 0.01))
+    lucky = {"x": -1.95, "y": 0.0, "kind": "b"}  # among poor ones, told as the best of all
+    unlikely = optimizer._gains(
+        told([lucky] * 2 + slope[12:14], [20.0, height(lucky), *heights[12:14]], 30.0)
+    )
+    climbing = optimizer._gains(told(slope[14:18], heights[14:18], 0.01))
+    assert climbing.sum() > 0.2
+    if not options:
+        assert unlikely[:2].max() < 0.1
+
+
+def test_a_point_tried_again_gains_nothing_by_it() -> None:
+    optimizer, points = EnsembleOptimizer(bowl(), repeats=2, seed=3), bowl().sample(12, 1)
+    scores = [height(params) for params in bowl().to_dicts(points)]
+    optimizer._gains(told_to(optimizer, points, scores))
+    best = int(np.argmax(scores))
+    assert optimizer._gains(told_to(optimizer, points[[best]], [scores[best] + 5.0])).tolist() == [0.0]
+
+
+def test_nothing_is_gained_before_two_trials_may_win() -> None:
+    optimizer, points = EnsembleOptimizer(bowl(), repeats=2), bowl().sample(4, 1)
+    assert optimizer._gains(told_to(optimizer, points[:2], [math.nan, math.nan])).tolist() == [0.0, 0.0]
+    assert optimizer._gains(told_to(optimizer, points[2:], [1.0, math.nan])).tolist() == [0.0, 0.0]
 
 
 def test_a_trial_costs_its_seconds_rounded_down_and_the_thought() -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from strategy_optimizer.optimizer import checks
+from strategy_optimizer.optimizer.bayes.learning import Learning
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
 from strategy_optimizer.optimizer.cost_policy import CostPolicy
 from strategy_optimizer.optimizer.ga import GAOptimizer
@@ -107,9 +108,9 @@ class AutoOptimizer(Portfolio):
         """See :attr:`BOOptimizer.converged`."""
         return self._thinker.converged
 
-    def _likeliest_row(self) -> int:
-        """See :class:`BOOptimizer`."""
-        return self._thinker._likeliest_row()
+    def _reader(self) -> Learning:
+        """See :meth:`Optimizer._reader`: what chooses the trials that are worth a thought."""
+        return self._thinker._reader()
 
     def _reflect(self, told: Told, authors: IntArray) -> None:
         if self.policy.is_due(self.n_told):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from strategy_optimizer.optimizer.stopping import why_converged
 from strategy_optimizer.optimizer.told_points import canonical_points, check_foreign, drop_outside
 from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.space import ParameterSpace
+
+if TYPE_CHECKING:
+    from strategy_optimizer.optimizer.bayes.learning import Learning
 
 Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
 
@@ -89,7 +92,8 @@ class Optimizer(ABC):
         self._sweep = Sweep(self._free, self.repeats)
         self._queue = np.empty((0, space.n_dims))  # dense points to be asked before the algorithm's own
         self._exhausted = False
-        self._likeliest = (0, 0)  # trials told, and which of them was the winner of a noisy search
+        # Trials told and those that the model was fitted to; the row of the one that it believes most.
+        self._likeliest = ((0, 0), 0)
 
     # -- what an algorithm adds
 
@@ -330,7 +334,7 @@ class Optimizer(ABC):
 
         Where trials are noisy it is the one that a model thinks best, not the luckiest.
         """
-        if self.n_objectives > 1 or not self._noisy or np.isfinite(self.log.winning_scores).sum() < 2:
+        if self.n_objectives > 1 or not self._noisy or np.isfinite(self._ledger.competing_scores()).sum() < 2:
             return self._ledger.best_row
         return self._likeliest_row()
 
@@ -350,12 +354,22 @@ class Optimizer(ABC):
 
     def _likeliest_row(self) -> int:
         """Return the row of the feasible trial whose score a model of all trials believes most."""
-        if self._likeliest[0] != self.n_told:
-            from strategy_optimizer.optimizer.bayes.learning import Learning  # not at import: it brings SciPy
-
-            learning = Learning(self.space, self._free, self.n_objectives)
-            self._likeliest = (self.n_told, learning.likeliest(self.log, noisy=True))
+        learning = self._reader()
+        moment = self.n_told, learning.fitted_at
+        if self._likeliest[0] != moment:
+            means = np.where(
+                np.isfinite(self._ledger.competing_scores()), learning.noisy_means(self.log), -np.inf
+            )
+            # Of equals the same one, in whatever order they were told.
+            best = np.flatnonzero(means == means.max())
+            self._likeliest = (moment, int(best[np.argmin(self.log.keys[best])]))
         return self._likeliest[1]
+
+    def _reader(self) -> Learning:
+        """Return what makes a model of the log for those who read the search; reading leaves it as it is."""
+        from strategy_optimizer.optimizer.bayes.learning import Learning  # not at import: it brings SciPy
+
+        return Learning(self.space, self._free, self.n_objectives)
 
     @property
     def best_point(self) -> FloatArray | None:

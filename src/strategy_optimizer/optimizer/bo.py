@@ -103,8 +103,6 @@ class BOOptimizer(Optimizer):
         self._second_due = bool(second_search) and alone and self.budget >= 2 * SECOND_FROM
         self._second_since: int | None = None  # ticket of its first point
         self._second_keys: list[int] = []  # of its told trials
-        # Trials told and those told when the model was fitted; the row of the trial that it believes most.
-        self._believed: tuple[tuple[int, int], int] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -174,12 +172,9 @@ class BOOptimizer(Optimizer):
             chosen = np.concatenate([chosen, found])
         return chosen
 
-    def _likeliest_row(self) -> int:
-        """See :meth:`Optimizer._likeliest_row`: by the model that chooses the trials."""
-        moment = self.n_told, self._learning.fitted_at
-        if self._believed is None or self._believed[0] != moment:
-            self._believed = (moment, self._learning.likeliest(self.log, self._noisy))
-        return self._believed[1]
+    def _reader(self) -> Learning:
+        """See :meth:`Optimizer._reader`: what chooses the trials."""
+        return self._learning
 
     @in_one_thread
     def refresh(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from strategy_optimizer.errors import OptimizerSettingError, nearest_name
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import Optimizer
+from strategy_optimizer.optimizer.bayes.learning import Learning
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
 from strategy_optimizer.optimizer.cost_policy import THINKING_SECONDS, usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
@@ -18,7 +19,6 @@ from strategy_optimizer.optimizer.ga import GAOptimizer
 from strategy_optimizer.optimizer.history import FloatArray, IntArray, Told
 from strategy_optimizer.optimizer.portfolio import Portfolio, divided
 from strategy_optimizer.optimizer.random import RandomOptimizer
-from strategy_optimizer.optimizer.state import encode_number
 from strategy_optimizer.space import ParameterSpace
 
 MEMBERS: dict[str, type[Optimizer]] = {
@@ -54,7 +54,8 @@ class EnsembleOptimizer(Portfolio):
 
     Notes
     -----
-    A trial's gain is by how much it exceeds the best score before it, in units of the best score's distance from the
+    A trial's gain is by how much it exceeds the best score before it (of noisy trials what a model believes of their
+    scores), in units of the best score's distance from the
     median of the trials that may win. An algorithm's share of the next trials is in proportion to its gains per
     second, its own thinking included, recent trials counting more. Which one proposed a trial is in :attr:`authors`.
 
@@ -105,7 +106,6 @@ class EnsembleOptimizer(Portfolio):
         self._thinking = np.array([THINKING[name] for name in names])
         self._trial_seconds = trial_seconds
         self._credit = Credit(len(names), floor=floor)
-        self._best = -math.inf  # the best score that a gain was measured against
 
     def _counts(self, n: int) -> IntArray:
         return divided(n, self._credit.shares, self._rng)
@@ -121,30 +121,52 @@ class EnsembleOptimizer(Portfolio):
         # Rounded, so that the same search on another machine most often shares out alike.
         return self._thinking + 10.0 ** math.floor(math.log10(max(seconds, QUICK_SECONDS)))
 
+    def _reader(self) -> Learning:
+        """See :meth:`Optimizer._reader`: that of the member that has a model."""
+        thinkers = (member for member in self.members if isinstance(member, BOOptimizer))
+        thinker = next(thinkers, None)
+        return super()._reader() if thinker is None else thinker._reader()
+
     def _gains(self, told: Told) -> FloatArray:
-        """Return by how much each trial improved, (n,), in units of the best score's distance from the usual one."""
+        """Return by how much each trial improved, (n,), in units of the best score's distance from the usual one.
+
+        `told` are the last trials of the log, in any order.
+        """
+        may_win = np.isfinite(self._ledger.competing_scores())
+        if may_win.sum() < 2:
+            return np.zeros(len(told.scores))
+        known, usual = self._believed_scores()
         scores = np.where(told.violations <= 0.0, told.scores, np.nan)
-        if self._ledger.tried.any_repeated:  # of repeated points the mean counts, not the luckiest trial
+        if self._noisy:
             points = self.space.deactivate(told.rows[:, : self.space.n_dims])
-            scores = np.where(np.isnan(scores), np.nan, self._ledger.mean_scores(self.space.keys(points)))
-        gains = improvements(scores, self._best)
-        self._best = float(np.fmax.reduce(scores, initial=self._best))
-        whole = self._best - self._usual_score() if np.isfinite(self._best) else 0.0
+            order = np.argsort(self.log.keys, kind="stable")
+            places = np.searchsorted(self.log.keys, self.space.keys(points), sorter=order)
+            scores = np.where(np.isnan(scores), np.nan, known[order[places]])
+        n_before = len(known) - len(scores)
+        best_before = float(np.max(known[:n_before], where=may_win[:n_before], initial=-np.inf))
+        best = float(np.fmax.reduce(scores, initial=best_before))
+        whole = best - usual
+        gains = improvements(scores, best_before)
         return np.minimum(gains / whole, 1.0) if whole > 0.0 else np.zeros(len(gains))
 
-    def _usual_score(self) -> float:
-        """Return the median of the trials that may win; while they are few, of all that completed."""
-        scores = self.log.winning_scores
-        scores = scores[np.isfinite(scores)]
-        return float(np.median(scores) if len(scores) >= ENOUGH_WINNERS else np.nanmedian(self.log.scores))
+    def _believed_scores(self) -> tuple[FloatArray, float]:
+        """Return what each trial is worth, (n,), and the usual worth: the model's belief where trials are noisy.
+
+        The usual one is the median of the trials that may win; while they are few, of all that completed.
+        """
+        scores = self.log.scores
+        if self._noisy:
+            scores = np.where(np.isnan(scores), np.nan, self._reader().noisy_means(self.log))
+        winning = scores[np.isfinite(self._ledger.competing_scores())]
+        enough = len(winning) >= ENOUGH_WINNERS
+        return scores, float(np.median(winning) if enough else np.nanmedian(scores))
 
     def _save(self) -> dict[str, Any]:
-        return super()._save() | {"credit": self._credit.save(), "best": encode_number(self._best)}
+        return super()._save() | {"credit": self._credit.save()}
 
     def _load(self, data: dict[str, Any]) -> None:
         super()._load(data)
         self._credit.load(data["credit"])
-        self._best = -math.inf if data["best"] is None else float(data["best"])
 
 
 def _as_algorithms(names: Any) -> list[str]:

@@ -97,10 +97,6 @@ class HybridOptimizer(EnsembleOptimizer):
         assert isinstance(member, BOOptimizer)
         return member
 
-    def _likeliest_row(self) -> int:
-        """See :class:`BOOptimizer`."""
-        return self._model._likeliest_row()
-
     @property
     def converged(self) -> str | None:
         """See :attr:`BOOptimizer.converged`."""

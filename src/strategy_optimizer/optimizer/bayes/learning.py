@@ -118,8 +118,8 @@ class Learning:
         )
 
     @in_one_thread
-    def likeliest(self, log: TrialLog, noisy: bool) -> int:
-        """Return the feasible trial with the best posterior mean; what was learnt stays as it is."""
+    def noisy_means(self, log: TrialLog) -> FloatArray:
+        """Return what is believed of each noisy trial's score, a target (n,); what was learnt stays as it is."""
         order = self._order(log)
         features = self.features(with_defaults(self._space, log.points[order]))
         scores, errors = self._table(log.scores[order]), self._table(log.std_errors[order])
@@ -127,12 +127,11 @@ class Learning:
         if self._hyperparameters:
             known = self._hyperparameters[0]
         else:
-            lengths = _lengths(noisy)
-            start = Hyperparameters.default(self._space.n_dims, lengths)
-            known = fit(*data.thinned(FIT_POINTS), self._categorical, [start], lengths)
-        model = GaussianProcess(*data.thinned(), self._categorical, known)
-        means = np.where(np.isfinite(log.winning_scores[order]), model.predict_mean(data.features), -np.inf)
-        return int(order[np.argmax(means)])
+            start = Hyperparameters.default(self._space.n_dims, NOISY_LENGTHS)
+            known = fit(*data.thinned(FIT_POINTS), self._categorical, [start], NOISY_LENGTHS)
+        means = np.empty(len(log))
+        means[order] = GaussianProcess(*data.thinned(), self._categorical, known).predict_mean(features)
+        return means
 
     def _table(self, scores: FloatArray) -> FloatArray:
         """Return scores as (n, m), also with one objective."""
