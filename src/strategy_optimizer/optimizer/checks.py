@@ -248,7 +248,7 @@ def _refuse_texts(values: Any, name: str) -> None:
     texts = [each for each in np.asarray(values, object).flat if isinstance(each, str | bytes)]
     if texts:
         raise SearchError(
-            f"{name} must be numbers (None or NaN for a failed trial), found the text {str(texts[0])!r}"
+            f"{name} must be numbers (None or NaN for a failed trial); the text {str(texts[0])!r} is not a number"
         )
 
 
