@@ -25,15 +25,15 @@ def outcomes_of(scores: Any, directions: tuple[str, ...] = ("maximize",), **told
     "scores", [["1.0", 2.0], [None, "1.0"], [b"1", 2.0], np.array(["1.0", "2.0"]), ["nan", 1.0], [["1"], [2]]]
 )
 def test_a_text_is_no_score(scores: Any) -> None:
-    with pytest.raises(SearchError, match=r"scores must be numbers .*, found the text "):
+    with pytest.raises(SearchError, match=r"scores must be numbers .*: the text "):
         outcomes_of(scores)
 
 
 def test_a_text_is_no_number_anywhere() -> None:
     for told in ({"std_errors": ["1", 2.0]}, {"seconds": [1.0, "2"]}, {"constraints": [[1.0], ["2"]]}):
-        with pytest.raises(SearchError, match=f"{next(iter(told))} must be numbers .*, found the text '"):
+        with pytest.raises(SearchError, match=f"{next(iter(told))} must be numbers .*: the text '"):
             outcomes_of([1.0, 2.0], **told)
-    with pytest.raises(SearchError, match=r"scores must be numbers .*, found the text '2'"):
+    with pytest.raises(SearchError, match=r"scores has .* expected shape .*: the text '2' is not a number"):
         outcomes_of([None, (1.0, "2")], TWO)
 
 

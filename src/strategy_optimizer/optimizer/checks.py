@@ -187,11 +187,11 @@ def _as_rows(values: Any, n: int, directions: Sequence[str], name: str) -> Float
     m = len(directions)
     expected = f"expected shape ({n}, {m}), for each point one value per direction ({', '.join(directions)})"
     try:
-        _refuse_texts(values, name)
+        _refuse_texts(values)
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
         raise SearchError(
-            f"{name} has rows of different lengths or something that is not a number; {expected}"
+            f"{name} has rows of different lengths or something that is not a number; {expected}: {error}"
         ) from error
     if array.ndim == 1 and array.size == n * m and n <= 1:
         array = array.reshape(n, m)
@@ -235,21 +235,19 @@ def as_constraints(values: Any, n: int, n_expected: int) -> FloatArray | None:
 def _as_floats(values: Any, name: str) -> FloatArray:
     """Return a float array; None becomes NaN."""
     try:
-        _refuse_texts(values, name)
+        _refuse_texts(values)
         return np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
         raise SearchError(f"{name} must be numbers (None or NaN for a failed trial): {error}") from error
 
 
-def _refuse_texts(values: Any, name: str) -> None:
+def _refuse_texts(values: Any) -> None:
     """Refuse texts: NumPy would take those that read like a number for one."""
     if isinstance(values, np.ndarray) and values.dtype.kind not in "OSU":
         return
     texts = [each for each in np.asarray(values, object).flat if isinstance(each, str | bytes)]
     if texts:
-        raise SearchError(
-            f"{name} must be numbers (None or NaN for a failed trial), found the text {str(texts[0])!r}"
-        )
+        raise ValueError(f"the text {str(texts[0])!r} is not a number")
 
 
 def _check_length(array: FloatArray, n: int, name: str) -> None:
