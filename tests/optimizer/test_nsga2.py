@@ -213,6 +213,18 @@ def test_of_two_parents_the_one_that_violates_less_breeds_by_reference_as_well()
     assert violating.mean() == pytest.approx(0.25, abs=0.02)  # both of two are, of which half are
 
 
+def test_the_frame_is_in_the_state() -> None:
+    optimizer = NSGA2Optimizer(cube(3), 8, budget=200, niching="reference", directions=TWO, seed=1)
+    points = optimizer.ask_array(40)
+    optimizer.tell_array(points, zdt1(points))
+    optimizer.ask(1)
+    twin = restore_optimizer(cube(3), json.loads(json.dumps(optimizer.state())))
+    assert isinstance(twin, NSGA2Optimizer)
+    np.testing.assert_array_equal(twin._frame.ideal, optimizer._frame.ideal)
+    np.testing.assert_array_equal(twin._frame.ends, optimizer._frame.ends)
+    assert np.isfinite(twin._frame.ideal).all()
+
+
 def test_suggested_points_come_first() -> None:
     optimizer = NSGA2Optimizer(cube(2), 8, directions=TWO)
     optimizer.suggest(np.array([[0.25, 0.75]]))

@@ -104,7 +104,9 @@ def test_worth_is_gain_per_second_with_what_was_expected() -> None:
 
 
 def test_shares_of_very_many_and_of_those_that_take_no_time_add_up_to_one() -> None:
-    np.testing.assert_allclose(Credit(20, floor=0.1).shares, 0.05)
+    many = Credit(20, floor=0.1)
+    many.expect(np.arange(1.0, 21.0))
+    np.testing.assert_allclose(many.shares, 0.05)
     credit = Credit(2, floor=0.1)
     credit.expect([0.0, 1.0])
     np.testing.assert_allclose(credit.shares, [0.9, 0.1], atol=1e-6)
