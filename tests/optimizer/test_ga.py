@@ -191,6 +191,12 @@ def test_a_held_share_stays() -> None:
     assert shares.shares[0] > shares.shares[1]
 
 
+def test_a_held_share_that_leaves_less_than_the_floors_is_cut() -> None:
+    shares = OperatorShares((0.02, 0.02, 0.96), held=(2,), floor=0.05)
+    shares.credit(np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    assert shares.shares.tolist() == pytest.approx([0.05 / 1.06, 0.05 / 1.06, 0.96 / 1.06])
+
+
 def test_operators_without_a_share_are_never_used() -> None:
     optimizer = create_optimizer("ga", rugged_space(), budget=400, crossover="uniform", local_share=0.0)
     space = optimizer.space

@@ -192,6 +192,39 @@ def test_one_lucky_trial_of_a_repeated_point_does_not_breed() -> None:
     assert optimizer._survivors.scores.tolist() == [[2.0, 2.0], [0.0, 0.0]]
 
 
+def test_a_restart_forgets_the_population_and_keeps_the_front() -> None:
+    optimizer = NSGA2Optimizer(cube(3), 8, budget=200, directions=TWO, seed=1)
+    points = optimizer.ask_array(40)
+    optimizer.tell_array(points, zdt1(points))
+    front = optimizer.pareto_front.params
+    optimizer.restart()
+    optimizer.tell_array(optimizer.ask_array(8), np.full((8, 2), 99.0))
+    optimizer.ask(1)
+    assert optimizer._survivors.scores.tolist() == [[-99.0, -99.0]] * 8
+    assert optimizer.pareto_front.params == front
+
+
+def test_of_two_parents_the_one_that_violates_less_breeds_by_reference_as_well() -> None:
+    optimizer = NSGA2Optimizer(cube(3), 20, budget=200, niching="reference", directions=TWO, seed=1)
+    points = optimizer.ask_array(20)
+    optimizer.tell_array(points, zdt1(points), constraints=np.where(np.arange(20) < 10, 1.0, -1.0))
+    optimizer.ask(1)
+    violating = optimizer._survivors.violations[optimizer._choose_parents(4000)] > 0.0
+    assert violating.mean() == pytest.approx(0.25, abs=0.02)  # both of two are, of which half are
+
+
+def test_the_frame_is_in_the_state() -> None:
+    optimizer = NSGA2Optimizer(cube(3), 8, budget=200, niching="reference", directions=TWO, seed=1)
+    points = optimizer.ask_array(40)
+    optimizer.tell_array(points, zdt1(points))
+    optimizer.ask(1)
+    twin = restore_optimizer(cube(3), json.loads(json.dumps(optimizer.state())))
+    assert isinstance(twin, NSGA2Optimizer)
+    np.testing.assert_array_equal(twin._frame.ideal, optimizer._frame.ideal)
+    np.testing.assert_array_equal(twin._frame.ends, optimizer._frame.ends)
+    assert np.isfinite(twin._frame.ideal).all()
+
+
 def test_suggested_points_come_first() -> None:
     optimizer = NSGA2Optimizer(cube(2), 8, directions=TWO)
     optimizer.suggest(np.array([[0.25, 0.75]]))

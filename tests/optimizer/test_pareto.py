@@ -171,6 +171,45 @@ def test_pruning_keeps_the_ends_and_spreads_better_than_chance(m: int) -> None:
     assert nearest(kept) > max(nearest(rng.permutation(300)[:60]) for _ in range(50))
 
 
+def slow_prune_many(scores: np.ndarray, n_keep: int) -> set[int]:
+    """Take away the point with the least product of distances to its m nearest, the ends of each axis last."""
+    shares = (scores - scores.min(axis=0)) / (scores.max(axis=0) - scores.min(axis=0))
+    ends, left = set(scores.argmax(axis=0).tolist()), set(range(len(scores)))
+
+    def room(i: int) -> float:
+        gaps = sorted(float(np.linalg.norm(shares[i] - shares[j])) for j in left if j != i)
+        return math.prod(gaps[: scores.shape[1]])
+
+    while len(left) > n_keep:
+        left.remove(min(left - ends, key=room))
+    return left
+
+
+@pytest.mark.parametrize("m", [3, 5])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_most_crowded_of_many_objectives_go(m: int, seed: int) -> None:
+    scores = front_of(40, m, seed) * 10.0 ** np.arange(m)
+    for n_keep in (39, 38, 37):  # so few that they go one at a time
+        assert set(keep_spread(scores, n_keep).tolist()) == slow_prune_many(scores, n_keep)
+
+
+def test_of_twins_one_stays() -> None:
+    alone = np.unique(das_dennis(3, 5), axis=0)
+    twins = np.concatenate([alone, alone + 1e-3 * np.array([1.0, -1.0, 0.0]) * (1.0 + alone[:, :1])])
+    kept = keep_spread(twins, len(alone))
+    assert sorted((kept % len(alone)).tolist()) == list(range(len(alone)))
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_the_loneliest_of_those_that_stay_come_first(m: int) -> None:
+    scores = front_of(60, m)
+    kept = keep_spread(scores, 20)
+    left = crowding_distances(scores[kept])
+    assert left.tolist() == sorted(left.tolist(), reverse=True)
+    pair = np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 1.0]])
+    assert sorted(keep_spread(pair, 2).tolist()) == [0, 2]  # of equals the first
+
+
 # -- hypervolume
 
 
@@ -295,6 +334,7 @@ def test_a_bounded_archive_stays_bounded_and_keeps_the_ends() -> None:
         archive.add(everything[part], part)
         assert len(archive) <= 50
     assert is_non_dominated(archive.scores).all()
+    assert (np.diff(archive.labels) > 0).all()  # in the order of adding
     assert set(everything.argmax(axis=0).tolist()) <= set(archive.labels.tolist())
 
 
@@ -313,6 +353,20 @@ def test_a_front_without_a_knee_gives_its_most_balanced_point() -> None:
     first = np.linspace(0.0, 1.0, 11)
     assert knee_point(np.column_stack([first, 1.0 - first])) == 5
     assert knee_point(np.column_stack([first, (1.0 - first) ** 2])) == 4  # bends away from the ideal
+
+
+def test_a_bulge_of_rounding_is_no_knee() -> None:
+    first = np.linspace(0.1, 2.3, 51)  # some points seem 2e-16 beyond the line
+    assert knee_point(np.column_stack([first, 3.3 - first])) == 25
+
+
+def test_of_points_balanced_alike_the_one_with_more_of_the_rest_is_taken() -> None:
+    assert knee_point(np.array([*np.eye(3), [0.2, 0.4, 0.2], [0.2, 0.2, 0.5]])) == 4
+
+
+def test_the_closest_point_where_an_objective_does_not_differ() -> None:
+    assert closest_to(np.array([[2.0, 7.0]]), (5.0, 5.0)) == 0
+    assert closest_to(np.array([[0.0, 5.0, 3.0], [4.0, 1.0, 3.0]]), (4.0, 0.0, 3.0)) == 1
 
 
 def test_of_points_that_fall_short_alike_the_closest_has_more_of_the_rest() -> None:
@@ -386,6 +440,16 @@ def test_directions_are_distinct_and_no_more_than_the_population(m: int, at_most
     assert 1 <= len(directions) <= max(at_most, 1)
     assert len(np.unique(directions.round(9), axis=0)) == len(directions)
     np.testing.assert_allclose(directions.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize(("m", "n_outer", "n_inner"), [(8, 120, 36), (10, 220, 55), (15, 120, 15)])
+def test_two_layers_of_directions_are_those_of_the_paper(m: int, n_outer: int, n_inner: int) -> None:
+    """Deb and Jain (2014), table I; the inner layer is half as large about the centre."""
+    directions = spread_directions(m, n_outer + n_inner)
+    assert len(directions) == n_outer + n_inner
+    outer, inner = directions[:n_outer], directions[n_outer:]
+    assert (outer.min(), outer.max()) == (0.0, 1.0)
+    assert (inner.min(), inner.max()) == pytest.approx((0.5 / m, 0.5 + 0.5 / m))
 
 
 def test_each_place_gets_the_direction_at_the_smallest_angle() -> None:

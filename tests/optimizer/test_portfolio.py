@@ -96,6 +96,24 @@ def test_credit_goes_to_who_gains_per_second() -> None:
     assert quick.shares[1] > quick.shares[0]
 
 
+def test_worth_is_gain_per_second_with_what_was_expected() -> None:
+    credit = Credit(2, floor=0.0, memory=math.inf)
+    credit.expect([1.0, 4.0])
+    np.testing.assert_allclose(credit.shares, [0.8, 0.2])
+    credit.note(np.array([0, 1, 1, -1]), np.array([0.1, 0.3, 0.2, 0.9]), np.array([2.0, 3.0, 5.0, 100.0]))
+    # Before any trial each is thought to gain 0.02 in each of 8 trials.
+    np.testing.assert_allclose(credit.worth, [(0.16 + 0.1) / (8.0 + 2.0), (0.16 + 0.5) / (32.0 + 8.0)])
+
+
+def test_shares_of_very_many_and_of_those_that_take_no_time_add_up_to_one() -> None:
+    many = Credit(20, floor=0.1)
+    many.expect(np.arange(1.0, 21.0))
+    np.testing.assert_allclose(many.shares, 0.05)
+    credit = Credit(2, floor=0.1)
+    credit.expect([0.0, 1.0])
+    np.testing.assert_allclose(credit.shares, [0.9, 0.1], atol=1e-6)
+
+
 def test_old_gains_are_forgotten() -> None:
     credit = Credit(2, memory=50.0)
     credit.expect([1.0, 1.0])
@@ -407,6 +425,21 @@ def test_calibration_counts_by_predicted_probability() -> None:
     assert [row["trials"] for row in calibration.table] == [1, 3]
     assert calibration.table[1]["observed"] == pytest.approx(2 / 3)
     assert calibration.error == pytest.approx((0.05 + (2.87 - 2.0)) / 4)
+    assert [row["predicted"] for row in calibration.table] == pytest.approx([0.05, 2.87 / 3])
+
+
+def test_too_high_and_too_low_predictions_do_not_cancel() -> None:
+    calibration = Calibration()
+    calibration.note(np.array([0.15, 0.85]), np.array([True, False]))
+    assert calibration.error == pytest.approx(0.85)
+
+
+def test_a_calibration_is_saved_whole() -> None:
+    calibration, twin = Calibration(), Calibration()
+    calibration.note(np.array([0.1, 0.7]), np.array([False, True]))
+    calibration.bred, calibration.dropped = 9, 4
+    twin.load(json.loads(json.dumps(calibration.save())))
+    assert (twin.table, twin.error, twin.bred, twin.dropped) == (calibration.table, calibration.error, 9, 4)
 
 
 @pytest.mark.parametrize("name", ["bo", "hybrid", "auto", "ensemble", "ga", "random"])

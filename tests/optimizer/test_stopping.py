@@ -30,6 +30,19 @@ def test_nothing_is_said_of_few_trials_or_of_failures_alone() -> None:
     assert search_progress(late) is None
 
 
+def test_failures_lower_no_best_and_no_median() -> None:
+    scores = np.linspace(0.0, 1.0, 64)
+    scores[::2] = np.nan
+    found = search_progress(scores)
+    assert found is not None
+    best = [np.nanmax(scores[: 64 // 2**k]) for k in range(4)]
+    np.testing.assert_allclose(found.gains, -np.diff(best))
+    assert found.spread == pytest.approx(1.0 - np.nanmedian(scores))
+    lost = search_progress(np.where(np.isnan(scores), -np.inf, scores))
+    assert lost is not None
+    assert (lost.gains.tolist(), lost.spread) == (found.gains.tolist(), found.spread)
+
+
 @given(scores=st.lists(st.floats(-5.0, 5.0), min_size=16, max_size=200))
 def test_gains_add_up_to_what_was_gained(scores: list[float]) -> None:
     found = search_progress(np.array(scores))
@@ -67,6 +80,8 @@ def test_failed_trials_count_as_trials_without_gain() -> None:
     scores[:100] = 0.5
     scores[100] = 0.7
     assert why_converged(scores)
+    scores[1000] = 0.707  # 3 % of the distance from the median of those that succeeded are 0.006
+    assert why_converged(scores) is None
 
 
 def test_the_growth_of_a_front_is_in_shares_of_its_hypervolume() -> None:
@@ -78,6 +93,29 @@ def test_the_growth_of_a_front_is_in_shares_of_its_hypervolume() -> None:
     # Scaled to 0 .. 1 with the reference at -0.1: areas 0.01, 0.01, 0.11, 0.21 after 10, 20, 40 and 80 trials.
     np.testing.assert_allclose(found.gains, [10 / 21, 10 / 21, 0.0])
     assert found.expected == pytest.approx(0.5 * 20 / 63)
+
+
+def test_the_reference_lies_below_the_earlier_fronts_as_well() -> None:
+    scores = np.full((32, 2), np.nan)
+    scores[0] = [0.0, 0.0]
+    scores[20] = [1.0, 1.0]  # beats the only point so far: areas 0.1 ** 2 and 1.1 ** 2
+    found = front_progress(scores)
+    assert found is not None
+    np.testing.assert_allclose(found.gains, [1.0 - 0.01 / 1.21, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(("gain", "converged"), [(0.0049, True), (0.0051, False)])
+def test_a_front_has_converged_whose_last_doubling_added_half_a_percent(gain: float, converged: bool) -> None:
+    scores = np.full((1000, 2), -np.inf)
+    scores[:2] = [[0.0, 1.0], [1.0, 0.0]]  # area 2 * 1.1 * 0.1 - 0.1 ** 2 = 0.21
+    corner = 0.21 * gain / (1.0 - gain)  # what a point between them adds
+    scores[700] = np.sqrt(corner)
+    assert (why_converged(scores) is not None) == converged
+    assert why_converged(scores[:999]) is None
+
+
+def test_a_search_of_four_objectives_that_only_failed_has_not_converged() -> None:
+    assert why_converged(np.full((1200, 4), np.nan)) is None
 
 
 def test_nothing_is_said_of_the_growth_of_a_front_where_it_is_not_known() -> None:

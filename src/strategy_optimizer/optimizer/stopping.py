@@ -106,8 +106,7 @@ def front_progress(scores: FloatArray) -> FrontProgress | None:
     n = len(scores)
     if n < _FEWEST or not 2 <= scores.shape[1] <= 3:
         return None
-    usable = np.where(np.isnan(scores), -np.inf, scores)
-    fronts = [_front(usable[: n // 2**k]) for k in range(DOUBLINGS + 1)]
+    fronts = [_front(scores[: n // 2**k]) for k in range(DOUBLINGS + 1)]
     if not all(map(len, fronts)):
         return None
     low, high = np.concatenate(fronts).min(axis=0), fronts[0].max(axis=0)

@@ -156,7 +156,7 @@ def _prune_many(scores: FloatArray, n_keep: int) -> IntArray:
         turn = np.full(n, n)  # of the most crowded ones, the most crowded first
         turn[low] = np.arange(n_low)
         nearest = near[low, known[low].argmax(axis=1)]
-        going = low[(turn[nearest] > turn[low]) | ~known[low].any(axis=1)]
+        going = low[turn[nearest] > turn[low]]  # also where none that is known is left
         alive[going] = False
         left -= len(going)
     return np.flatnonzero(alive)

@@ -49,7 +49,7 @@ def spread_directions(n_objectives: int, at_most: int) -> FloatArray:
     directions = das_dennis(n_objectives, outer)
     if outer >= n_objectives:
         return directions
-    inner = min(_partitions(n_objectives, at_most - len(directions)), outer)
+    inner = _partitions(n_objectives, at_most - len(directions))
     shrunk = 0.5 * das_dennis(n_objectives, inner) + 0.5 / n_objectives
     return np.concatenate([directions, shrunk])
 
