@@ -214,27 +214,38 @@ class Outcome:
 
 
 def search(
-    land: Landscape, objective: str, name: str, seed: int, rule: Rule | None, same_time: bool = False
+    land: Landscape,
+    objective: str,
+    name: str,
+    seed: int,
+    rule: Rule | None,
+    same_time: bool = False,
+    told_error: float = 0.0,
 ) -> Outcome:
-    """Run a search; with `same_time` until its fold evaluations are those of one without pruning."""
+    """Run a search; with `same_time` until its fold evaluations are those of one without pruning.
+
+    Estimates are told as exact, or with so much of their standard error.
+    """
     planned = TRIALS[name]
     budget = planned * FOLDS if same_time else sys.maxsize
     estimator = FoldPruner(FOLDS)
     order = list(estimator.order)
     seen, stopped, folds = Seen(), [], 0
     for points, tell in batches(land, name, seed, POOL if same_time else planned):
-        told = np.empty(len(points))
+        told, errors = np.empty(len(points)), np.full(len(points), np.nan)
         for row, scores in enumerate(land.scores(points, objective)[:, order]):
             k = run_trial(scores, seen, rule)
             folds += k
             told[row] = scores.mean()
             if k < FOLDS:
                 stopped.append(told[row])
-                told[row] = estimator.estimate(scores[:k].tolist(), seen.incumbent, seen.ended).score
+                estimate = estimator.estimate(scores[:k].tolist(), seen.incumbent, seen.ended)
+                told[row] = estimate.score
+                errors[row] = told_error * estimate.std_error or np.nan
             seen.add(scores[:k])
             if folds >= budget:
                 return Outcome(folds, float(seen.incumbent.mean()), np.array(stopped))
-        tell(told)
+        tell(told, errors)
     assert seen.incumbent is not None
     return Outcome(folds, float(seen.incumbent.mean()), np.array(stopped))
 
@@ -251,11 +262,11 @@ def run_trial(scores: FloatArray, seen: Seen, rule: Rule | None) -> int:
 
 def batches(
     land: Landscape, name: str, seed: int, trials: int
-) -> Iterable[tuple[FloatArray, Callable[[FloatArray], None]]]:
-    """Yield points, and what takes their scores."""
+) -> Iterable[tuple[FloatArray, Callable[[FloatArray, FloatArray], None]]]:
+    """Yield points, and what takes their scores and standard errors."""
     if name == "random":
         chosen = land.pool[np.random.default_rng(seed).permutation(POOL)[:trials]]
-        yield chosen, lambda told: None
+        yield chosen, lambda told, errors: None
         return
     optimizer = create_optimizer(name, land.space, budget=TRIALS[name], seed=seed, **SETTINGS.get(name, {}))
     made = 0
@@ -264,7 +275,10 @@ def batches(
         if not len(points):
             return
         made += len(points)
-        yield points, lambda told, points=points: optimizer.tell_array(points, told)
+        yield (
+            points,
+            lambda told, errors, points=points: optimizer.tell_array(points, told, std_errors=errors),
+        )
 
 
 # -- report

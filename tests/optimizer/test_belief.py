@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from strategy_optimizer.optimizer import create_optimizer
 from strategy_optimizer.optimizer.bayes import gaussian_process as gp
 from strategy_optimizer.optimizer.bayes import kernel, learning
 from strategy_optimizer.optimizer.bayes.belief import Data, _slope, hypervolume_reference, score_data
@@ -86,6 +87,60 @@ def test_an_expected_trial_has_no_told_noise() -> None:
 
 
 # -- the fit
+
+
+def test_what_a_point_is_worth_by_itself_is_its_smooth_height_and_its_own_roughness() -> None:
+    rng = np.random.default_rng(4)
+    known = Hyperparameters(np.full(2, 0.6), 0.2)
+    features, scores, noise = rng.random((9, 2)), rng.standard_normal(9), rng.random(9)
+    noise[3] = 0.0
+    model = GaussianProcess(features, scores, noise, NUMERIC, known)
+    smooth = model.correlations(features)
+    own = smooth + 0.2 * np.eye(9)
+    expected = model.mean + own @ np.linalg.solve(own + np.diag(noise), scores - model.mean)
+    np.testing.assert_allclose(model.own_means(), expected)
+    assert model.own_means()[3] == scores[3]  # told as exact
+    exact = GaussianProcess(features, scores, np.zeros(9), NUMERIC, known)
+    np.testing.assert_array_equal(exact.own_means(), scores)
+    unknown = GaussianProcess(features, scores, None, NUMERIC, known)  # then the common noise is the trials'
+    np.testing.assert_array_equal(unknown.own_means(), unknown.predict_mean(features))
+
+
+def line() -> ParameterSpace:
+    return ParameterSpace("line").add_parameter("x", "continuous", (0.0, 1.0))
+
+
+def test_a_narrow_peak_wins_when_its_trial_was_precise_enough() -> None:
+    optimizer = create_optimizer("random", line(), budget=100)
+    x = np.linspace(0.0, 1.0, 41)[:, None]
+    scores = np.sin(3.0 * x[:, 0]) + 0.05 * np.random.default_rng(1).standard_normal(41)
+    scores[5] = 1.8  # its neighbours are at 0.4
+    optimizer.tell_array(x, scores, std_errors=np.full(41, 0.05))
+    assert optimizer.best_point == x[5]
+    vague = create_optimizer("random", line(), budget=100)
+    vague.tell_array(x, scores, std_errors=np.where(np.arange(41) == 5, 5.0, 0.05))
+    assert 0.3 < vague.best_point[0] < 0.75
+
+
+def test_of_a_point_told_again_and_again_the_mean_belief_counts() -> None:
+    optimizer = create_optimizer("random", line(), budget=100, repeats=3)
+    x = np.array([[0.1], [0.5], [0.5], [0.5], [0.9], [0.3]])
+    optimizer.tell_array(x, [1.0, 2.5, -1.0, -1.5, 0.0, 0.2], std_errors=np.full(6, 0.5))
+    believed = optimizer._believed_scores()
+    assert believed[1] == believed[2] == believed[3]
+    assert optimizer.best_point == [0.1]
+
+
+def test_many_trials_that_may_not_win_do_not_crowd_out_the_winner() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.random((900, 1))
+    may_win = np.arange(900) % 100 == 0
+    scores = np.where(may_win, -np.abs(x[:, 0] - 0.4), 5.0 + x[:, 0])
+    optimizer = create_optimizer("random", line(), budget=2000)
+    margins = np.where(may_win, 1.0, -1.0)[:, None]
+    optimizer.tell_array(x, scores, constraints=margins, std_errors=np.full(900, 1e-3))
+    assert optimizer.best_point in x[may_win]
+    assert abs(optimizer.best_point[0] - 0.4) == pytest.approx(np.abs(x[may_win] - 0.4).min(), abs=0.01)
 
 
 def test_the_loss_is_the_negative_log_posterior() -> None:

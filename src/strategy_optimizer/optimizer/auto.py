@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from strategy_optimizer.optimizer import checks
-from strategy_optimizer.optimizer.bayes.learning import Learning
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
 from strategy_optimizer.optimizer.cost_policy import CostPolicy
 from strategy_optimizer.optimizer.ga import GAOptimizer
@@ -107,10 +106,6 @@ class AutoOptimizer(Portfolio):
     def converged(self) -> str | None:
         """See :attr:`BOOptimizer.converged`."""
         return self._thinker.converged
-
-    def _reader(self) -> Learning:
-        """See :meth:`Optimizer._reader`: what chooses the trials that are worth a thought."""
-        return self._thinker._reader()
 
     def _reflect(self, told: Told, authors: IntArray) -> None:
         if self.policy.is_due(self.n_told):

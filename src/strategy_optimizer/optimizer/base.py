@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -35,9 +35,6 @@ from strategy_optimizer.optimizer.stopping import why_converged
 from strategy_optimizer.optimizer.told_points import canonical_points, check_foreign, drop_outside
 from strategy_optimizer.plain import plain_settings
 from strategy_optimizer.space import ParameterSpace
-
-if TYPE_CHECKING:
-    from strategy_optimizer.optimizer.bayes.learning import Learning
 
 Scores: TypeAlias = Sequence[float | None] | Sequence[Sequence[float | None] | None] | FloatArray
 
@@ -92,8 +89,7 @@ class Optimizer(ABC):
         self._sweep = Sweep(self._free, self.repeats)
         self._queue = np.empty((0, space.n_dims))  # dense points to be asked before the algorithm's own
         self._exhausted = False
-        # Trials told and those that the model was fitted to; the row of the one that it believes most.
-        self._likeliest = ((0, 0), 0)
+        self._likeliest = (0, 0)  # trials told, and the row of the one that a model thinks best
 
     # -- what an algorithm adds
 
@@ -353,23 +349,19 @@ class Optimizer(ABC):
         return bool(uncertain[best == best.max()].any())
 
     def _likeliest_row(self) -> int:
-        """Return the row of the feasible trial whose score a model of all trials believes most."""
-        learning = self._reader()
-        moment = self.n_told, learning.fitted_at
-        if self._likeliest[0] != moment:
-            means = np.where(
-                np.isfinite(self._ledger.competing_scores()), learning.noisy_means(self.log), -np.inf
-            )
+        """Return the row of the trial, of those that may win, which a model of all trials thinks best."""
+        if self._likeliest[0] != self.n_told:
+            believed = np.where(np.isfinite(self._ledger.competing_scores()), self._believed_scores(), np.nan)
+            best = np.flatnonzero(believed == np.nanmax(believed))
             # Of equals the same one, in whatever order they were told.
-            best = np.flatnonzero(means == means.max())
-            self._likeliest = (moment, int(best[np.argmin(self.log.keys[best])]))
+            self._likeliest = (self.n_told, int(best[np.argmin(self.log.keys[best])]))
         return self._likeliest[1]
 
-    def _reader(self) -> Learning:
-        """Return what makes a model of the log for those who read the search; reading leaves it as it is."""
+    def _believed_scores(self) -> FloatArray:
+        """Return what a model believes of each trial's score, (n,); NaN for what it leaves out, far from the best."""
         from strategy_optimizer.optimizer.bayes.learning import Learning  # not at import: it brings SciPy
 
-        return Learning(self.space, self._free, self.n_objectives)
+        return Learning(self.space, self._free, self.n_objectives).believed_scores(self.log)
 
     @property
     def best_point(self) -> FloatArray | None:

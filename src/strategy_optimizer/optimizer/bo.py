@@ -172,10 +172,6 @@ class BOOptimizer(Optimizer):
             chosen = np.concatenate([chosen, found])
         return chosen
 
-    def _reader(self) -> Learning:
-        """See :meth:`Optimizer._reader`: what chooses the trials."""
-        return self._learning
-
     @in_one_thread
     def refresh(self) -> None:
         """Fit the model to what was told where that is due, as `ask` does; only reading leaves the fit as it was."""

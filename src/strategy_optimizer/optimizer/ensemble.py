@@ -11,7 +11,6 @@ import numpy as np
 from strategy_optimizer.errors import OptimizerSettingError, nearest_name
 from strategy_optimizer.optimizer import checks
 from strategy_optimizer.optimizer.base import Optimizer
-from strategy_optimizer.optimizer.bayes.learning import Learning
 from strategy_optimizer.optimizer.bo import BOOptimizer, first_trials
 from strategy_optimizer.optimizer.cost_policy import THINKING_SECONDS, usual_seconds
 from strategy_optimizer.optimizer.credit import Credit, improvements
@@ -121,12 +120,6 @@ class EnsembleOptimizer(Portfolio):
         # Rounded, so that the same search on another machine most often shares out alike.
         return self._thinking + 10.0 ** math.floor(math.log10(max(seconds, QUICK_SECONDS)))
 
-    def _reader(self) -> Learning:
-        """See :meth:`Optimizer._reader`: that of the member that has a model."""
-        thinkers = (member for member in self.members if isinstance(member, BOOptimizer))
-        thinker = next(thinkers, None)
-        return super()._reader() if thinker is None else thinker._reader()
-
     def _gains(self, told: Told) -> FloatArray:
         """Return by how much each trial improved, (n,), in units of the best score's distance from the usual one.
 
@@ -135,7 +128,7 @@ class EnsembleOptimizer(Portfolio):
         may_win = np.isfinite(self._ledger.competing_scores())
         if may_win.sum() < 2:
             return np.zeros(len(told.scores))
-        known, usual = self._believed_scores()
+        known, usual = self._known_scores()
         scores = np.where(told.violations <= 0.0, told.scores, np.nan)
         if self._noisy:
             points = self.space.deactivate(told.rows[:, : self.space.n_dims])
@@ -143,23 +136,21 @@ class EnsembleOptimizer(Portfolio):
             places = np.searchsorted(self.log.keys, self.space.keys(points), sorter=order)
             scores = np.where(np.isnan(scores), np.nan, known[order[places]])
         n_before = len(known) - len(scores)
-        best_before = float(np.max(known[:n_before], where=may_win[:n_before], initial=-np.inf))
+        best_before = float(np.fmax.reduce(known[:n_before][may_win[:n_before]], initial=-np.inf))
         best = float(np.fmax.reduce(scores, initial=best_before))
         whole = best - usual
         gains = improvements(scores, best_before)
         return np.minimum(gains / whole, 1.0) if whole > 0.0 else np.zeros(len(gains))
 
-    def _believed_scores(self) -> tuple[FloatArray, float]:
+    def _known_scores(self) -> tuple[FloatArray, float]:
         """Return what each trial is worth, (n,), and the usual worth: the model's belief where trials are noisy.
 
         The usual one is the median of the trials that may win; while they are few, of all that completed.
         """
-        scores = self.log.scores
-        if self._noisy:
-            scores = np.where(np.isnan(scores), np.nan, self._reader().noisy_means(self.log))
+        scores = self._believed_scores() if self._noisy else self.log.scores
         winning = scores[np.isfinite(self._ledger.competing_scores())]
         enough = len(winning) >= ENOUGH_WINNERS
-        return scores, float(np.median(winning) if enough else np.nanmedian(scores))
+        return scores, float(np.nanmedian(winning if enough else scores))
 
     def _save(self) -> dict[str, Any]:
         return super()._save() | {"credit": self._credit.save()}

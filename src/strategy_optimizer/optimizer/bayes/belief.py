@@ -15,7 +15,7 @@ from strategy_optimizer.optimizer.bayes.hypervolume_improvement import (
     log_expected_hypervolume_improvement,
 )
 from strategy_optimizer.optimizer.bayes.warping import half_rank, standardised
-from strategy_optimizer.optimizer.history import BoolArray, FloatArray
+from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 
 MODEL_POINTS = 512  # the most that a model knows
@@ -35,15 +35,22 @@ class Data(NamedTuple):
 
     def thinned(self, at_most: int = MODEL_POINTS) -> Data:
         """Return at most so many points: half of them the best, the others an even choice of the rest."""
+        return self if len(self.targets) <= at_most else self.take(self.kept(at_most))
+
+    def take(self, rows: IntArray) -> Data:
+        """Return some of the points."""
+        noise = None if self.extra_noise is None else self.extra_noise[rows]
+        return Data(self.features[rows], self.targets[rows], noise)
+
+    def kept(self, at_most: int) -> IntArray:
+        """Return which points `thinned` returns, in their order."""
         n = len(self.targets)
         if n <= at_most:
-            return self
+            return np.arange(n)
         order = np.argsort(-self.targets, kind="stable")
         best, others = order[: at_most // 2], np.sort(order[at_most // 2 :])
         even = others[np.linspace(0, len(others) - 1, at_most - len(best)).astype(np.int64)]
-        kept = np.sort(np.concatenate([best, even]))
-        noise = None if self.extra_noise is None else self.extra_noise[kept]
-        return Data(self.features[kept], self.targets[kept], noise)
+        return np.sort(np.concatenate([best, even]))
 
 
 class Regret(NamedTuple):

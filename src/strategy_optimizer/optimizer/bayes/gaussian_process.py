@@ -121,6 +121,18 @@ class GaussianProcess:
         """Return the posterior mean (m,) alone, which needs no solve."""
         return np.asarray(self.mean + self.correlations(features) @ self._alpha)
 
+    def own_means(self) -> FloatArray:
+        """Return the posterior mean (n,) of what each of the points is worth by itself.
+
+        Where the noise of single trials is known, what else is common to all is no noise but roughness: a height of
+        the point's own, of which its trial tells as well. Its posterior mean is m + (K + s I) C^-1 (y - m) with
+        C = K + s I + E, for short y - E C^-1 (y - m), E the known noise. Where none is known, the common one is that
+        of the trials.
+        """
+        if self.extra_noise is None:
+            return self.predict_mean(self.features)
+        return np.asarray(self.scores - self.extra_noise * self._alpha)
+
     def expecting(self, features: FloatArray) -> GaussianProcess:
         """Return the posterior as if trials at features (m, d) came out as expected: surer there, else the same."""
         scores = np.append(self.scores, self.predict_mean(features))

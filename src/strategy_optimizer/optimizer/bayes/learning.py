@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from strategy_optimizer.optimizer.bayes.belief import (
+    MODEL_POINTS,
     Belief,
     Data,
     hypervolume_reference,
@@ -23,7 +24,7 @@ from strategy_optimizer.optimizer.bayes.gaussian_process import (
     LengthPrior,
     fit,
 )
-from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray, TrialLog
+from strategy_optimizer.optimizer.history import BoolArray, FloatArray, IntArray, KeyArray, TrialLog
 from strategy_optimizer.optimizer.pareto.sorting import is_non_dominated
 from strategy_optimizer.optimizer.pareto.survival import crowding_survivors
 from strategy_optimizer.optimizer.points import with_defaults
@@ -118,20 +119,23 @@ class Learning:
         )
 
     @in_one_thread
-    def noisy_means(self, log: TrialLog) -> FloatArray:
-        """Return what is believed of each noisy trial's score, a target (n,); what was learnt stays as it is."""
+    def believed_scores(self, log: TrialLog) -> FloatArray:
+        """Return what is believed of each trial's score, a target (n,): NaN where it failed or is left out.
+
+        The model is fitted for this once, so it does not depend on when it is looked at.
+        """
         order = self._order(log)
         features = self.features(with_defaults(self._space, log.points[order]))
         scores, errors = self._table(log.scores[order]), self._table(log.std_errors[order])
-        data = score_data(features, scores, errors, log.violations[order] <= 0.0)[0]
-        if self._hyperparameters:
-            known = self._hyperparameters[0]
-        else:
-            start = Hyperparameters.default(self._space.n_dims, NOISY_LENGTHS)
-            known = fit(*data.thinned(FIT_POINTS), self._categorical, [start], NOISY_LENGTHS)
-        means = np.empty(len(log))
-        means[order] = GaussianProcess(*data.thinned(), self._categorical, known).predict_mean(features)
-        return means
+        may_win = log.violations[order] <= 0.0
+        data = score_data(features, scores, errors, may_win)[0]
+        start = Hyperparameters.default(self._space.n_dims, EXACT_LENGTHS)
+        fitted = fit(*data.thinned(FIT_POINTS), self._categorical, [start], EXACT_LENGTHS)
+        # Of many the best are kept that may win: others may score higher.
+        kept = data._replace(targets=np.where(may_win, data.targets, data.targets - 10.0)).kept(MODEL_POINTS)
+        means = np.full(len(log), np.nan)
+        means[order[kept]] = GaussianProcess(*data.take(kept), self._categorical, fitted).own_means()
+        return _mean_of_each_point(np.where(np.isnan(log.scores), np.nan, means), log.keys)
 
     def _table(self, scores: FloatArray) -> FloatArray:
         """Return scores as (n, m), also with one objective."""
@@ -191,3 +195,12 @@ class Learning:
 def _lengths(noisy: bool) -> LengthPrior:
     """Return what is believed of the length scales before any data."""
     return NOISY_LENGTHS if noisy else EXACT_LENGTHS
+
+
+def _mean_of_each_point(values: FloatArray, keys: KeyArray) -> FloatArray:
+    """Return the mean of the values (n,) of each point, by its key (n,); NaN where all of them are."""
+    _, index = np.unique(keys, return_inverse=True)
+    known = ~np.isnan(values)
+    counts = np.bincount(index[known], minlength=index.max() + 1)[index]
+    sums = np.bincount(index[known], values[known], minlength=index.max() + 1)[index]
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
