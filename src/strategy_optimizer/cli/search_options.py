@@ -154,7 +154,7 @@ class EngineOptions(OneSearchOptions):
         int | None,
         typer.Option(
             "--folds",
-            parser=option_types.whole,
+            parser=option_types.whole(8),
             metavar="N",
             help="ENGINE is a function of (parameters, fold), fold from 0 to N-1: years, windows or symbols. The score "
             "is the mean over all folds.",

@@ -330,7 +330,9 @@ class Optimizer(ABC):
 
         Where trials are noisy it is the one that a model thinks best, not the luckiest.
         """
-        if self.n_objectives > 1 or not self._noisy or np.isfinite(self._ledger.competing_scores()).sum() < 2:
+        # Without told errors nobody knows the noise: then the means of repeated points compete.
+        is_told = self.n_objectives == 1 and bool((self.log.std_errors > 0.0).any())
+        if not is_told or not self._noisy or np.isfinite(self._ledger.competing_scores()).sum() < 2:
             return self._ledger.best_row
         return self._likeliest_row()
 
