@@ -247,14 +247,18 @@ def test_few_trials_that_may_win_are_measured_against_all() -> None:
     assert optimizer._gains(told).tolist() == [0.0] * 6 + [0.25] * 2
 
 
-@pytest.mark.parametrize("options", [{"repeats": 3}, {}], ids=["repeats", "errors"])
+def test_of_repeated_points_the_mean_is_the_gain() -> None:
+    optimizer, points = EnsembleOptimizer(bowl(), repeats=2), bowl().sample(5, 1)
+    optimizer._gains(told_to(optimizer, points[:4], [0.0] * 4))
+    assert optimizer._gains(told_to(optimizer, points[[4, 4]], [0.0, 10.0])).tolist() == [1.0, 0.0]
+
+
 @pytest.mark.parametrize("algorithms", [("bo", "ga"), ("ga", "random")], ids="-".join)
-def test_of_noisy_trials_the_gain_is_what_a_model_believes_of_them(algorithms, options) -> None:
-    optimizer = EnsembleOptimizer(bowl(), algorithms=algorithms, seed=3, **options)
+def test_of_noisy_trials_the_gain_is_what_a_model_believes_of_them(algorithms: Any) -> None:
+    optimizer = EnsembleOptimizer(bowl(), algorithms=algorithms, seed=3)
 
     def told(params: list[dict[str, Any]], scores: list[float], error: float) -> Told:
-        errors = {} if options else {"std_errors": [error] * len(params)}
-        return told_to(optimizer, bowl().from_dicts(params), scores, **errors)
+        return told_to(optimizer, bowl().from_dicts(params), scores, std_errors=[error] * len(params))
 
     slope = [{"x": x, "y": 0.0, "kind": "b"} for x in np.linspace(-2.0, 0.0, 21).tolist()]
     heights = [height(params) for params in slope]
@@ -265,16 +269,16 @@ def test_of_noisy_trials_the_gain_is_what_a_model_believes_of_them(algorithms, o
     )
     climbing = optimizer._gains(told(slope[14:18], heights[14:18], 0.01))
     assert climbing.sum() > 0.2
-    if not options:
-        assert unlikely[:2].max() < 0.1
+    assert unlikely[:2].max() < 0.1
 
 
 def test_a_point_tried_again_gains_nothing_by_it() -> None:
     optimizer, points = EnsembleOptimizer(bowl(), repeats=2, seed=3), bowl().sample(12, 1)
     scores = [height(params) for params in bowl().to_dicts(points)]
-    optimizer._gains(told_to(optimizer, points, scores))
+    optimizer._gains(told_to(optimizer, points, scores, std_errors=[0.1] * 12))
     best = int(np.argmax(scores))
-    assert optimizer._gains(told_to(optimizer, points[[best]], [scores[best] + 5.0])).tolist() == [0.0]
+    again = told_to(optimizer, points[[best]], [scores[best] + 5.0], std_errors=[0.1])
+    assert optimizer._gains(again).tolist() == [0.0]
 
 
 def test_nothing_is_gained_before_two_trials_may_win() -> None:

@@ -330,11 +330,16 @@ class Optimizer(ABC):
 
         Where trials are noisy it is the one that a model thinks best, not the luckiest.
         """
-        # Without told errors nobody knows the noise: then the means of repeated points compete.
+        return self._likeliest_row() if self._asks_a_model else self._ledger.best_row
+
+    @property
+    def _asks_a_model(self) -> bool:
+        """Whether a model says what the trials are worth: not where nobody told how noisy they are.
+
+        Then the means of repeated points compete.
+        """
         is_told = self.n_objectives == 1 and bool((self.log.std_errors > 0.0).any())
-        if not is_told or not self._noisy or np.isfinite(self._ledger.competing_scores()).sum() < 2:
-            return self._ledger.best_row
-        return self._likeliest_row()
+        return is_told and self._noisy and int(np.isfinite(self._ledger.competing_scores()).sum()) >= 2
 
     @property
     def _noisy(self) -> bool:

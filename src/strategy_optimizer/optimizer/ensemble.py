@@ -53,10 +53,10 @@ class EnsembleOptimizer(Portfolio):
 
     Notes
     -----
-    A trial's gain is by how much it exceeds the best score before it (of noisy trials what a model believes of their
-    scores), in units of the best score's distance from the
-    median of the trials that may win. An algorithm's share of the next trials is in proportion to its gains per
-    second, its own thinking included, recent trials counting more. Which one proposed a trial is in :attr:`authors`.
+    A trial's gain is by how much it exceeds the best score before it, in units of the best score's distance from the
+    median of the trials that may win; of noisy trials what a model believes of their scores. An algorithm's share of
+    the next trials is in proportion to its gains per second, its own thinking included, recent trials counting more.
+    Which one proposed a trial is in :attr:`authors`.
 
     Examples
     --------
@@ -125,32 +125,30 @@ class EnsembleOptimizer(Portfolio):
 
         `told` are the last trials of the log, in any order.
         """
-        may_win = np.isfinite(self._ledger.competing_scores())
-        if may_win.sum() < 2:
+        known = self._worths()
+        winning = known[np.isfinite(known)]
+        if len(winning) < 2:
             return np.zeros(len(told.scores))
-        known, usual = self._known_scores()
-        scores = np.where(told.violations <= 0.0, told.scores, np.nan)
-        if self._noisy:
-            points = self.space.deactivate(told.rows[:, : self.space.n_dims])
-            order = np.argsort(self.log.keys, kind="stable")
-            places = np.searchsorted(self.log.keys, self.space.keys(points), sorter=order)
-            scores = np.where(np.isnan(scores), np.nan, known[order[places]])
-        n_before = len(known) - len(scores)
-        best_before = float(np.fmax.reduce(known[:n_before][may_win[:n_before]], initial=-np.inf))
-        best = float(np.fmax.reduce(scores, initial=best_before))
-        whole = best - usual
-        gains = improvements(scores, best_before)
-        return np.minimum(gains / whole, 1.0) if whole > 0.0 else np.zeros(len(gains))
+        order = np.argsort(self.log.keys, kind="stable")
+        keys = self.space.keys(self.space.deactivate(told.rows[:, : self.space.n_dims]))
+        places = order[np.searchsorted(self.log.keys, keys, sorter=order)]
+        worths = np.where((told.violations <= 0.0) & ~told.failed, known[places], -np.inf)
+        before = float(np.max(known[: len(known) - len(worths)], initial=-np.inf))
+        whole = float(winning.max()) - self._usual_worth(winning)
+        return np.minimum(improvements(worths, before) / whole, 1.0) if whole > 0.0 else np.zeros(len(worths))
 
-    def _known_scores(self) -> tuple[FloatArray, float]:
-        """Return what each trial is worth, (n,), and the usual worth: the model's belief where trials are noisy.
+    def _worths(self) -> FloatArray:
+        """Return what competes, (n,): scores, or what a model believes of noisy ones; -inf where it may not win."""
+        competing = self._ledger.competing_scores()
+        if not self._asks_a_model:
+            return competing
+        return np.where(np.isfinite(competing), np.nan_to_num(self._believed_scores(), nan=-np.inf), -np.inf)
 
-        The usual one is the median of the trials that may win; while they are few, of all that completed.
-        """
-        scores = self._believed_scores() if self._noisy else self.log.scores
-        winning = scores[np.isfinite(self._ledger.competing_scores())]
-        enough = len(winning) >= ENOUGH_WINNERS
-        return scores, float(np.nanmedian(winning if enough else scores))
+    def _usual_worth(self, winning: FloatArray) -> float:
+        """Return the median of the trials that may win; while they are few, of all that completed."""
+        if len(winning) >= ENOUGH_WINNERS:
+            return float(np.median(winning))
+        return float(np.nanmedian(self._believed_scores() if self._asks_a_model else self.log.scores))
 
     def _save(self) -> dict[str, Any]:
         return super()._save() | {"credit": self._credit.save()}
