@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import time
 from datetime import timedelta
 
 import numpy as np
@@ -97,6 +99,12 @@ def test_a_killed_worker_costs_nothing(alone: World) -> None:
     assert_as_undisturbed(alone, task_id, 400, "ga")
 
 
+def freeze(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGSTOP)
+    while psutil.Process(worker.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.001)
+
+
 def test_a_worker_that_is_frozen_loses_its_task_and_takes_nothing_back(alone: World) -> None:
     first = alone.start_worker()
     task_id = alone.add(5000, optimizer="random", strategy="noting")
@@ -106,7 +114,8 @@ def test_a_worker_that_is_frozen_loses_its_task_and_takes_nothing_back(alone: Wo
     assert task.lease_ends - task.heartbeat <= timedelta(seconds=15)
     child = alone.child_of(task)
     alone.start_worker()
-    first.send_signal(signal.SIGSTOP)
+    # While nobody writes: SQLite's lock would be frozen with the worker, and nobody could take the task.
+    alone.store.database.write(lambda transaction: freeze(first))
     try:
         again = alone.wait(task_id, lambda now: now.token > task.token)
         psutil.wait_procs([child], timeout=60)
